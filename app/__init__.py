@@ -1,0 +1,1 @@
+"""一票通 (One Ticket): lot-level traceability of edible agricultural products."""

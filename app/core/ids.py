@@ -1,0 +1,30 @@
+"""Names for things: UUIDv7 for what people and machines point at, random numbers for secrets."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+
+NewId = Callable[[], uuid.UUID]
+NewSerial = Callable[[], int]
+
+
+def uuid7() -> uuid.UUID:
+    """Make a UUID version 7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80
+    value |= 0x7 << 76
+    value |= secrets.randbits(12) << 64
+    value |= 0b10 << 62
+    value |= secrets.randbits(62)
+    return uuid.UUID(int=value)
+
+
+def serial63() -> int:
+    """Draw 63 random bits for a ticket's serial: not sequential, so nothing can be enumerated."""
+    return secrets.randbits(63)
+
+
+def secret(size_bytes: int = 32) -> bytes:
+    """Draw random bytes from the operating system."""
+    return secrets.token_bytes(size_bytes)

@@ -1,0 +1,317 @@
+"""Refusals as RFC 9457 problem documents, in Chinese and English, with a stable code each."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from app.core.errors import DomainError, Kind, Text, every_refusal
+from app.core.schemas import Out
+
+STATUS: dict[Kind, HTTPStatus] = {
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+# SQLSTATE classes after which the same request may succeed: serialization failure, deadlock, lock
+# not available, statement cancelled by its timeout, connection failures, server shutting down.
+_RETRYABLE = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "08", "53")
+_UNREADABLE = ("22021", "22P05", "22003", "22008")
+
+log = structlog.get_logger()
+
+
+class MalformedRequestError(DomainError):
+    """The body, a parameter or a header is not of the form that the route takes."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "malformed-request"
+    title: ClassVar[Text] = Text("请求格式不正确", "The request is malformed")
+    next_step: ClassVar[Text] = Text(
+        "请按 errors 中的 pointer 逐项改正后重试",
+        "Correct each member that `errors` points at and send the request again",
+    )
+
+
+class BusyError(DomainError):
+    """The books are locked by others, or the database is not answering."""
+
+    kind: ClassVar[Kind] = Kind.BUSY
+    code: ClassVar[str] = "busy"
+    title: ClassVar[Text] = Text("系统繁忙, 本次操作未生效", "Too busy; nothing was changed")
+    next_step: ClassVar[Text] = Text(
+        "请稍候用相同编号重试, 不会重复生效", "Send the same request again; it takes effect once"
+    )
+
+
+class NoSuchRouteError(DomainError):
+    """Nothing is served at this address, or not by this method."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "no-such-route"
+    title: ClassVar[Text] = Text("没有这个地址", "Nothing is served at this address")
+    next_step: ClassVar[Text] = Text("请查阅 /docs", "See /docs for what is served")
+
+
+class InternalFaultError(DomainError):
+    """A bug of ours; the request identifier finds it in the log."""
+
+    kind: ClassVar[Kind] = Kind.BUSY
+    code: ClassVar[str] = "internal-fault"
+    title: ClassVar[Text] = Text("系统内部错误, 本次操作未生效", "A fault of ours; nothing was changed")
+    next_step: ClassVar[Text] = Text(
+        "请把 request_id 告知运维人员", "Give the request_id to the operator"
+    )
+
+
+class BodyTooLargeError(DomainError):
+    """The body is larger than any honest one."""
+
+    kind: ClassVar[Kind] = Kind.TOO_LARGE
+    code: ClassVar[str] = "body-too-large"
+    title: ClassVar[Text] = Text("请求内容过大", "The body is too large")
+    next_step: ClassVar[Text] = Text("请分批提交", "Send it in parts")
+
+
+class Sentence(Out):
+    """The refusal in one language."""
+
+    title: str
+    next_step: str
+
+
+class MemberProblem(Out):
+    """What is wrong with one member of the body."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the request")
+    code: str
+    message: str
+
+
+class Problem(Out):
+    """A problem document (RFC 9457) with our extension members."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    zh: Sentence
+    en: Sentence
+    facts: dict[str, Any] = {}
+    errors: list[MemberProblem] = []
+    request_id: str | None = None
+
+
+def document(
+    error: DomainError,
+    *,
+    english: bool,
+    request_id: str | None,
+    members: Sequence[MemberProblem] = (),
+    status: int | None = None,
+) -> Problem:
+    """Write a refusal as a problem document.
+
+    Args:
+        error: The refusal.
+        english: Which language `title` and `detail` are in; both stand in `zh` and `en`.
+        request_id: What finds this request in the log.
+        members: What is wrong with single members of the body.
+        status: The HTTP status where it is not that of the kind.
+    """
+    zh = Sentence(title=error.title.zh, next_step=error.next_step.zh)
+    en = Sentence(title=error.title.en, next_step=error.next_step.en)
+    spoken = en if english else zh
+    if error.pointer is not None and not members:
+        members = [MemberProblem(pointer=error.pointer, code=error.code, message=spoken.title)]
+    return Problem(
+        type=f"/problems/{error.code}",
+        title=spoken.title,
+        status=status or int(STATUS[error.kind]),
+        detail=spoken.next_step,
+        code=error.code,
+        zh=zh,
+        en=en,
+        facts=error.facts,
+        errors=list(members),
+        request_id=request_id,
+    )
+
+
+def speaks_english(request: Request) -> bool:
+    """Whether the reader asked for English before Chinese."""
+    accepted = request.headers.get("accept-language", "").lower()
+    english, chinese = accepted.find("en"), accepted.find("zh")
+    return english >= 0 and (chinese < 0 or english < chinese)
+
+
+def answer(
+    request: Request,
+    error: DomainError,
+    *,
+    members: Sequence[MemberProblem] = (),
+    status: int | None = None,
+) -> JSONResponse:
+    """Answer a request with a refusal."""
+    body = document(
+        error,
+        english=speaks_english(request),
+        request_id=request.scope.get("ypt_request_id"),
+        members=members,
+        status=status,
+    )
+    headers = {}
+    if error.kind is Kind.BUSY:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if error.kind is Kind.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="ypt"'
+    return JSONResponse(
+        body.model_dump(mode="json"), body.status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def declare(*errors: type[DomainError]) -> dict[int | str, dict[str, Any]]:
+    """List a route's refusals for its OpenAPI description."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        status = int(STATUS[error.kind])
+        entry = responses.setdefault(
+            status, {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": ""}
+        )
+        line = f"`{error.code}`: {error.title.en}"
+        entry["description"] = f"{entry['description']}; {line}".removeprefix("; ")
+    return responses
+
+
+def install(app: FastAPI) -> None:
+    """Teach an application to answer every failure with a problem document."""
+    app.add_exception_handler(DomainError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeoutError, _pool_exhausted)
+    app.add_exception_handler(OSError, _pool_exhausted)
+    app.add_exception_handler(Exception, _bug)
+    app.include_router(router)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DomainError)
+    return answer(request, error)
+
+
+async def _malformed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    members = [
+        MemberProblem(
+            pointer="/" + "/".join(_escaped(part) for part in item["loc"]),
+            code=item["type"],
+            message=item["msg"],
+        )
+        for item in error.errors()
+    ]
+    return answer(request, MalformedRequestError(), members=members)
+
+
+def _escaped(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    refusal: DomainError = NoSuchRouteError()
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        refusal = MalformedRequestError()
+    return answer(request, refusal, status=error.status_code)
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state.startswith(_RETRYABLE) or error.connection_invalidated:
+        log.warning("database_busy", sqlstate=state)
+        return answer(request, BusyError())
+    if state in _UNREADABLE:
+        return answer(request, MalformedRequestError())
+    return await _bug(request, error)
+
+
+async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
+    log.warning("database_unreachable", error=type(error).__name__)
+    return answer(request, BusyError())
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    # The message of an exception may quote what a user typed; only its type and place are logged.
+    log.error("fault", error=type(error).__name__, exc_info=error)
+    return answer(request, InternalFaultError(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+class ProblemDescription(Out):
+    """What a code means, for the people who meet it."""
+
+    code: str
+    status: int
+    zh: Sentence
+    en: Sentence
+    meaning: str
+
+
+class UnknownProblemError(DomainError):
+    """No refusal has this code."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-problem"
+    title: ClassVar[Text] = Text("没有这个错误代码", "No problem has this code")
+    next_step: ClassVar[Text] = Text("请查阅 /problems", "See /problems for all codes")
+
+
+def describe_all() -> list[ProblemDescription]:
+    """Describe every refusal that the loaded packages can make, by code."""
+    return sorted(
+        (
+            ProblemDescription(
+                code=error.code,
+                status=int(STATUS[error.kind]),
+                zh=Sentence(title=error.title.zh, next_step=error.next_step.zh),
+                en=Sentence(title=error.title.en, next_step=error.next_step.en),
+                meaning=(error.__doc__ or "").strip().splitlines()[0],
+            )
+            for error in set(every_refusal())
+        ),
+        key=lambda description: description.code,
+    )
+
+
+router = APIRouter(tags=["problems"])
+
+
+@router.get("/problems")
+async def list_problems() -> list[ProblemDescription]:
+    """List every code that a problem document can carry."""
+    return describe_all()
+
+
+@router.get("/problems/{code}", responses=declare(UnknownProblemError))
+async def read_problem(code: str) -> ProblemDescription:
+    """Say what a problem's code means and what to do about it."""
+    for description in describe_all():
+        if description.code == code:
+            return description
+    raise UnknownProblemError
