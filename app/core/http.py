@@ -28,7 +28,7 @@ SECURITY_HEADERS = {
 log = structlog.get_logger()
 
 
-class CrossSiteRequestError(DomainError):
+class CrossSiteRequest(DomainError):
     """A page of another site tried to act with the reader's session."""
 
     kind = Kind.FORBIDDEN
@@ -93,7 +93,7 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared) > BODY_BYTES_MAX:
-            refusal = problems.answer(Request(scope), problems.BodyTooLargeError())
+            refusal = problems.answer(Request(scope), problems.BodyTooLarge())
             await refusal(scope, receive, send)
             return
         seen = 0
@@ -103,7 +103,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_BYTES_MAX:
-                raise problems.BodyTooLargeError
+                raise problems.BodyTooLarge
             return message
 
         await self.app(scope, receive_some, send)
@@ -125,7 +125,7 @@ class CrossSiteGuard:
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS or _same_site(scope):
             await self.app(scope, receive, send)
             return
-        refusal = problems.answer(Request(scope), CrossSiteRequestError())
+        refusal = problems.answer(Request(scope), CrossSiteRequest())
         await refusal(scope, receive, send)
 
 

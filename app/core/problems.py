@@ -36,7 +36,7 @@ _UNREADABLE = ("22021", "22P05", "22003", "22008")
 log = structlog.get_logger()
 
 
-class MalformedRequestError(DomainError):
+class MalformedRequest(DomainError):
     """The body, a parameter or a header is not of the form that the route takes."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -48,7 +48,7 @@ class MalformedRequestError(DomainError):
     )
 
 
-class BusyError(DomainError):
+class Busy(DomainError):
     """The books are locked by others, or the database is not answering."""
 
     kind: ClassVar[Kind] = Kind.BUSY
@@ -59,7 +59,7 @@ class BusyError(DomainError):
     )
 
 
-class NoSuchRouteError(DomainError):
+class NoSuchRoute(DomainError):
     """Nothing is served at this address, or not by this method."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
@@ -68,7 +68,7 @@ class NoSuchRouteError(DomainError):
     next_step: ClassVar[Text] = Text("请查阅 /docs", "See /docs for what is served")
 
 
-class InternalFaultError(DomainError):
+class InternalFault(DomainError):
     """A bug of ours; the request identifier finds it in the log."""
 
     kind: ClassVar[Kind] = Kind.BUSY
@@ -79,7 +79,7 @@ class InternalFaultError(DomainError):
     )
 
 
-class BodyTooLargeError(DomainError):
+class BodyTooLarge(DomainError):
     """The body is larger than any honest one."""
 
     kind: ClassVar[Kind] = Kind.TOO_LARGE
@@ -226,7 +226,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
         )
         for item in error.errors()
     ]
-    return answer(request, MalformedRequestError(), members=members)
+    return answer(request, MalformedRequest(), members=members)
 
 
 def _escaped(part: object) -> str:
@@ -235,9 +235,9 @@ def _escaped(part: object) -> str:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    refusal: DomainError = NoSuchRouteError()
+    refusal: DomainError = NoSuchRoute()
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        refusal = MalformedRequestError()
+        refusal = MalformedRequest()
     return answer(request, refusal, status=error.status_code)
 
 
@@ -246,21 +246,21 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     state = getattr(error.orig, "sqlstate", None) or ""
     if state.startswith(_RETRYABLE) or error.connection_invalidated:
         log.warning("database_busy", sqlstate=state)
-        return answer(request, BusyError())
+        return answer(request, Busy())
     if state in _UNREADABLE:
-        return answer(request, MalformedRequestError())
+        return answer(request, MalformedRequest())
     return await _bug(request, error)
 
 
 async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
     log.warning("database_unreachable", error=type(error).__name__)
-    return answer(request, BusyError())
+    return answer(request, Busy())
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     # The message of an exception may quote what a user typed; only its type and place are logged.
     log.error("fault", error=type(error).__name__, exc_info=error)
-    return answer(request, InternalFaultError(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer(request, InternalFault(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 class ProblemDescription(Out):
@@ -273,7 +273,7 @@ class ProblemDescription(Out):
     meaning: str
 
 
-class UnknownProblemError(DomainError):
+class UnknownProblem(DomainError):
     """No refusal has this code."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
@@ -308,10 +308,10 @@ async def list_problems() -> list[ProblemDescription]:
     return describe_all()
 
 
-@router.get("/problems/{code}", responses=declare(UnknownProblemError))
+@router.get("/problems/{code}", responses=declare(UnknownProblem))
 async def read_problem(code: str) -> ProblemDescription:
     """Say what a problem's code means and what to do about it."""
     for description in describe_all():
         if description.code == code:
             return description
-    raise UnknownProblemError
+    raise UnknownProblem

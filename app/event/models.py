@@ -1,0 +1,32 @@
+"""The event table."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Identity, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base
+from app.event.rules import EventKind
+
+_KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
+
+
+class Event(Base):
+    """What happened: one append-only row."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
+        Index("ix_event_party_id_occurred_at", "party_id", "occurred_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    kind: Mapped[str]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    party_id: Mapped[int]
+    place_id: Mapped[int | None]
+    details: Mapped[dict[str, Any]]

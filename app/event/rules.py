@@ -1,0 +1,54 @@
+"""What can happen to goods."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from app.core.errors import DomainError, Kind, Text
+
+
+class EventKind(StrEnum):
+    """The vocabulary of domain.md §3.1, as far as it is recorded now."""
+
+    HARVEST = "harvest"
+    CATCH = "catch"
+    LAY = "lay"
+    SLAUGHTER_IN = "slaughter_in"
+    DECLARE = "declare"
+    SPLIT = "split"
+    MERGE = "merge"
+    TRANSFORM = "transform"
+    LOSS = "loss"
+    DESTROY = "destroy"
+    HAND_OVER = "hand_over"
+    RETURN = "return"
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+EARLIEST_AGE = timedelta(days=5 * 366)
+
+
+class ImpossibleDate(DomainError):
+    """The date lies in the future, or before anything this platform records."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "impossible-date"
+    title: ClassVar[Text] = Text("日期不可能", "The date is impossible")
+    next_step: ClassVar[Text] = Text(
+        "请检查日期: 不能晚于现在, 也不能早于五年前",
+        "Check the date: not after now, and not more than five years ago",
+    )
+
+
+def check_occurred(occurred_at: datetime, *, now: datetime, pointer: str = "/occurred_at") -> None:
+    """Refuse an instant that cannot be when something happened.
+
+    A phone's clock may run five minutes ahead (ux.md: clocks more than 5 min off are flagged).
+
+    Raises:
+        ImpossibleDate: after now, or more than five years ago.
+    """
+    if occurred_at > now + CLOCK_TOLERANCE or occurred_at < now - EARLIEST_AGE:
+        raise ImpossibleDate(pointer=pointer)

@@ -1,0 +1,120 @@
+"""Parties, what they are, and who acts for them."""
+
+import uuid
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base
+
+
+class Party(Base):
+    """A person or an organisation.
+
+    A natural person's name stays readable, because certificates and tickets must name the producer;
+    it leaves the platform masked. Identity numbers and phones are sealed.
+    """
+
+    __tablename__ = "party"
+    __table_args__ = (
+        CheckConstraint("form IN ('natural', 'legal')", name="form"),
+        CheckConstraint("status IN ('active', 'invited', 'disabled')", name="status"),
+        CheckConstraint("form = 'legal' OR uscc IS NULL OR uscc LIKE '92%'", name="uscc_form"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    form: Mapped[str]
+    name: Mapped[str]
+    status: Mapped[str]
+    uscc: Mapped[str | None] = mapped_column(unique=True)
+    id_number_sealed: Mapped[bytes | None]
+    id_number_index: Mapped[bytes | None] = mapped_column(unique=True)
+    id_number_masked: Mapped[str | None]
+    phone_sealed: Mapped[bytes | None]
+    phone_index: Mapped[bytes | None] = mapped_column(index=True)
+    phone_masked: Mapped[str | None]
+    address_sealed: Mapped[bytes | None]
+    division_code: Mapped[str | None]
+    commit_salt: Mapped[bytes]
+    created_at: Mapped[datetime]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+
+
+class PartyRole(Base):
+    """What a party is from one day on, at one place or everywhere."""
+
+    __tablename__ = "party_role"
+    __table_args__ = (
+        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates"),
+        UniqueConstraint(
+            "party_id", "kind", "place_id", "valid_from", postgresql_nulls_not_distinct=True
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    kind: Mapped[str]
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))
+    division_code: Mapped[str | None]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]
+
+
+class Account(Base):
+    """Somebody who signs in and acts for one party."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
+    login_index: Mapped[bytes] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class Session(Base):
+    """A sign-in; the cookie holds a random value and this row its hash."""
+
+    __tablename__ = "session"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiKey(Base):
+    """A machine's credential; it acts for a party within its scopes."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
+    name: Mapped[str]
+    secret_hash: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """A way for an invited party to take over what others already recorded for it."""
+
+    __tablename__ = "invitation"
+    __table_args__ = (Index("ix_invitation_party_id", "party_id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    invited_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    claim_hash: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    attempts_left: Mapped[int]
+    claimed_at: Mapped[datetime | None]
