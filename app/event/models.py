@@ -23,7 +23,7 @@ class Event(Base):
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    public_id: Mapped[UUID] = mapped_column(unique=True)
+    public_id: Mapped[UUID] = mapped_column(index=True)
     kind: Mapped[str]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime]

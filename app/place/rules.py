@@ -1,0 +1,536 @@
+"""What is decided about divisions, reporting units and places, without asking anybody."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar
+from uuid import UUID
+
+from app.core.errors import DomainError, Kind, Text
+
+
+class Level(StrEnum):
+    """How high a division stands. GB/T 2260 has the first three, the statistics the rest."""
+
+    PROVINCE = "province"
+    CITY = "city"
+    COUNTY = "county"
+    TOWNSHIP = "township"
+    VILLAGE = "village"
+
+
+class UnitKind(StrEnum):
+    """What a reporting unit is: a county of GB/T 2260, or a zone with its own food-safety office."""
+
+    COUNTY = "county"
+    FUNCTIONAL_AREA = "functional_area"
+
+
+class PlaceKind(StrEnum):
+    """What happens at a place."""
+
+    PLOT = "plot"
+    SITE = "site"
+    COLLECTION_POINT = "collection_point"
+    LANDING = "landing"
+    SLAUGHTERHOUSE = "slaughterhouse"
+    PLANT = "plant"
+    WAREHOUSE = "warehouse"
+    MARKET = "market"
+    GATE = "gate"
+    STALL = "stall"
+    SHOP = "shop"
+    SUPERMARKET = "supermarket"
+    SCHOOL = "school"
+    HOSPITAL = "hospital"
+    CANTEEN = "canteen"
+    LABORATORY = "laboratory"
+    OFFICE = "office"
+    DISPOSAL = "disposal"
+
+
+INSIDE: Mapping[PlaceKind, frozenset[PlaceKind]] = MappingProxyType(
+    {
+        PlaceKind.GATE: frozenset({PlaceKind.MARKET}),
+        PlaceKind.STALL: frozenset({PlaceKind.MARKET}),
+    }
+)
+"""Kinds that exist only within another place, and in which kinds."""
+
+
+class DivisionCodeInvalidError(DomainError):
+    """A division code has 6, 9 or 12 digits: county, township, village."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "division-code-invalid"
+    title: ClassVar[Text] = Text("区划代码格式不正确", "The division code is malformed")
+    next_step: ClassVar[Text] = Text(
+        "请填写 6 位(县)、9 位(乡镇)或 12 位(村)数字代码",
+        "Give 6 digits for a county, 9 for a township or 12 for a village",
+    )
+
+
+class DivisionUnknownError(DomainError):
+    """No division ever had this code, as far as the register knows."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "division-unknown"
+    title: ClassVar[Text] = Text("没有这个区划代码", "No division has this code")
+    next_step: ClassVar[Text] = Text(
+        "请从列表中选择县、乡镇、村", "Choose the county, township and village from the list"
+    )
+
+
+class DivisionNotInForceError(DomainError):
+    """The code did not exist yet on that day, or had ended without a successor."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "division-not-in-force"
+    title: ClassVar[Text] = Text(
+        "该区划代码在所述日期尚未启用或已停用", "The division code was not in force on that day"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对日期, 或改用当日有效的区划代码",
+        "Check the date, or use the code that was in force on that day",
+    )
+
+
+class GeometryInvalidError(DomainError):
+    """A geometry is a GeoJSON Point or Polygon (RFC 7946) with closed rings."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "geometry-invalid"
+    title: ClassVar[Text] = Text("地块图形不正确", "The geometry is not valid")
+    next_step: ClassVar[Text] = Text(
+        "请提交 WGS-84 坐标的 GeoJSON 点或闭合多边形, 顺序为经度、纬度",
+        "Send a GeoJSON Point or closed Polygon in WGS-84, longitude before latitude",
+    )
+
+
+class GeometryOutsideError(DomainError):
+    """A place of this register lies in Jiangsu."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "geometry-outside"
+    title: ClassVar[Text] = Text("坐标不在江苏省范围内", "The geometry lies outside Jiangsu")
+    next_step: ClassVar[Text] = Text(
+        "请检查经度与纬度是否颠倒, 以及坐标系是否为 WGS-84",
+        "Check that longitude comes before latitude and that the coordinates are WGS-84",
+    )
+
+
+class PlaceUnknownError(DomainError):
+    """There is no such place."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "place-unknown"
+    title: ClassVar[Text] = Text("没有这个场所", "There is no such place")
+    next_step: ClassVar[Text] = Text(
+        "请核对编号, 或先登记该场所", "Check the identifier, or register the place first"
+    )
+
+
+class PlaceParentUnknownError(DomainError):
+    """The place that this one is said to lie in is not registered."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "place-parent-unknown"
+    title: ClassVar[Text] = Text("上级场所未登记", "The parent place is not registered")
+    next_step: ClassVar[Text] = Text(
+        "请先登记市场等上级场所", "Register the market or other parent place first"
+    )
+
+
+class PlaceParentUnfitError(DomainError):
+    """A gate or a stall lies in a market."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "place-parent-unfit"
+    title: ClassVar[Text] = Text("该类场所须设在市场内", "A place of this kind lies in a market")
+    next_step: ClassVar[Text] = Text(
+        "请指明所在市场", "Name the market in which the gate or stall lies"
+    )
+
+
+class PlacePartyUnknownError(DomainError):
+    """The party that is said to run the place is not registered."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "place-party-unknown"
+    title: ClassVar[Text] = Text("经营主体未登记", "The party that runs the place is unknown")
+    next_step: ClassVar[Text] = Text(
+        "请先登记该经营主体", "Register the party that runs the place first"
+    )
+
+
+class PlaceIdReusedError(DomainError):
+    """Another place was registered under this identifier."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "place-id-reused"
+    title: ClassVar[Text] = Text(
+        "该编号已登记为另一场所", "This identifier already names a place with other content"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请使用新的编号登记, 已登记的场所不可改写",
+        "Register under a new identifier; a registered place is never overwritten",
+    )
+
+
+# Divisions
+
+
+@dataclass(frozen=True, slots=True)
+class DivisionRecord:
+    """One name of one code from `valid_from` (inclusive) to `valid_to` (exclusive)."""
+
+    code: str
+    name: str
+    level: Level
+    parent_code: str | None
+    valid_from: date
+    valid_to: date | None = None
+    successor_code: str | None = None
+
+    def in_force(self, on: date) -> bool:
+        """Whether the code had this name on that day."""
+        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A code as it was on a day: the names from the province down, as far as the code reaches.
+
+    Attributes:
+        code: The code that was asked about.
+        on: The day that was asked about.
+        current_code: The code of the same area that was in force on that day.
+        through_successor: Whether any part was found only under a successor's code.
+    """
+
+    code: str
+    on: date
+    current_code: str
+    level: Level
+    province: str | None = None
+    city: str | None = None
+    county: str | None = None
+    township: str | None = None
+    village: str | None = None
+    through_successor: bool = False
+
+    @property
+    def name(self) -> str:
+        """The names from the county down, as they stand on a ticket; above it, the last name."""
+        local = "".join(filter(None, (self.county, self.township, self.village)))
+        return local or self.city or self.province or ""
+
+    @property
+    def full_name(self) -> str:
+        """The names from the province down."""
+        parts = (self.province, self.city, self.county, self.township, self.village)
+        return "".join(filter(None, parts))
+
+
+class Gazetteer:
+    """All divisions of all times, found by code and by parent."""
+
+    def __init__(self, records: Iterable[DivisionRecord]) -> None:
+        """Index the records; no two of one code may overlap in time."""
+        by_code: dict[str, list[DivisionRecord]] = {}
+        by_parent: dict[str | None, list[DivisionRecord]] = {}
+        for record in sorted(records, key=lambda r: (r.code, r.valid_from)):
+            earlier = by_code.setdefault(record.code, [])
+            assert not earlier or (
+                earlier[-1].valid_to is not None and earlier[-1].valid_to <= record.valid_from
+            ), f"division {record.code} has two names on {record.valid_from}"
+            earlier.append(record)
+            by_parent.setdefault(record.parent_code, []).append(record)
+        self._by_code = by_code
+        self._by_parent = by_parent
+
+    def __len__(self) -> int:
+        """Count the records."""
+        return sum(map(len, self._by_code.values()))
+
+    def of(self, code: str) -> Sequence[DivisionRecord]:
+        """Answer every record of a code, oldest first."""
+        return self._by_code.get(code, ())
+
+    def at(self, code: str, on: date) -> DivisionRecord | None:
+        """Answer the record of a code that was in force on a day."""
+        return next((record for record in self.of(code) if record.in_force(on)), None)
+
+    def below(self, parent: str | None, on: date) -> list[DivisionRecord]:
+        """Answer the divisions right below one on a day, by code."""
+        return [record for record in self._by_parent.get(parent, ()) if record.in_force(on)]
+
+
+_CODE = re.compile(r"[0-9]{6}(?:[0-9]{3}(?:[0-9]{3})?)?", re.ASCII)
+_COUNTY, _TOWNSHIP, _VILLAGE = 6, 9, 12
+
+
+def canonical(code: str) -> str:
+    """Drop the zeros with which statistics fill a county's or township's code to 12 digits.
+
+    Raises:
+        DivisionCodeInvalidError: it has not 6, 9 or 12 ASCII digits.
+    """
+    if _CODE.fullmatch(code) is None:
+        raise DivisionCodeInvalidError(pointer="/division_code")
+    while len(code) > _COUNTY and code.endswith("000"):
+        code = code[:-3]
+    return code
+
+
+def resolve(code: str, on: date, gazetteer: Gazetteer) -> Division:
+    """Say what a code of 6, 9 or 12 digits named on a day.
+
+    A retired county code leads to its successor (320602 is 崇川区 320613 since 2020), and a lower
+    code is looked for under the codes that its county had later, for the register of townships and
+    villages is a snapshot of 2023: 320684 000 in 2019 is 海门市, and its township is found under
+    320614.
+
+    Raises:
+        DivisionCodeInvalidError: it has not 6, 9 or 12 digits.
+        DivisionUnknownError: no division ever had it.
+        DivisionNotInForceError: it began after that day, or ended before it without a successor.
+    """
+    code = canonical(code)
+    chain = _successors(code[:_COUNTY], on, gazetteer)
+    top = next((record for record in chain if record.in_force(on)), None)
+    if top is None:
+        raise DivisionNotInForceError(code=code, on=on.isoformat(), first=chain[0].valid_from)
+    lower: list[DivisionRecord] = []
+    through = top.code != code[:_COUNTY]
+    for length in range(_TOWNSHIP, len(code) + 1, 3):
+        record = _under(code[_COUNTY:length], top, chain, on, gazetteer)
+        through = through or record.code[:_COUNTY] != code[:_COUNTY]
+        lower.append(record)
+    names: dict[str, str] = {record.level.value: record.name for record in [top, *lower]}
+    parent = top.parent_code
+    while parent is not None:
+        above = gazetteer.at(parent, on)
+        if above is None:
+            break
+        names[above.level.value] = above.name
+        parent = above.parent_code
+    last = lower[-1] if lower else top
+    return Division(
+        code=code,
+        on=on,
+        current_code=top.code + code[_COUNTY:],
+        level=last.level,
+        through_successor=through,
+        **names,
+    )
+
+
+def _successors(county: str, on: date, gazetteer: Gazetteer) -> list[DivisionRecord]:
+    """Follow a county from the day's record (or its last before) through all later codes."""
+    records = gazetteer.of(county)
+    if not records:
+        raise DivisionUnknownError(code=county)
+    begun = [record for record in records if record.valid_from <= on]
+    record = begun[-1] if begun else records[0]
+    chain = [record]
+    while begun and record.valid_to is not None:
+        # The same code under its next name, or else the code that took its place.
+        next_code = record.successor_code or record.code
+        later = [r for r in gazetteer.of(next_code) if r.valid_from >= record.valid_to]
+        if not later:
+            break
+        record = later[0]
+        chain.append(record)
+    return chain
+
+
+def _under(
+    tail: str,
+    top: DivisionRecord,
+    chain: Sequence[DivisionRecord],
+    on: date,
+    gazetteer: Gazetteer,
+) -> DivisionRecord:
+    """Find a township or village under the county's code of the day, else under a later one."""
+    began_later: DivisionRecord | None = None
+    for county in dict.fromkeys(record.code for record in chain):
+        for record in gazetteer.of(county + tail):
+            if record.in_force(on) or (county != top.code and record.valid_from > on):
+                return record
+            began_later = record
+    if began_later is None:
+        raise DivisionUnknownError(code=chain[0].code + tail)
+    raise DivisionNotInForceError(
+        code=began_later.code, on=on.isoformat(), first=began_later.valid_from
+    )
+
+
+# Reporting units
+
+
+@dataclass(frozen=True, slots=True)
+class ReportingUnit:
+    """Who reports for an area; `divisions` may be counties, townships or villages.
+
+    Attributes:
+        population_2020: Residents on 2020-11-01, or None where the census has no figure.
+    """
+
+    code: str
+    name: str
+    kind: UnitKind
+    population_2020: int | None
+    valid_from: date
+    valid_to: date | None
+    divisions: tuple[str, ...]
+    source: str = ""
+    verified: bool = False
+
+    def in_force(self, on: date) -> bool:
+        """Whether the unit reported on that day."""
+        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+
+
+def reporting_unit(code: str, on: date, units: Iterable[ReportingUnit]) -> ReportingUnit | None:
+    """Answer who reports for a division on a day: the unit that names the longest part of it."""
+    best: tuple[int, ReportingUnit] | None = None
+    for unit in units:
+        if not unit.in_force(on):
+            continue
+        reach = max((len(d) for d in unit.divisions if code.startswith(d)), default=0)
+        if reach and (best is None or reach > best[0]):
+            best = (reach, unit)
+    return best[1] if best else None
+
+
+# Places
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDraft:
+    """A place as someone wants it registered.
+
+    Attributes:
+        parent: The place that it lies in (a stall in its market), by public identifier.
+        party: Who runs it, by public identifier.
+        area_m2: Square metres.
+        geometry: GeoJSON as `check_geometry` answers it.
+    """
+
+    public_id: UUID
+    kind: PlaceKind
+    name: str
+    division_code: str
+    valid_from: date
+    valid_to: date | None = None
+    parent: UUID | None = None
+    party: UUID | None = None
+    address: str | None = None
+    area_m2: int | None = None
+    geometry: Mapping[str, Any] | None = None
+
+
+def check_parent(kind: PlaceKind, parent: PlaceKind | None) -> None:
+    """Refuse a gate or stall that does not lie in a market.
+
+    Raises:
+        PlaceParentUnfitError: it lies nowhere, or in a place of another kind.
+    """
+    allowed = INSIDE.get(kind)
+    if allowed is not None and parent not in allowed:
+        raise PlaceParentUnfitError(pointer="/parent", kind=kind.value)
+
+
+# Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A range of longitude and latitude in degrees, WGS-84."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    def holds(self, longitude: float, latitude: float) -> bool:
+        """Whether a position lies in it."""
+        return self.west <= longitude <= self.east and self.south <= latitude <= self.north
+
+
+# The province's land and the sea in which its boats fish; generous by some tens of kilometres,
+# because its purpose is to catch swapped axes and other projections, not to draw a border.
+JIANGSU = Box(west=116.3, south=30.7, east=122.8, north=35.2)
+POSITIONS_MAX = 1_000
+_RING_MIN = 4
+
+Position = tuple[float, float]
+
+
+@dataclass(slots=True)
+class _Reader:
+    seen: int = field(default=0)
+
+    def position(self, value: object) -> Position:
+        self.seen += 1
+        if self.seen > POSITIONS_MAX:
+            raise GeometryInvalidError(pointer="/geometry", reason="too-many-positions")
+        if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004
+            raise GeometryInvalidError(pointer="/geometry", reason="position")
+        longitude, latitude = (_number(part) for part in value)
+        if not JIANGSU.holds(longitude, latitude):
+            swapped = JIANGSU.holds(latitude, longitude)
+            raise GeometryOutsideError(pointer="/geometry", swapped=swapped)
+        return longitude, latitude
+
+    def ring(self, value: object) -> list[Position]:
+        if not isinstance(value, list | tuple):
+            raise GeometryInvalidError(pointer="/geometry", reason="ring")
+        ring = [self.position(item) for item in value]
+        if len(ring) < _RING_MIN or ring[0] != ring[-1]:
+            raise GeometryInvalidError(pointer="/geometry", reason="ring-open")
+        if _doubled_area(ring) == 0:
+            raise GeometryInvalidError(pointer="/geometry", reason="no-area")
+        return ring
+
+
+def check_geometry(value: object) -> dict[str, Any]:
+    """Answer a GeoJSON Point or Polygon (RFC 7946) in its plainest form.
+
+    Raises:
+        GeometryInvalidError: other type or members, open or empty ring, more than 1,000 positions.
+        GeometryOutsideError: a position lies outside Jiangsu, or the axes are swapped.
+    """
+    if not isinstance(value, Mapping):
+        raise GeometryInvalidError(pointer="/geometry", reason="type")
+    if set(value) != {"type", "coordinates"}:
+        # `crs` is the usual extra member; RFC 7946 knows WGS-84 only.
+        raise GeometryInvalidError(pointer="/geometry", reason="members")
+    reader, coordinates = _Reader(), value["coordinates"]
+    if value["type"] == "Point":
+        return {"type": "Point", "coordinates": list(reader.position(coordinates))}
+    if value["type"] != "Polygon":
+        raise GeometryInvalidError(pointer="/geometry", reason="type")
+    if not isinstance(coordinates, list | tuple) or not coordinates:
+        raise GeometryInvalidError(pointer="/geometry", reason="ring")
+    rings = [[list(position) for position in reader.ring(ring)] for ring in coordinates]
+    return {"type": "Polygon", "coordinates": rings}
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise GeometryInvalidError(pointer="/geometry", reason="position")
+    return float(value)
+
+
+def _doubled_area(ring: Sequence[Position]) -> float:
+    # Measured from the first corner: the products of whole degrees would drown a small field.
+    (x0, y0), total = ring[0], 0.0
+    for (x1, y1), (x2, y2) in zip(ring, ring[1:], strict=False):
+        total += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    return abs(total)
