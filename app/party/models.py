@@ -116,5 +116,4 @@ class Invitation(Base):
     claim_hash: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    attempts_left: Mapped[int]
     claimed_at: Mapped[datetime | None]

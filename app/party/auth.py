@@ -1,0 +1,43 @@
+"""FastAPI dependencies that say who is calling, and stop who may not."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.core.db import DbSession
+from app.party import service
+from app.party.access import Caller, authorize
+
+SESSION_COOKIE = "ypt_session"
+
+
+def session_cookie(request: Request) -> str:
+    """Name the session cookie; the `__Host-` prefix needs HTTPS, which a demo lacks."""
+    secure = request.app.state.settings.cookie_secure
+    return f"__Host-{SESSION_COOKIE}" if secure else SESSION_COOKIE
+
+
+async def identify(request: Request, session: DbSession) -> Caller:
+    """Find out who sent a request: a bearer key, a session cookie, or the public."""
+    now = request.app.state.clock()
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return await service.caller_of_key(session, credential.strip(), now=now)
+    if token := request.cookies.get(session_cookie(request)):
+        return await service.caller_of_session(session, token, now=now)
+    return service.PUBLIC
+
+
+def allow(action: str) -> Callable[..., Awaitable[Caller]]:
+    """Make the dependency that admits to a route whoever may take this action.
+
+    Every route depends on exactly one of these; a contract test walks all routes to see it.
+    """
+
+    async def permitted(caller: Annotated[Caller, Depends(identify)]) -> Caller:
+        authorize(caller, action)
+        return caller
+
+    permitted.__dict__["action"] = action
+    return permitted

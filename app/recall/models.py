@@ -1,0 +1,29 @@
+"""The hold table."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base
+
+
+class Hold(Base):
+    """A lot that may not move, and why."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        CheckConstraint("(released_at IS NULL) = (release_reason IS NULL)", name="released"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"), index=True)
+    placed_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    reason: Mapped[str]
+    placed_at: Mapped[datetime]
+    released_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    release_reason: Mapped[str | None]
+    released_at: Mapped[datetime | None]
