@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import locale
 import os
 import re
 import shlex
@@ -82,7 +83,9 @@ class _Account:
 class EmbeddedServer:
     """A running server, shared with every other process that started the same directory."""
 
-    def __init__(self, directory: Path, socket_directory: Path, guard: subprocess.Popen[bytes]):
+    def __init__(
+        self, directory: Path, socket_directory: Path, guard: subprocess.Popen[bytes]
+    ) -> None:
         """Hold on to a server that `start` has started or joined."""
         self.directory = directory
         self._socket_directory = socket_directory
@@ -231,16 +234,18 @@ def _account(cluster: Path) -> _Account:
     if cluster.exists() and cluster.stat().st_uid != 0:
         owner = cluster.stat()
         return _Account(owner.st_uid, owner.st_gid)
+    if SERVER_USER not in {entry.pw_name for entry in pwd.getpwall()}:
+        options = ["--system", "--user-group", "--no-create-home", "--shell=/bin/false"]
+        with contextlib.suppress(OSError):
+            subprocess.run(  # noqa: S603 (a constant command)
+                ["useradd", *options, SERVER_USER],  # noqa: S607 (wherever the system has it)
+                check=False,
+                capture_output=True,
+            )
     for name in (SERVER_USER, "nobody"):
         with contextlib.suppress(KeyError):
             found = pwd.getpwnam(name)
             return _Account(found.pw_uid, found.pw_gid)
-        with contextlib.suppress(OSError):
-            arguments = ["--system", "--user-group", "--no-create-home", "--shell=/bin/false", name]
-            subprocess.run(["useradd", *arguments], check=False, capture_output=True)  # noqa: S607
-            if name in {entry.pw_name for entry in pwd.getpwall()}:
-                found = pwd.getpwnam(name)
-                return _Account(found.pw_uid, found.pw_gid)
     message = "cannot make a user to run the database as: install useradd, or do not run as root"
     raise EmbeddedServerError(message)
 
@@ -323,11 +328,29 @@ def _initialise(cluster: Path, programs: Path, account: _Account, *, durable: bo
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
         "--locale=C",
+        f"--lc-ctype={_letters_locale()}",
         "--data-checksums",
         *([] if durable else ["--no-sync"]),
     ]
     _checked(command, account=account, cwd=cluster.parent)
     unfinished.rename(cluster)
+
+
+def _letters_locale() -> str:
+    """Answer a locale of this machine that tells letters from other characters.
+
+    In the C locale no Chinese character is a letter, and trigrams (pg_trgm) of Chinese words come
+    out empty.
+    """
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        for name in ("C.UTF-8", "C.utf8", "en_US.UTF-8"):
+            with contextlib.suppress(locale.Error):
+                locale.setlocale(locale.LC_CTYPE, name)
+                return name
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    return "C"
 
 
 def _check_version(cluster: Path, programs: Path) -> None:
@@ -462,9 +485,15 @@ def _identifier(name: str) -> str:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[IO[bytes]]:
     """Hold a lock that nobody else can hold; the kernel frees it when we end."""
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+    while True:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                    yield file
+                    return
+            # While we waited, the last user of a directory in memory removed it.
 
 
 # --- the guard: a process that outlives its owner by just as long as it takes to tidy up ----------
