@@ -1,11 +1,11 @@
 """What is decided about divisions, reporting units and places, without asking anybody."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
@@ -24,7 +24,7 @@ class Level(StrEnum):
 
 
 class UnitKind(StrEnum):
-    """What a reporting unit is: a county of GB/T 2260, or a zone with its own food-safety office."""
+    """What a reporting unit is: a county, or a zone with a food-safety office of its own."""
 
     COUNTY = "county"
     FUNCTIONAL_AREA = "functional_area"
@@ -62,7 +62,7 @@ INSIDE: Mapping[PlaceKind, frozenset[PlaceKind]] = MappingProxyType(
 """Kinds that exist only within another place, and in which kinds."""
 
 
-class DivisionCodeInvalidError(DomainError):
+class DivisionCodeInvalid(DomainError):
     """A division code has 6, 9 or 12 digits: county, township, village."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -74,7 +74,7 @@ class DivisionCodeInvalidError(DomainError):
     )
 
 
-class DivisionUnknownError(DomainError):
+class UnknownDivision(DomainError):
     """No division ever had this code, as far as the register knows."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
@@ -85,7 +85,7 @@ class DivisionUnknownError(DomainError):
     )
 
 
-class DivisionNotInForceError(DomainError):
+class DivisionNotInForce(DomainError):
     """The code did not exist yet on that day, or had ended without a successor."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -99,7 +99,7 @@ class DivisionNotInForceError(DomainError):
     )
 
 
-class GeometryInvalidError(DomainError):
+class GeometryInvalid(DomainError):
     """A geometry is a GeoJSON Point or Polygon (RFC 7946) with closed rings."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -111,7 +111,7 @@ class GeometryInvalidError(DomainError):
     )
 
 
-class GeometryOutsideError(DomainError):
+class GeometryOutside(DomainError):
     """A place of this register lies in Jiangsu."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -123,7 +123,7 @@ class GeometryOutsideError(DomainError):
     )
 
 
-class PlaceUnknownError(DomainError):
+class UnknownPlace(DomainError):
     """There is no such place."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
@@ -134,7 +134,7 @@ class PlaceUnknownError(DomainError):
     )
 
 
-class PlaceParentUnknownError(DomainError):
+class UnknownParentPlace(DomainError):
     """The place that this one is said to lie in is not registered."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -145,7 +145,7 @@ class PlaceParentUnknownError(DomainError):
     )
 
 
-class PlaceParentUnfitError(DomainError):
+class ParentPlaceUnfit(DomainError):
     """A gate or a stall lies in a market."""
 
     kind: ClassVar[Kind] = Kind.INVALID
@@ -156,28 +156,17 @@ class PlaceParentUnfitError(DomainError):
     )
 
 
-class PlacePartyUnknownError(DomainError):
-    """The party that is said to run the place is not registered."""
-
-    kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "place-party-unknown"
-    title: ClassVar[Text] = Text("经营主体未登记", "The party that runs the place is unknown")
-    next_step: ClassVar[Text] = Text(
-        "请先登记该经营主体", "Register the party that runs the place first"
-    )
-
-
-class PlaceIdReusedError(DomainError):
-    """Another place was registered under this identifier."""
+class PlaceReused(DomainError):
+    """The id already names a place with other content."""
 
     kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "place-id-reused"
+    code: ClassVar[str] = "id-reused"
     title: ClassVar[Text] = Text(
-        "该编号已登记为另一场所", "This identifier already names a place with other content"
+        "该编号已用于其他内容", "This id already stands for something else"
     )
     next_step: ClassVar[Text] = Text(
-        "请使用新的编号登记, 已登记的场所不可改写",
-        "Register under a new identifier; a registered place is never overwritten",
+        "新内容请使用新编号; 重试请保持内容不变",
+        "Use a new id for new content; keep the content to repeat a request",
     )
 
 
@@ -209,7 +198,7 @@ class Division:
         code: The code that was asked about.
         on: The day that was asked about.
         current_code: The code of the same area that was in force on that day.
-        through_successor: Whether any part was found only under a successor's code.
+        through_successor: Whether the code had been retired, and a successor's names are given.
     """
 
     code: str
@@ -270,19 +259,19 @@ class Gazetteer:
         return [record for record in self._by_parent.get(parent, ()) if record.in_force(on)]
 
 
-_CODE = re.compile(r"[0-9]{6}(?:[0-9]{3}(?:[0-9]{3})?)?", re.ASCII)
-_COUNTY, _TOWNSHIP, _VILLAGE = 6, 9, 12
+_CODE = re.compile(r"[0-9]{6}(?:[0-9]{3}(?:[0-9]{3})?)?")
+_COUNTY_DIGITS = 6
 
 
 def canonical(code: str) -> str:
     """Drop the zeros with which statistics fill a county's or township's code to 12 digits.
 
     Raises:
-        DivisionCodeInvalidError: it has not 6, 9 or 12 ASCII digits.
+        DivisionCodeInvalid: it has not 6, 9 or 12 ASCII digits.
     """
     if _CODE.fullmatch(code) is None:
-        raise DivisionCodeInvalidError(pointer="/division_code")
-    while len(code) > _COUNTY and code.endswith("000"):
+        raise DivisionCodeInvalid(pointer="/division_code")
+    while len(code) > _COUNTY_DIGITS and code.endswith("000"):
         code = code[:-3]
     return code
 
@@ -290,84 +279,59 @@ def canonical(code: str) -> str:
 def resolve(code: str, on: date, gazetteer: Gazetteer) -> Division:
     """Say what a code of 6, 9 or 12 digits named on a day.
 
-    A retired county code leads to its successor (320602 is 崇川区 320613 since 2020), and a lower
-    code is looked for under the codes that its county had later, for the register of townships and
-    villages is a snapshot of 2023: 320684 000 in 2019 is 海门市, and its township is found under
-    320614.
+    A retired code leads to its successor: 320602 崇川区 is 320613 since 2020, and 320684106 常乐镇
+    is 320614103. Each code has a successor of its own, because the digits below the county were
+    dealt out anew: by digits alone 常乐镇 would turn into 余东镇, a false origin. Where a village
+    has no known successor, its township's is the answer.
 
     Raises:
-        DivisionCodeInvalidError: it has not 6, 9 or 12 digits.
-        DivisionUnknownError: no division ever had it.
-        DivisionNotInForceError: it began after that day, or ended before it without a successor.
+        DivisionCodeInvalid: it has not 6, 9 or 12 digits.
+        UnknownDivision: no division ever had it.
+        DivisionNotInForce: it began after that day, or ended before it without a successor.
     """
     code = canonical(code)
-    chain = _successors(code[:_COUNTY], on, gazetteer)
-    top = next((record for record in chain if record.in_force(on)), None)
-    if top is None:
-        raise DivisionNotInForceError(code=code, on=on.isoformat(), first=chain[0].valid_from)
-    lower: list[DivisionRecord] = []
-    through = top.code != code[:_COUNTY]
-    for length in range(_TOWNSHIP, len(code) + 1, 3):
-        record = _under(code[_COUNTY:length], top, chain, on, gazetteer)
-        through = through or record.code[:_COUNTY] != code[:_COUNTY]
-        lower.append(record)
-    names: dict[str, str] = {record.level.value: record.name for record in [top, *lower]}
-    parent = top.parent_code
-    while parent is not None:
-        above = gazetteer.at(parent, on)
-        if above is None:
-            break
+    records = gazetteer.of(code)
+    if not records:
+        raise UnknownDivision(code=code)
+    found = _in_force(records, on, gazetteer)
+    if found is None:
+        raise DivisionNotInForce(
+            code=code,
+            on=on.isoformat(),
+            valid_from=records[0].valid_from.isoformat(),
+            valid_to=None if (end := records[-1].valid_to) is None else end.isoformat(),
+        )
+    names: dict[str, str] = {}
+    above: DivisionRecord | None = found
+    while above is not None:
         names[above.level.value] = above.name
-        parent = above.parent_code
-    last = lower[-1] if lower else top
+        parents = gazetteer.of(above.parent_code) if above.parent_code else ()
+        above = _in_force(parents, on, gazetteer)
     return Division(
         code=code,
         on=on,
-        current_code=top.code + code[_COUNTY:],
-        level=last.level,
-        through_successor=through,
+        current_code=found.code,
+        level=found.level,
+        through_successor=found.code != code,
         **names,
     )
 
 
-def _successors(county: str, on: date, gazetteer: Gazetteer) -> list[DivisionRecord]:
-    """Follow a county from the day's record (or its last before) through all later codes."""
-    records = gazetteer.of(county)
-    if not records:
-        raise DivisionUnknownError(code=county)
-    begun = [record for record in records if record.valid_from <= on]
-    record = begun[-1] if begun else records[0]
-    chain = [record]
-    while begun and record.valid_to is not None:
-        # The same code under its next name, or else the code that took its place.
-        next_code = record.successor_code or record.code
-        later = [r for r in gazetteer.of(next_code) if r.valid_from >= record.valid_to]
-        if not later:
-            break
-        record = later[0]
-        chain.append(record)
-    return chain
-
-
-def _under(
-    tail: str,
-    top: DivisionRecord,
-    chain: Sequence[DivisionRecord],
-    on: date,
-    gazetteer: Gazetteer,
-) -> DivisionRecord:
-    """Find a township or village under the county's code of the day, else under a later one."""
-    began_later: DivisionRecord | None = None
-    for county in dict.fromkeys(record.code for record in chain):
-        for record in gazetteer.of(county + tail):
-            if record.in_force(on) or (county != top.code and record.valid_from > on):
-                return record
-            began_later = record
-    if began_later is None:
-        raise DivisionUnknownError(code=chain[0].code + tail)
-    raise DivisionNotInForceError(
-        code=began_later.code, on=on.isoformat(), first=began_later.valid_from
-    )
+def _in_force(
+    records: Sequence[DivisionRecord], on: date, gazetteer: Gazetteer
+) -> DivisionRecord | None:
+    """Find what one code was on a day: itself, else its successor's, else its parent's."""
+    seen: set[str] = set()
+    while True:
+        begun = [record for record in records if record.valid_from <= on]
+        if not begun or begun[-1].code in seen:
+            return None
+        record = begun[-1]
+        if record.in_force(on):
+            return record
+        seen.add(record.code)
+        onward = record.successor_code or record.parent_code
+        records = gazetteer.of(onward) if onward else ()
 
 
 # Reporting units
@@ -439,11 +403,11 @@ def check_parent(kind: PlaceKind, parent: PlaceKind | None) -> None:
     """Refuse a gate or stall that does not lie in a market.
 
     Raises:
-        PlaceParentUnfitError: it lies nowhere, or in a place of another kind.
+        ParentPlaceUnfit: it lies nowhere, or in a place of another kind.
     """
     allowed = INSIDE.get(kind)
     if allowed is not None and parent not in allowed:
-        raise PlaceParentUnfitError(pointer="/parent", kind=kind.value)
+        raise ParentPlaceUnfit(pointer="/parent", kind=kind.value)
 
 
 # Geometry
@@ -479,23 +443,23 @@ class _Reader:
     def position(self, value: object) -> Position:
         self.seen += 1
         if self.seen > POSITIONS_MAX:
-            raise GeometryInvalidError(pointer="/geometry", reason="too-many-positions")
-        if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004
-            raise GeometryInvalidError(pointer="/geometry", reason="position")
+            raise GeometryInvalid(pointer="/geometry", reason="too-many-positions")
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise GeometryInvalid(pointer="/geometry", reason="position")
         longitude, latitude = (_number(part) for part in value)
         if not JIANGSU.holds(longitude, latitude):
             swapped = JIANGSU.holds(latitude, longitude)
-            raise GeometryOutsideError(pointer="/geometry", swapped=swapped)
+            raise GeometryOutside(pointer="/geometry", swapped=swapped)
         return longitude, latitude
 
     def ring(self, value: object) -> list[Position]:
         if not isinstance(value, list | tuple):
-            raise GeometryInvalidError(pointer="/geometry", reason="ring")
+            raise GeometryInvalid(pointer="/geometry", reason="ring")
         ring = [self.position(item) for item in value]
         if len(ring) < _RING_MIN or ring[0] != ring[-1]:
-            raise GeometryInvalidError(pointer="/geometry", reason="ring-open")
+            raise GeometryInvalid(pointer="/geometry", reason="ring-open")
         if _doubled_area(ring) == 0:
-            raise GeometryInvalidError(pointer="/geometry", reason="no-area")
+            raise GeometryInvalid(pointer="/geometry", reason="no-area")
         return ring
 
 
@@ -503,34 +467,35 @@ def check_geometry(value: object) -> dict[str, Any]:
     """Answer a GeoJSON Point or Polygon (RFC 7946) in its plainest form.
 
     Raises:
-        GeometryInvalidError: other type or members, open or empty ring, more than 1,000 positions.
-        GeometryOutsideError: a position lies outside Jiangsu, or the axes are swapped.
+        GeometryInvalid: other type or members, open or empty ring, more than 1,000 positions.
+        GeometryOutside: a position lies outside Jiangsu, or the axes are swapped.
     """
     if not isinstance(value, Mapping):
-        raise GeometryInvalidError(pointer="/geometry", reason="type")
+        raise GeometryInvalid(pointer="/geometry", reason="type")
     if set(value) != {"type", "coordinates"}:
         # `crs` is the usual extra member; RFC 7946 knows WGS-84 only.
-        raise GeometryInvalidError(pointer="/geometry", reason="members")
+        raise GeometryInvalid(pointer="/geometry", reason="members")
     reader, coordinates = _Reader(), value["coordinates"]
     if value["type"] == "Point":
         return {"type": "Point", "coordinates": list(reader.position(coordinates))}
     if value["type"] != "Polygon":
-        raise GeometryInvalidError(pointer="/geometry", reason="type")
+        raise GeometryInvalid(pointer="/geometry", reason="type")
     if not isinstance(coordinates, list | tuple) or not coordinates:
-        raise GeometryInvalidError(pointer="/geometry", reason="ring")
+        raise GeometryInvalid(pointer="/geometry", reason="ring")
     rings = [[list(position) for position in reader.ring(ring)] for ring in coordinates]
     return {"type": "Polygon", "coordinates": rings}
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise GeometryInvalidError(pointer="/geometry", reason="position")
+    # The range is asked first: it refuses NaN, infinity and integers too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -360 <= value <= 360:
+        raise GeometryInvalid(pointer="/geometry", reason="position")
     return float(value)
 
 
 def _doubled_area(ring: Sequence[Position]) -> float:
     # Measured from the first corner: the products of whole degrees would drown a small field.
     (x0, y0), total = ring[0], 0.0
-    for (x1, y1), (x2, y2) in zip(ring, ring[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(ring):
         total += (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     return abs(total)
