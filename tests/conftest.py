@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import httpx
@@ -45,6 +45,9 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
 )
+
+# In quotes: the class is generic for type checkers only.
+AdminConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 RUN_DIRECTORY = pytest.StashKey[Path]()
 
@@ -146,7 +149,7 @@ def template(server: Server, pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-async def admin(server: Server) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def admin(server: Server) -> AsyncIterator[AdminConnection]:
     """One connection that makes and drops databases."""
     connection = await asyncpg.connect(server.admin_url)
     yield connection
@@ -154,9 +157,7 @@ async def admin(server: Server) -> AsyncIterator[asyncpg.Connection[asyncpg.Reco
 
 
 @contextlib.asynccontextmanager
-async def _copied(
-    server: Server, template: str, admin: asyncpg.Connection[asyncpg.Record]
-) -> AsyncIterator[str]:
+async def _copied(server: Server, template: str, admin: AdminConnection) -> AsyncIterator[str]:
     name = f"{template}_{secrets.token_hex(4)}"
     # Copying files needs two checkpoints, which cost nothing in memory; sending the pages
     # through the write-ahead log would cost twice as much.
@@ -198,9 +199,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def database_url(
-    server: Server, template: str, admin: asyncpg.Connection[asyncpg.Record]
-) -> AsyncIterator[str]:
+async def database_url(server: Server, template: str, admin: AdminConnection) -> AsyncIterator[str]:
     """A migrated database of the test's own, as `postgresql://`; dropped afterwards."""
     async with _copied(server, template, admin) as url:
         yield url
@@ -222,7 +221,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def shared_database(
-    server: Server, template: str, admin: asyncpg.Connection[asyncpg.Record]
+    server: Server, template: str, admin: AdminConnection
 ) -> AsyncIterator[Database]:
     """The database in which `session` works: nothing is ever committed in it."""
     async with _copied(server, template, admin) as url:
