@@ -49,18 +49,6 @@ class UnknownCertificate(DomainError):
     next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
 
 
-class CertificateReused(DomainError):
-    """The id already names a certificate with other content."""
-
-    kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "id-reused"
-    title: ClassVar[Text] = Text("该编号已用于其他内容", "This id already stands for something else")
-    next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号; 重试请保持内容不变",
-        "Use a new id for new content; keep the content to repeat a request",
-    )
-
-
 class WrongCertificate(DomainError):
     """This kind of certificate is not for this product, this lot or this issuer."""
 

@@ -53,6 +53,18 @@ class DomainError(Exception):
         self.facts = facts
 
 
+class IdReused(DomainError):
+    """The id that a client chose already stands for something else."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "id-reused"
+    title: ClassVar[Text] = Text("该编号已用于其他内容", "This id already stands for something else")
+    next_step: ClassVar[Text] = Text(
+        "新内容请使用新编号; 重试请保持内容不变",
+        "Use a new id for new content; keep the content to repeat a request",
+    )
+
+
 def every_refusal(root: type[DomainError] = DomainError) -> Iterator[type[DomainError]]:
     """Walk all concrete refusals, for the documentation and its test."""
     for refusal in root.__subclasses__():

@@ -2,6 +2,7 @@
 task of its own cancels it on a client's disconnect and orphans connections that hold row locks.
 """
 
+import asyncio
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from app.core import ids, problems
 from app.core.errors import DomainError, Kind, Text
 
 BODY_BYTES_MAX = 1 << 20
+ATTEMPTS = 4
+PAUSE_S = 0.02
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -79,8 +82,13 @@ class RequestContext:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-class BodyLimit:
-    """Refuses a body of more than 1 MiB before it is read into memory."""
+class Unit:
+    """Runs a writing request as a whole, and again when it met another one on its way.
+
+    Two requests can deadlock, or carry the same new id at the same instant. The database lets one
+    of them win and rolls the other back; run again, the loser finds what the winner wrote and
+    answers as if it had come second. For that the body, at most 1 MiB, is read before.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
@@ -88,25 +96,59 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal() or int(declared) > BODY_BYTES_MAX:
+        body = await _read(receive)
+        if body is None:
             refusal = problems.answer(Request(scope), problems.BodyTooLarge())
             await refusal(scope, receive, send)
             return
-        seen = 0
+        for attempt in range(ATTEMPTS):
+            run = _Run(body, receive, send, last=attempt == ATTEMPTS - 1)
+            await self.app({**scope, problems.COLLIDED: run.collided}, run.receive, run.send)
+            if not run.again:
+                return
+            await asyncio.sleep(ids.jitter(PAUSE_S * 2**attempt))
 
-        async def receive_some() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > BODY_BYTES_MAX:
-                raise problems.BodyTooLarge
-            return message
 
-        await self.app(scope, receive_some, send)
+class _Run:
+    """One attempt: plays the body back, and keeps an answer to itself that is not the last word."""
+
+    def __init__(self, body: bytes, receive: Receive, send: Send, *, last: bool) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+        self._send = send
+        self._last = last
+        self.again = False
+
+    def collided(self) -> None:
+        """Take note that the database asked for another attempt."""
+        self.again = not self._last
+
+    async def receive(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        if not self.again:
+            await self._send(message)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    parts: list[bytes] = []
+    size_bytes = 0
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        parts.append(part)
+        size_bytes += len(part)
+        if size_bytes > BODY_BYTES_MAX:
+            return None
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return b"".join(parts)
 
 
 class CrossSiteGuard:

@@ -28,3 +28,8 @@ def serial63() -> int:
 def secret(size_bytes: int = 32) -> bytes:
     """Draw random bytes from the operating system."""
     return secrets.token_bytes(size_bytes)
+
+
+def jitter(longest_s: float) -> float:
+    """Draw a pause between half of and the whole of a time in seconds, so that rivals drift apart."""
+    return longest_s * (0.5 + secrets.randbelow(1000) / 2000)

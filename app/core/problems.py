@@ -31,6 +31,11 @@ RETRY_AFTER_S = 1
 # SQLSTATE classes after which the same request may succeed: serialization failure, deadlock, lock
 # not available, statement cancelled by its timeout, connection failures, server shutting down.
 _RETRYABLE = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "08", "53")
+# After these the same request, run again at once, can succeed: it met another one that won.
+_COLLISIONS = ("40001", "40P01")
+_UNIQUE_VIOLATION = "23505"
+COLLIDED = "ypt_collided"
+"""Key in the ASGI scope of what takes note of a collision; see `http.Unit`."""
 _UNREADABLE = ("22021", "22P05", "22003", "22008")
 
 log = structlog.get_logger()
@@ -244,6 +249,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
     state = getattr(error.orig, "sqlstate", None) or ""
+    if state in _COLLISIONS or (state == _UNIQUE_VIOLATION and "public_id" in str(error.orig)):
+        request.scope.get(COLLIDED, lambda: None)()
+        return answer(request, Busy())
     if state.startswith(_RETRYABLE) or error.connection_invalidated:
         log.warning("database_busy", sqlstate=state)
         return answer(request, Busy())

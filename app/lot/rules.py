@@ -5,12 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import rfc8785
 
 from app.core.errors import DomainError, Kind, Text
+
+
+T = TypeVar("T")
 
 
 class LotOrigin(StrEnum):
@@ -91,18 +94,6 @@ class LotExhausted(DomainError):
     title: ClassVar[Text] = Text("批次余量不足", "Less is left of the lot than that")
     next_step: ClassVar[Text] = Text(
         "请减少数量, 或从其他批次补足", "Take less, or take the rest from another lot"
-    )
-
-
-class LotReused(DomainError):
-    """The id already names a lot, or a change, with other content."""
-
-    kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "id-reused"
-    title: ClassVar[Text] = Text("该编号已用于其他内容", "This id already stands for something else")
-    next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号; 重试请保持内容不变",
-        "Use a new id for new content; keep the content to repeat a request",
     )
 
 
@@ -296,7 +287,7 @@ def shared_producer(lots: Iterable[LotState]) -> int | None:
     return producers.pop() if len(producers) == 1 else None
 
 
-def shared[T](values: Iterable[T | None]) -> T | None:
+def shared(values: Iterable[T | None]) -> T | None:
     """Answer the value that all share, or None where they differ."""
     found = set(values)
     return found.pop() if len(found) == 1 else None

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from app.core.errors import DomainError, Kind, Text
+from app.core.errors import DomainError, IdReused, Kind, Text
 
 _CLAIM_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CLAIM_LENGTH = 8
@@ -15,18 +15,6 @@ class UnknownParty(DomainError):
     code: ClassVar[str] = "unknown-party"
     title: ClassVar[Text] = Text("没有这个主体", "There is no such party")
     next_step: ClassVar[Text] = Text("请核对主体编号", "Check the party's id")
-
-
-class PartyReused(DomainError):
-    """The id already names something with other content."""
-
-    kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "id-reused"
-    title: ClassVar[Text] = Text("该编号已用于其他内容", "This id already stands for something else")
-    next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号; 重试请保持内容不变",
-        "Use a new id for new content; keep the content to repeat a request",
-    )
 
 
 class NumberTaken(DomainError):
@@ -100,10 +88,10 @@ def check_same(stored: Any, given: Any) -> None:
     """Refuse other content under an id that is taken.
 
     Raises:
-        PartyReused: the two differ.
+        IdReused: the two differ.
     """
     if stored != given:
-        raise PartyReused
+        raise IdReused
 
 
 def claim_code(random: bytes) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
 from app.core.clock import local_date
+from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, identifiers, rules
 from app.party.access import PUBLIC, Caller, RoleKind
@@ -93,7 +94,7 @@ async def register(
         The party, and whether it is new.
 
     Raises:
-        PartyReused: the id names a party with another name or number.
+        IdReused: the id names a party with another name or number.
         NumberTaken: another party is registered under this number.
     """
     existing = await session.scalar(select(Party).where(Party.public_id == draft.public_id))
@@ -374,13 +375,13 @@ async def make_key(
 
     Raises:
         UnknownScope: a scope that is no action of the policy.
-        PartyReused: the id already names a key.
+        IdReused: the id already names a key.
     """
     for scope in scopes:
         if scope not in access.POLICY:
             raise rules.UnknownScope(scope=scope)
     if await session.scalar(select(ApiKey.id).where(ApiKey.public_id == public_id)):
-        raise rules.PartyReused
+        raise IdReused
     secret = API_KEY_PREFIX + _secret_text()
     key = ApiKey(
         public_id=public_id,

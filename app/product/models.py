@@ -169,8 +169,8 @@ class CatalogueVersionRow(Base):
     """Which content the catalogue's tables hold: one row, changed with every load that changes."""
 
     __tablename__ = "catalogue_version"
-    __table_args__ = (CheckConstraint("only", name="one_row"),)
+    __table_args__ = (CheckConstraint("only_row", name="one_row"),)
 
-    only: Mapped[bool] = mapped_column(primary_key=True, default=True)
+    only_row: Mapped[bool] = mapped_column(primary_key=True, default=True)
     digest: Mapped[str]
     loaded_at: Mapped[datetime] = mapped_column(server_default=func.now())

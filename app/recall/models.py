@@ -1,9 +1,10 @@
 """The hold table."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
@@ -27,3 +28,18 @@ class Hold(Base):
     released_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     release_reason: Mapped[str | None]
     released_at: Mapped[datetime | None]
+
+
+class Notice(Base):
+    """Something a party must know about goods that it holds or held."""
+
+    __tablename__ = "notice"
+    __table_args__ = (UniqueConstraint("party_id", "kind", "subject"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    kind: Mapped[str]
+    subject: Mapped[UUID]
+    facts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]

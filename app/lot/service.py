@@ -1,0 +1,431 @@
+"""Brings lots into being, draws on them, and changes them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.lot import rules
+from app.lot.models import Lot, LotBalance, LotEdge
+from app.lot.rules import Draw, LotOrigin, LotState, Proof
+
+STOCK_LOTS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Grams of an older lot that go into a new one."""
+
+    lot_id: int
+    mass_g: int
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class LotDraft:
+    """A lot that is to come into being.
+
+    Attributes:
+        digest: What tells a repeated request; empty for lots that follow from something else.
+        certified_g: Grams that certificates vouch for from the start.
+        consumed: Whether the goods leave the platform at once (sold to a walk-in).
+    """
+
+    public_id: UUID
+    product_id: int
+    holder_id: int | None
+    origin: LotOrigin
+    mass_g: int
+    quantity: Decimal
+    unit: str
+    producer_id: int | None = None
+    mixed: bool = False
+    from_party_id: int | None = None
+    production: str | None = None
+    pieces: int | None = None
+    division_code: str | None = None
+    plot_id: int | None = None
+    made_on: date | None = None
+    certificate_ids: tuple[int, ...] = ()
+    certified_g: int = 0
+    documents: tuple[Mapping[str, Any], ...] = ()
+    parents: tuple[Parent, ...] = ()
+    consumed: bool = False
+    digest: bytes = b""
+
+
+@dataclass(slots=True)
+class _Taken:
+    mass_g: int = 0
+    pieces: int | None = None
+    cover_g: int = 0
+
+    def add(self, mass_g: int, pieces: int | None, cover_g: int) -> None:
+        self.mass_g += mass_g
+        self.cover_g += cover_g
+        if pieces is not None:
+            self.pieces = (self.pieces or 0) + pieces
+
+
+@dataclass(slots=True)
+class Withdrawal:
+    """What a decided hand-over or change takes out of lots, summed up by lot.
+
+    One lot can stand behind two lines of a ticket; the statement that updates balances must meet
+    each row once, and the cover that is left must not be counted for both.
+    """
+
+    _taken: dict[int, _Taken] = field(default_factory=lambda: defaultdict(_Taken))
+
+    def take(self, draw: Draw) -> int:
+        """Add a draw, and answer the grams of it that certificates vouch for."""
+        so_far = self._taken[draw.lot.id]
+        cover_g = min(draw.mass_g, max(draw.lot.cover_left_g - so_far.cover_g, 0))
+        so_far.add(draw.mass_g, draw.pieces, cover_g)
+        return cover_g
+
+    def mass_of(self, lot: LotState) -> int:
+        """Answer the grams taken from a lot so far."""
+        return self._taken[lot.id].mass_g if lot.id in self._taken else 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Write the withdrawal as the parameters of `DRAW_SQL`."""
+        ordered = sorted(self._taken.items())
+        return {
+            "draw_lots": [lot_id for lot_id, _ in ordered],
+            "draw_grams": [taken.mass_g for _, taken in ordered],
+            "draw_pieces": [taken.pieces or 0 for _, taken in ordered],
+            "draw_cover": [taken.cover_g for _, taken in ordered],
+        }
+
+    def __len__(self) -> int:
+        """Count the lots that something is taken from."""
+        return len(self._taken)
+
+
+# The WHERE clause is the wall behind the rules: should a decision ever be made on a stale balance,
+# the row is not touched, the caller counts one row too few and the transaction fails.
+DRAW_SQL = """
+    UPDATE lot_balance AS b
+    SET remaining_g = b.remaining_g - d.mass_g,
+        remaining_pieces = b.remaining_pieces - d.pieces,
+        cover_used_g = b.cover_used_g + d.cover_g
+    FROM unnest(
+        CAST(:draw_lots AS bigint[]), CAST(:draw_grams AS bigint[]),
+        CAST(:draw_pieces AS bigint[]), CAST(:draw_cover AS bigint[])
+    ) AS d (lot_id, mass_g, pieces, cover_g)
+    WHERE b.lot_id = d.lot_id AND b.remaining_g >= d.mass_g
+    RETURNING b.lot_id
+"""
+"""Takes grams out of lots; other packages may make it part of a statement of theirs."""
+
+# One statement for any number of lots, their balances and their edges: lots come in the order
+# given, so that ids ascend from older to younger.
+_MAKE = text("""
+    WITH draft AS (
+        SELECT * FROM jsonb_to_recordset(CAST(:lots AS jsonb)) AS l (
+            ord int, public_id uuid, digest bytea, product_id bigint, holder_id bigint,
+            producer_id bigint, from_party_id bigint, mixed boolean, origin text, production text,
+            mass_g bigint, pieces bigint, quantity numeric, unit text, division_code text,
+            plot_id bigint, made_on date, certificate_ids bigint[], documents jsonb,
+            created_at timestamptz, certified_g bigint, remaining_g bigint
+        )
+    ), made AS (
+        INSERT INTO lot (
+            public_id, digest, product_id, holder_id, producer_id, from_party_id, mixed, origin,
+            production, mass_g, pieces, quantity, unit, division_code, plot_id, made_on,
+            certificate_ids, documents, created_at
+        )
+        SELECT public_id, digest, product_id, holder_id, producer_id, from_party_id, mixed, origin,
+            production, mass_g, pieces, quantity, unit, division_code, plot_id, made_on,
+            certificate_ids, documents, created_at
+        FROM draft ORDER BY ord
+        RETURNING id, public_id
+    ), balance AS (
+        INSERT INTO lot_balance (
+            lot_id, produced_g, remaining_g, remaining_pieces, certified_g, cover_used_g, holds
+        )
+        SELECT made.id, draft.mass_g, draft.remaining_g, draft.pieces, draft.certified_g, 0, 0
+        FROM made JOIN draft USING (public_id)
+    ), edge AS (
+        INSERT INTO lot_edge (dst, src, mass_g, proof, event_id, occurred_at)
+        SELECT made.id, e.src, e.mass_g, e.proof, :event_id, :occurred_at
+        FROM jsonb_to_recordset(CAST(:edges AS jsonb))
+             AS e (public_id uuid, src bigint, mass_g bigint, proof smallint)
+        JOIN made USING (public_id)
+    )
+    SELECT public_id, id FROM made
+""")
+
+_STATE_COLUMNS = """
+    l.id, l.public_id, l.product_id, l.holder_id, l.producer_id, l.from_party_id, l.mixed,
+    l.origin, l.production, l.mass_g, b.remaining_g, b.remaining_pieces, b.certified_g,
+    b.cover_used_g, b.holds, l.division_code, l.plot_id, l.made_on, l.certificate_ids,
+    l.documents, l.created_at
+"""
+# Rows are locked in ascending lot id whatever order the caller named them in, so that two requests
+# for the same lots wait for each other and never deadlock. The lot's own columns never change, so
+# that reading them beside the locked row is safe.
+_LOCK = text(
+    f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+    "WHERE l.public_id = ANY(CAST(:ids AS uuid[])) ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
+)
+_LOCK_STOCK = text(
+    f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+    "WHERE l.holder_id = :holder AND l.product_id = ANY(CAST(:products AS bigint[])) "
+    "AND b.remaining_g > 0 AND b.holds = 0 "
+    "ORDER BY b.lot_id LIMIT :most FOR NO KEY UPDATE OF b"
+)
+
+
+def _state(row: Any) -> LotState:
+    values = list(row)
+    values[7] = LotOrigin(values[7])
+    values[18] = tuple(values[18])
+    values[19] = tuple(values[19])
+    return LotState(*values)
+
+
+async def lock(session: AsyncSession, public_ids: Iterable[UUID]) -> dict[UUID, LotState]:
+    """Lock the balances of lots until the transaction ends, and read them.
+
+    Raises:
+        UnknownLot: one of the ids names no lot.
+    """
+    wanted = list(dict.fromkeys(public_ids))
+    rows = await session.execute(_LOCK, {"ids": wanted})
+    states = {state.public_id: state for state in map(_state, rows)}
+    for public_id in wanted:
+        if public_id not in states:
+            raise rules.UnknownLot(lot=str(public_id))
+    return states
+
+
+async def lock_stock(
+    session: AsyncSession, *, holder_id: int, product_ids: Iterable[int]
+) -> list[LotState]:
+    """Lock what a holder has left of some products, oldest first, at most 200 lots."""
+    rows = await session.execute(
+        _LOCK_STOCK,
+        {"holder": holder_id, "products": list(product_ids), "most": STOCK_LOTS_MAX},
+    )
+    return [_state(row) for row in rows]
+
+
+async def make(
+    session: AsyncSession,
+    drafts: Sequence[LotDraft],
+    *,
+    event_id: int,
+    occurred_at: datetime,
+) -> dict[UUID, int]:
+    """Bring lots into being with their balances and edges, in one statement.
+
+    Args:
+        drafts: The lots, parents before children.
+        event_id: The event that made them.
+        occurred_at: When it happened.
+
+    Returns:
+        The internal id of each new lot by its public id.
+    """
+    lots = [
+        {
+            "ord": order,
+            "public_id": str(draft.public_id),
+            "digest": "\\x" + draft.digest.hex(),
+            "product_id": draft.product_id,
+            "holder_id": draft.holder_id,
+            "producer_id": draft.producer_id,
+            "from_party_id": draft.from_party_id,
+            "mixed": draft.mixed,
+            "origin": draft.origin,
+            "production": draft.production,
+            "mass_g": draft.mass_g,
+            "pieces": draft.pieces,
+            "quantity": str(draft.quantity),
+            "unit": draft.unit,
+            "division_code": draft.division_code,
+            "plot_id": draft.plot_id,
+            "made_on": draft.made_on,
+            "certificate_ids": draft.certificate_ids,
+            "documents": draft.documents,
+            "created_at": occurred_at,
+            "certified_g": draft.certified_g,
+            "remaining_g": 0 if draft.consumed else draft.mass_g,
+        }
+        for order, draft in enumerate(drafts)
+    ]
+    edges = [
+        {
+            "public_id": str(draft.public_id),
+            "src": parent.lot_id,
+            "mass_g": parent.mass_g,
+            "proof": int(parent.proof),
+        }
+        for draft in drafts
+        for parent in draft.parents
+    ]
+    rows = await session.execute(
+        _MAKE,
+        {
+            "lots": orjson.dumps(lots).decode(),
+            "edges": orjson.dumps(edges).decode(),
+            "event_id": event_id,
+            "occurred_at": occurred_at,
+        },
+    )
+    return {public_id: lot_id for public_id, lot_id in rows}
+
+
+_DRAW = text(DRAW_SQL)
+
+
+async def draw(session: AsyncSession, withdrawal: Withdrawal) -> None:
+    """Take grams out of locked lots."""
+    rows = await session.execute(_DRAW, withdrawal.parameters())
+    assert len(rows.all()) == len(withdrawal), "the rules let through what the balances refuse"
+
+
+_PUT_BACK = text("""
+    UPDATE lot_balance AS b
+    SET remaining_g = b.remaining_g + d.mass_g,
+        remaining_pieces = b.remaining_pieces + d.pieces,
+        cover_used_g = b.cover_used_g - d.cover_g
+    FROM unnest(
+        CAST(:draw_lots AS bigint[]), CAST(:draw_grams AS bigint[]),
+        CAST(:draw_pieces AS bigint[]), CAST(:draw_cover AS bigint[])
+    ) AS d (lot_id, mass_g, pieces, cover_g)
+    WHERE b.lot_id = d.lot_id
+    RETURNING b.lot_id
+""")
+
+
+async def put_back(
+    session: AsyncSession, drawn: Iterable[tuple[int, int, int | None, int]]
+) -> None:
+    """Undo draws that never left the holder: (lot id, grams, pieces, grams of cover)."""
+    taken: dict[int, _Taken] = defaultdict(_Taken)
+    for lot_id, mass_g, pieces, cover_g in drawn:
+        taken[lot_id].add(mass_g, pieces, cover_g)
+    rows = await session.execute(_PUT_BACK, Withdrawal(taken).parameters())
+    assert len(rows.all()) == len(taken), "every lot has a balance"
+
+
+async def certify(session: AsyncSession, lot: LotState, certificate_id: int, mass_g: int) -> None:
+    """Note that a certificate vouches for grams of a locked lot."""
+    await session.execute(
+        update(Lot)
+        .where(Lot.id == lot.id)
+        .values(certificate_ids=[*lot.certificate_ids, certificate_id])
+    )
+    await session.execute(
+        update(LotBalance)
+        .where(LotBalance.lot_id == lot.id)
+        .values(certified_g=LotBalance.certified_g + mass_g)
+    )
+
+
+async def decertify(session: AsyncSession, lot_id: int, mass_g: int) -> None:
+    """Note that a certificate for grams of a lot was taken back.
+
+    The lot keeps the certificate's id: whoever asks why it is not covered finds the voided one.
+    """
+    await session.execute(
+        update(LotBalance)
+        .where(LotBalance.lot_id == lot_id)
+        .values(certified_g=LotBalance.certified_g - mass_g)
+    )
+
+
+async def count_hold(session: AsyncSession, lot_ids: Sequence[int], change: int) -> None:
+    """Add a hold to lots (+1), or take one off (-1); lots must be locked before."""
+    await session.execute(
+        update(LotBalance)
+        .where(LotBalance.lot_id.in_(lot_ids))
+        .values(holds=LotBalance.holds + change)
+    )
+
+
+async def prove_edges(session: AsyncSession, edges: Iterable[tuple[int, int]]) -> None:
+    """Note that the buyer confirmed what the seller had claimed: edges of (older, younger)."""
+    pairs = list(edges)
+    await session.execute(
+        text("""
+            UPDATE lot_edge AS e SET proof = :proved
+            FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)
+            WHERE e.dst = p.dst AND e.src = p.src
+        """),
+        {
+            "proved": int(Proof.PROVED),
+            "srcs": [src for src, _ in pairs],
+            "dsts": [dst for _, dst in pairs],
+        },
+    )
+
+
+async def find(session: AsyncSession, public_id: UUID) -> Lot:
+    """Find a lot by its public id.
+
+    Raises:
+        UnknownLot: there is none.
+    """
+    lot = await session.scalar(select(Lot).where(Lot.public_id == public_id))
+    if lot is None:
+        raise rules.UnknownLot(lot=str(public_id))
+    return lot
+
+
+async def state_of(session: AsyncSession, public_id: UUID) -> LotState:
+    """Read a lot with its balance, without a lock.
+
+    Raises:
+        UnknownLot: there is none.
+    """
+    statement = text(
+        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+        "WHERE l.public_id = :id"
+    )
+    row = (await session.execute(statement, {"id": public_id})).one_or_none()
+    if row is None:
+        raise rules.UnknownLot(lot=str(public_id))
+    return _state(row)
+
+
+async def states_by_id(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, LotState]:
+    """Read several lots with their balances, without locks."""
+    statement = text(
+        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+        "WHERE l.id = ANY(CAST(:ids AS bigint[]))"
+    )
+    rows = await session.execute(statement, {"ids": sorted(set(lot_ids))})
+    return {state.id: state for state in map(_state, rows)}
+
+
+async def stock(
+    session: AsyncSession, *, holder_id: int, product_id: int | None, most: int
+) -> list[LotState]:
+    """List what a holder has left, oldest first."""
+    statement = text(
+        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+        "WHERE l.holder_id = :holder AND b.remaining_g > 0 "
+        "AND (CAST(:product AS bigint) IS NULL OR l.product_id = :product) "
+        "ORDER BY l.id LIMIT :most"
+    )
+    rows = await session.execute(
+        statement, {"holder": holder_id, "product": product_id, "most": most}
+    )
+    return [_state(row) for row in rows]
+
+
+async def has_children(session: AsyncSession, lot_ids: Sequence[int]) -> bool:
+    """Whether anything was made of these lots."""
+    found = await session.scalar(select(LotEdge.dst).where(LotEdge.src.in_(lot_ids)).limit(1))
+    return found is not None

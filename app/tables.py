@@ -1,0 +1,31 @@
+"""Imports every table, so that `Base.metadata` is complete for migrations and tests."""
+
+from app.admission import models as admission
+from app.certificate import models as certificate
+from app.core.db import Base
+from app.event import models as event
+from app.lot import models as lot
+from app.party import models as party
+from app.place import models as place
+from app.product import models as product
+from app.recall import models as recall
+from app.signing import models as signing
+from app.ticket import models as ticket
+from app.transparency import models as transparency
+
+metadata = Base.metadata
+
+__all__ = [
+    "admission",
+    "certificate",
+    "event",
+    "lot",
+    "metadata",
+    "party",
+    "place",
+    "product",
+    "recall",
+    "signing",
+    "ticket",
+    "transparency",
+]
