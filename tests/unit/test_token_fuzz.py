@@ -109,7 +109,7 @@ def lead_with_zeros(chance: random.Random, digits: str) -> str:
 
 
 def enlarge(chance: random.Random, digits: str) -> str:
-    return digits + "".join(chance.choices("0123456789", k=chance.choice([1, 20, 54, 55, 4_000])))
+    return digits + str(chance.getrandbits(60)) * chance.choice([1, 2, 3, 4, 200])
 
 
 def pad_content(chance: random.Random, digits: str) -> str:
