@@ -15,6 +15,7 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -258,3 +259,24 @@ async def client(settings: Settings, clock: FakeClock) -> AsyncIterator[httpx.As
 
 def _settings(database_url: str) -> Settings:
     return Settings(database_url=database_url, secret_key=SecretStr(TEST_SECRET), pool_size=5)
+
+
+# --- how long each part took ----------------------------------------------------------------------
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print a table of the parts: tests and seconds (added up over the workers)."""
+    tests: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if not isinstance(report, pytest.TestReport):
+                continue
+            part = report.nodeid.removeprefix("tests/").partition("/")[0]
+            tests[part] += report.when == "call"
+            seconds[part] += report.duration
+    if len(tests) > 1:
+        terminalreporter.section("parts")
+        for part in sorted(tests):
+            line = f"{part:<12}{tests[part]:>7} tests{seconds[part]:>9.1f} s"
+            terminalreporter.write_line(line)
