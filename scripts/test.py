@@ -44,20 +44,13 @@ class Outcome:
 
 def parse(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Answer the parts to run and what is meant for pytest."""
-    own, _, pytest = _split(arguments)
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(
         description="Check and test everything.",
         usage="%(prog)s [-h] [--only PART]... [-- ARGUMENT_OF_PYTEST...]",
     )
     parser.add_argument("--only", action="append", choices=["lint", *PARTS], metavar="PART")
-    return parser.parse_args(own).only or ["lint", *PARTS], pytest
-
-
-def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
-    if "--" not in arguments:
-        return arguments, "", []
-    at = arguments.index("--")
-    return arguments[:at], "--", arguments[at + 1 :]
+    return parser.parse_args(arguments[:cut]).only or ["lint", *PARTS], arguments[cut + 1 :]
 
 
 def check() -> bool:
