@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first has pip and builds, the second has only what runs.
 
-FROM python:3.13.7-slim-bookworm AS build
+FROM python:3.13-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv --without-pip /opt/yipiaotong
@@ -15,7 +15,7 @@ COPY app app
 RUN python -m compileall -q app
 
 
-FROM python:3.13.7-slim-bookworm AS run
+FROM python:3.13-slim-bookworm AS run
 LABEL org.opencontainers.image.title="yipiaotong" \
       org.opencontainers.image.description="One Ticket: lot-level traceability of edible agricultural products" \
       org.opencontainers.image.licenses="Apache-2.0"
