@@ -4,9 +4,11 @@ A route names an action; this table says which audiences may take it at all. Whe
 is theirs (own party, counterpart of a ticket, jurisdiction) is a rule of the package that owns it.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
@@ -57,6 +59,39 @@ PRODUCERS = frozenset(
 """Roles that bring lots into being by harvest, catch, slaughter or making."""
 
 
+OFFICES = frozenset({RoleKind.MARKET, RoleKind.REGULATOR, RoleKind.OPERATOR})
+"""Roles that give power over others' data; only an operator may give them."""
+
+GIVEN_BY_MARKETS = frozenset(
+    {
+        RoleKind.FARMER,
+        RoleKind.FAMILY_FARM,
+        RoleKind.COOP,
+        RoleKind.COLLECTOR,
+        RoleKind.STALL,
+        RoleKind.SUPERMARKET,
+        RoleKind.GROUP_BUYER,
+        RoleKind.CATERER,
+        RoleKind.CARRIER,
+    }
+)
+"""Roles of those who come to a market to sell, buy and carry."""
+
+GIVEN_BY_REGULATORS = frozenset(RoleKind) - OFFICES - {RoleKind.LAB, RoleKind.CONSUMER}
+"""Roles of the trade. A laboratory is accredited (CMA), which the operator checks."""
+
+GIVEN_BY_INVITATION = frozenset(
+    {
+        RoleKind.STALL,
+        RoleKind.SUPERMARKET,
+        RoleKind.GROUP_BUYER,
+        RoleKind.CATERER,
+        RoleKind.COLLECTOR,
+    }
+)
+"""Roles of those who buy: any seller may invite them, so none of them brings lots into being."""
+
+
 class Audience(StrEnum):
     """What somebody is to the platform."""
 
@@ -67,6 +102,7 @@ class Audience(StrEnum):
     OPERATOR = "operator"
 
 
+_COUNTY_DIGITS = 6
 _EVERYONE = frozenset(Audience)
 _SIGNED_IN = _EVERYONE - {Audience.PUBLIC}
 _OFFICE = frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR})
@@ -101,6 +137,34 @@ POLICY: dict[str, frozenset[Audience]] = {
 }
 
 
+NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage"})
+"""Actions that make credentials: a key that leaks must not be able to leave another one behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLife:
+    """How long a sign-in lasts.
+
+    Attributes:
+        idle: After the last request.
+        absolute: After the sign-in, however busy.
+    """
+
+    idle: timedelta
+    absolute: timedelta
+
+
+# The strictest comes first (trust.md §4.2; ASVS 5.0 7.3.1 and 7.3.2 ask for both limits).
+_SESSION_LIVES = (
+    (
+        frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+        SessionLife(timedelta(minutes=30), timedelta(hours=12)),
+    ),
+    (frozenset({Audience.MARKET}), SessionLife(timedelta(hours=8), timedelta(days=7))),
+)
+_SESSION_LIFE_OF_TRADERS = SessionLife(timedelta(days=30), timedelta(days=180))
+
+
 class NotSignedIn(DomainError):
     """No credential came with the request, or none that is valid now."""
 
@@ -117,7 +181,8 @@ class NotAllowed(DomainError):
     code: ClassVar[str] = "not-allowed"
     title: ClassVar[Text] = Text("您的角色不能进行此操作", "Your roles do not include this action")
     next_step: ClassVar[Text] = Text(
-        "请用有权限的账号登录, 或联系市场管理方", "Use an account with that role, or ask your market office"
+        "请用有权限的账号登录, 或联系市场管理方",
+        "Use an account with that role, or ask your market office",
     )
 
 
@@ -128,7 +193,34 @@ class OtherParty(DomainError):
     code: ClassVar[str] = "other-party"
     title: ClassVar[Text] = Text("这是其他主体的数据", "This belongs to another party")
     next_step: ClassVar[Text] = Text(
-        "只能操作本主体的批次、合格证和票据", "Act only on your own party's lots, certificates and tickets"
+        "只能操作本主体的批次、合格证和票据",
+        "Act only on your own party's lots, certificates and tickets",
+    )
+
+
+class RoleNotYours(DomainError):
+    """The caller may register parties, and not with this role, or not here."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "role-not-yours"
+    title: ClassVar[Text] = Text(
+        "您无权授予或终止该角色", "This role, at this place, is not yours to give or end"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请联系平台运营方或辖区监管部门办理",
+        "Ask the platform's operator, or the regulator of the area",
+    )
+
+
+class ScopeNotYours(DomainError):
+    """A key can do no more than whoever makes it, and cannot make credentials."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "scope-not-yours"
+    title: ClassVar[Text] = Text("不能授予密钥该权限项", "This scope is not yours to give to a key")
+    next_step: ClassVar[Text] = Text(
+        "只能授予本主体自身拥有的权限, 且不含账号与密钥管理",
+        "Give only what your own party may do, and neither accounts nor keys",
     )
 
 
@@ -187,18 +279,44 @@ class DatedRole:
     valid_to: date | None
 
 
-def audiences_of(roles: frozenset[RoleKind]) -> frozenset[Audience]:
-    """Say what a party's roles of the day make it to the platform."""
-    found = {Audience.PUBLIC}
-    offices = {
+_AUDIENCE_OF_OFFICE: Mapping[RoleKind, Audience] = MappingProxyType(
+    {
         RoleKind.MARKET: Audience.MARKET,
         RoleKind.REGULATOR: Audience.REGULATOR,
         RoleKind.OPERATOR: Audience.OPERATOR,
     }
-    found |= {audience for role, audience in offices.items() if role in roles}
-    if roles - offices.keys():
+)
+
+
+def audiences_of(roles: frozenset[RoleKind]) -> frozenset[Audience]:
+    """Say what a party's roles of the day make it to the platform."""
+    found = {Audience.PUBLIC}
+    found |= {audience for role, audience in _AUDIENCE_OF_OFFICE.items() if role in roles}
+    if roles - OFFICES:
         found.add(Audience.TRADER)
     return frozenset(found)
+
+
+def session_life(audiences: frozenset[Audience]) -> SessionLife:
+    """Answer how long a sign-in lasts: the more it can do, the shorter."""
+    for strict, life in _SESSION_LIVES:
+        if audiences & strict:
+            return life
+    return _SESSION_LIFE_OF_TRADERS
+
+
+def jurisdiction_of(codes: Iterable[str | None]) -> str | None:
+    """Answer the prefix that a regulator's divisions share with all that lies in the widest.
+
+    GB/T 2260 writes a city as `320600` and a province as `320000`: the zeros stand for all below.
+    """
+    prefixes = [_prefix(code) for code in codes if code]
+    return min(prefixes, key=lambda prefix: (len(prefix), prefix), default=None)
+
+
+def _prefix(code: str) -> str:
+    # Only a code of the county level is padded: a township (9 digits) may really end in 00.
+    return code.removesuffix("00").removesuffix("00") if len(code) == _COUNTY_DIGITS else code
 
 
 def in_force(roles: list[DatedRole], on: date) -> list[DatedRole]:
@@ -213,6 +331,9 @@ def in_force(roles: list[DatedRole], on: date) -> list[DatedRole]:
 def authorize(caller: Caller, action: str) -> None:
     """Let a caller take an action, or refuse.
 
+    What is open to the public is open to everybody, to a key of narrow scope too: without the key
+    it would be let through.
+
     Raises:
         NotSignedIn: the action is not open to the public, and nobody is signed in.
         NotAllowed: the caller's roles, or its key's scopes, do not include the action.
@@ -220,7 +341,8 @@ def authorize(caller: Caller, action: str) -> None:
     allowed = POLICY[action]
     if not caller.audiences & allowed:
         raise NotSignedIn if caller.party_id is None else NotAllowed(action=action)
-    if caller.scopes is not None and action not in caller.scopes:
+    limited = caller.scopes is not None and Audience.PUBLIC not in allowed
+    if limited and action not in (caller.scopes or ()):
         raise NotAllowed(action=action)
 
 
@@ -231,3 +353,54 @@ def may_supervise(caller: Caller, division_code: str | None) -> bool:
     if Audience.REGULATOR not in caller.audiences or caller.jurisdiction is None:
         return False
     return (division_code or "").startswith(caller.jurisdiction)
+
+
+def check_may_give(
+    caller: Caller, kind: RoleKind, *, divisions: Iterable[str | None], own_place: bool
+) -> None:
+    """Refuse to let a caller give, or end, a role of another party.
+
+    Args:
+        caller: Who gives.
+        kind: The role.
+        divisions: Where the party, the role and the place are; all that are known must lie in a
+            regulator's jurisdiction, and one must be known.
+        own_place: Whether the role is for everywhere, or for a place of the caller's own.
+
+    Raises:
+        RoleNotYours: only an operator gives offices; a market gives roles of trade at its own
+            places, a regulator in its jurisdiction.
+    """
+    if Audience.OPERATOR in caller.audiences:
+        return
+    if Audience.MARKET in caller.audiences and kind in GIVEN_BY_MARKETS and own_place:
+        return
+    known = [division for division in divisions if division]
+    within = bool(known) and all(may_supervise(caller, division) for division in known)
+    if kind in GIVEN_BY_REGULATORS and within:
+        return
+    raise RoleNotYours(role=kind)
+
+
+def check_may_invite(kind: RoleKind) -> None:
+    """Refuse an invitation with a role that a seller cannot vouch for.
+
+    Raises:
+        RoleNotYours: the role is none of a buyer.
+    """
+    if kind not in GIVEN_BY_INVITATION:
+        raise RoleNotYours(role=kind)
+
+
+def check_may_scope(caller: Caller, scopes: Iterable[str]) -> None:
+    """Refuse a key that could do more than its maker, or that a key makes.
+
+    Raises:
+        NotAllowed: the caller is a key itself.
+        ScopeNotYours: the caller's own party may not do this, or no key may.
+    """
+    if caller.scopes is not None:
+        raise NotAllowed(action="api-key.manage")
+    for scope in scopes:
+        if scope in NOT_FOR_KEYS or not caller.audiences & POLICY[scope]:
+            raise ScopeNotYours(scope=scope)
