@@ -192,9 +192,9 @@ class Keyset:
             return SignatureVerdict.KEY_NOT_YET_VALID
         if claims.issued_at >= key.sign_until or at >= key.verify_until:  # 5, 6
             return SignatureVerdict.KEY_EXPIRED
-        return (
-            SignatureVerdict.TEST if claims.type is TokenType.TEST else SignatureVerdict.VALID
-        )  # 7
+        if claims.type is TokenType.TEST:  # 7
+            return SignatureVerdict.TEST
+        return SignatureVerdict.VALID
 
 
 @lru_cache(_REMEMBERED)
