@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.core.db import DbSession
-from app.party import service
-from app.party.access import Caller, authorize
+from app.party import credentials
+from app.party.access import PUBLIC, Caller, authorize
 
 SESSION_COOKIE = "ypt_session"
 
@@ -23,10 +23,10 @@ async def identify(request: Request, session: DbSession) -> Caller:
     now = request.app.state.clock()
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await service.caller_of_key(session, credential.strip(), now=now)
+        return await credentials.caller_of_key(session, credential.strip(), now=now)
     if token := request.cookies.get(session_cookie(request)):
-        return await service.caller_of_session(session, token, now=now)
-    return service.PUBLIC
+        return await credentials.caller_of_session(session, token, now=now)
+    return PUBLIC
 
 
 def allow(action: str) -> Callable[..., Awaitable[Caller]]:

@@ -1,41 +1,24 @@
-"""Registers parties and accounts, signs people in, and says who is calling."""
+"""Registers and invites parties, gives and ends their roles, opens their accounts."""
 
-import asyncio
-import base64
-import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import case, exists, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
-from app.party import access, identifiers, rules
-from app.party.access import PUBLIC, Caller, RoleKind
-from app.party.models import Account, ApiKey, Invitation, Party, PartyRole, Session
+from app.party import access, credentials, identifiers, rules
+from app.party.access import Audience, Caller, RoleKind
+from app.party.models import Account, Invitation, Party, PartyRole
 
-__all__ = ["PUBLIC"]
-
-SESSION_IDLE = timedelta(days=30)
-SESSION_SEEN_EVERY = timedelta(minutes=5)
-API_KEY_LIFE = timedelta(days=365)
 CLAIM_LIFE = timedelta(days=30)
-API_KEY_PREFIX = "ypt_"
-
-# OWASP's profile (19 MiB, 2 passes) takes 20 ms; as many at a time as there are cores, for hashing
-# is what an attacker would load the server with (trust.md §4.1).
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_hashing = asyncio.Semaphore(os.cpu_count() or 1)
-_NOBODY = _hasher.hash(ids.secret().hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +44,17 @@ class RoleDraft:
     valid_from: date
     valid_to: date | None = None
     place_id: int | None = None
+    division_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleWanted:
+    """A role as somebody asks for it, its place by public id."""
+
+    kind: RoleKind
+    valid_from: date
+    valid_to: date | None = None
+    place: UUID | None = None
     division_code: str | None = None
 
 
@@ -94,43 +88,166 @@ async def register(
         The party, and whether it is new.
 
     Raises:
-        IdReused: the id names a party with another name or number.
+        IdReused: the id names a party with other content.
         NumberTaken: another party is registered under this number.
     """
-    existing = await session.scalar(select(Party).where(Party.public_id == draft.public_id))
-    sealed = _sealed(vault, draft)
-    if existing is not None:
-        rules.check_same(existing.name, draft.name)
-        rules.check_same(existing.uscc, draft.uscc)
-        rules.check_same(existing.id_number_index, sealed.get("id_number_index"))
-        rules.check_same(existing.phone_index, sealed.get("phone_index"))
-        return existing, False
-    await _check_free(session, draft.uscc, sealed.get("id_number_index"))
-    party = Party(
-        public_id=draft.public_id,
-        form=draft.form,
-        name=draft.name,
-        status=draft.status,
-        uscc=draft.uscc,
-        division_code=draft.division_code,
-        commit_salt=ids.secret(16),
-        created_at=now,
-        created_by=by,
-        **sealed,
+    by_id = select(Party).where(Party.public_id == draft.public_id)
+    existing = await session.scalar(by_id)
+    if existing is None:
+        # A rival that registers the same id or number is waited for, and wins.
+        party = await session.scalar(
+            insert(Party)
+            .values(
+                public_id=draft.public_id,
+                form=draft.form,
+                name=draft.name,
+                status=draft.status,
+                uscc=draft.uscc,
+                division_code=draft.division_code,
+                commit_salt=ids.secret(16),
+                created_at=now,
+                created_by=by,
+                **_sealed(vault, draft),
+            )
+            .on_conflict_do_nothing()
+            .returning(Party)
+        )
+        if party is not None:
+            await add_roles(session, party.id, roles)
+            return party, True
+        existing = await session.scalar(by_id)
+    if existing is None:
+        raise rules.NumberTaken
+    _check_same(existing, draft, vault)
+    stored = await roles_of(session, existing.id)
+    if not all(any(_same_role(role, given) for role in stored) for given in roles):
+        raise IdReused
+    return existing, False
+
+
+def _check_same(party: Party, draft: PartyDraft, vault: Vault) -> None:
+    def opened(sealed: bytes | None, purpose: str) -> str | None:
+        return None if sealed is None else vault.open(sealed, purpose=purpose)
+
+    rules.check_same(
+        (
+            party.form,
+            party.name,
+            party.uscc,
+            party.division_code,
+            opened(party.id_number_sealed, "party.id_number"),
+            opened(party.phone_sealed, "party.phone"),
+            opened(party.address_sealed, "party.address"),
+        ),
+        (
+            draft.form,
+            draft.name,
+            draft.uscc,
+            draft.division_code,
+            draft.id_number,
+            draft.phone,
+            draft.address,
+        ),
     )
-    session.add(party)
-    await session.flush()
-    await add_roles(session, party.id, roles)
-    return party, True
 
 
-async def _check_free(session: AsyncSession, uscc: str | None, number: bytes | None) -> None:
-    if uscc is not None and await session.scalar(select(Party.id).where(Party.uscc == uscc)):
-        raise rules.NumberTaken(number="uscc")
-    if number is not None and await session.scalar(
-        select(Party.id).where(Party.id_number_index == number)
-    ):
-        raise rules.NumberTaken(number="resident-id")
+def _same_role(role: PartyRole, given: RoleDraft) -> bool:
+    """Whether a role is the one given, even if it was ended since."""
+    same = (role.kind, role.place_id, role.valid_from, role.division_code) == (
+        given.kind,
+        given.place_id,
+        given.valid_from,
+        given.division_code,
+    )
+    ended_since = role.valid_to is not None and (
+        given.valid_to is None or role.valid_to < given.valid_to
+    )
+    return same and (role.valid_to == given.valid_to or ended_since)
+
+
+async def register_by(
+    session: AsyncSession,
+    caller: Caller,
+    draft: PartyDraft,
+    wanted: Sequence[RoleWanted],
+    *,
+    vault: Vault,
+    now: datetime,
+) -> tuple[Party, bool]:
+    """Register a party on behalf of a caller, with roles that are the caller's to give.
+
+    Raises:
+        RoleDatesInvalid: a role ends before it begins.
+        JurisdictionMissing: a regulator without a division.
+        UnknownRolePlace: a role is at a place that is not registered.
+        RoleNotYours: the caller may not give one of the roles.
+        IdReused: see `register`.
+        NumberTaken: see `register`.
+    """
+    roles = [await _granted(session, caller, draft.division_code, role) for role in wanted]
+    return await register(session, draft, roles, vault=vault, by=caller.acting_party, now=now)
+
+
+async def _granted(
+    session: AsyncSession, caller: Caller, party_division: str | None, wanted: RoleWanted
+) -> RoleDraft:
+    rules.check_role(
+        wanted.kind,
+        valid_from=wanted.valid_from,
+        valid_to=wanted.valid_to,
+        division_code=wanted.division_code,
+    )
+    site = None if wanted.place is None else await _site(session, public_id=wanted.place)
+    _check_may_give(caller, wanted.kind, (party_division, wanted.division_code), site)
+    return RoleDraft(
+        kind=wanted.kind,
+        valid_from=wanted.valid_from,
+        valid_to=wanted.valid_to,
+        place_id=None if site is None else site.place_id,
+        division_code=wanted.division_code,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What the decision on a role needs of its place.
+
+    Attributes:
+        owners: The parties of the place and of the market it lies in.
+    """
+
+    place_id: int
+    division_code: str
+    owners: frozenset[int | None]
+
+
+# Places stand above parties in the ladder, so their table is read by name.
+_SITE = text(
+    "SELECT p.id, p.division_code, p.party_id, m.party_id FROM place p "
+    "LEFT JOIN place m ON m.id = p.parent_id "
+    "WHERE p.public_id = :public_id OR p.id = :place_id"
+)
+
+
+async def _site(
+    session: AsyncSession, *, public_id: UUID | None = None, place_id: int | None = None
+) -> _Site:
+    found = await session.execute(_SITE, {"public_id": public_id, "place_id": place_id})
+    row = found.one_or_none()
+    if row is None:
+        raise rules.UnknownRolePlace(place=str(public_id))
+    return _Site(row[0], row[1], frozenset({row[2], row[3]}))
+
+
+def _check_may_give(
+    caller: Caller, kind: RoleKind, divisions: tuple[str | None, ...], site: _Site | None
+) -> None:
+    access.check_may_give(
+        caller,
+        kind,
+        divisions=divisions if site is None else (*divisions, site.division_code),
+        own_place=site is None or caller.party_id in site.owners,
+    )
 
 
 async def add_roles(session: AsyncSession, party_id: int, roles: Iterable[RoleDraft]) -> None:
@@ -147,6 +264,98 @@ async def add_roles(session: AsyncSession, party_id: int, roles: Iterable[RoleDr
             )
         )
     await session.flush()
+
+
+async def give_role(
+    session: AsyncSession, caller: Caller, party_public_id: UUID, wanted: RoleWanted
+) -> tuple[Party, bool]:
+    """Give a registered party one more role.
+
+    Returns:
+        The party, and whether the role is new to it.
+
+    Raises:
+        UnknownParty: there is no such party.
+        OtherParty: the caller answers for this party in no way.
+        RoleNotYours: the role, or the caller's own party.
+        PartyNotActive: an office for somebody who has not claimed the party, or is disabled.
+        IdReused: the party took up this role that day, with another end or division.
+    """
+    # The lock puts rivals in order: a role's number is its place in the order of ids.
+    party = await _locked(session, party_public_id)
+    _check_answers_for(caller, party)
+    role = await _granted(session, caller, party.division_code, wanted)
+    if role.kind in access.OFFICES and party.status != "active":
+        raise rules.PartyNotActive
+    key = (role.kind, role.place_id, role.valid_from)
+    for stored in await roles_of(session, party.id):
+        if (stored.kind, stored.place_id, stored.valid_from) == key:
+            if not _same_role(stored, role):
+                raise IdReused
+            return party, False
+    await add_roles(session, party.id, [role])
+    return party, True
+
+
+async def end_role(
+    session: AsyncSession,
+    caller: Caller,
+    party_public_id: UUID,
+    number: int,
+    *,
+    valid_to: date,
+    now: datetime,
+) -> Party:
+    """End a party's role on a day, which is the first without it; a repeat changes nothing.
+
+    Args:
+        session: The transaction.
+        caller: Who ends it.
+        party_public_id: Whose role.
+        number: Which of the party's roles, from 1, in the order they were given.
+        valid_to: First day without the role.
+        now: The present instant.
+
+    Raises:
+        UnknownParty: there is no such party.
+        OtherParty: the caller answers for this party in no way.
+        UnknownRole: the party has no role of this number.
+        RoleNotYours: the role, or the caller's own party.
+        RoleDatesInvalid: see `rules.check_end`.
+    """
+    party = await _locked(session, party_public_id)
+    _check_answers_for(caller, party)
+    stored = await roles_of(session, party.id)
+    if not 1 <= number <= len(stored):
+        raise rules.UnknownRole(number=number)
+    role = stored[number - 1]
+    site = None if role.place_id is None else await _site(session, place_id=role.place_id)
+    _check_may_give(caller, RoleKind(role.kind), (party.division_code, role.division_code), site)
+    if role.valid_to != valid_to:
+        rules.check_end(role.valid_from, role.valid_to, new_end=valid_to, today=local_date(now))
+        role.valid_to = valid_to
+        await session.flush()
+    return party
+
+
+def _check_answers_for(caller: Caller, party: Party) -> None:
+    if Audience.OPERATOR in caller.audiences:
+        return
+    if party.id == caller.party_id:
+        # Whoever may give roles to others would otherwise raise itself.
+        raise access.RoleNotYours
+    registered = Audience.MARKET in caller.audiences and party.created_by == caller.party_id
+    if not registered and not access.may_supervise(caller, party.division_code):
+        raise access.OtherParty
+
+
+async def _locked(session: AsyncSession, public_id: UUID) -> Party:
+    party = await session.scalar(
+        select(Party).where(Party.public_id == public_id).with_for_update(key_share=True)
+    )
+    if party is None:
+        raise rules.UnknownParty(party=str(public_id))
+    return party
 
 
 async def find(session: AsyncSession, public_id: UUID) -> Party:
@@ -185,9 +394,7 @@ async def role_kinds(session: AsyncSession, party_id: int, on: date) -> frozense
 
 
 def _dated(role: PartyRole) -> access.DatedRole:
-    return access.DatedRole(
-        RoleKind(role.kind), role.division_code, role.valid_from, role.valid_to
-    )
+    return access.DatedRole(RoleKind(role.kind), role.division_code, role.valid_from, role.valid_to)
 
 
 async def open_account(
@@ -200,219 +407,121 @@ async def open_account(
     vault: Vault,
     now: datetime,
 ) -> Account:
-    """Let somebody sign in for a party.
+    """Let somebody sign in for a party; the same again answers the same account.
 
     Raises:
-        LoginTaken: the login is in use, or the id is.
+        PasswordWeak: see `rules.check_password`.
+        LoginNotOwnPhone: the login is a phone number, and not the party's.
+        IdReused: the id names another account.
+        LoginTaken: the login is in use.
     """
-    index = vault.index(login.casefold(), purpose="account.login")
-    taken = await session.scalar(
-        select(Account).where((Account.login_index == index) | (Account.public_id == public_id))
-    )
-    if taken is not None:
-        raise rules.LoginTaken
-    account = Account(
+    account, _ = await _opened(
+        session,
         public_id=public_id,
-        party_id=party_id,
-        login_index=index,
-        password_hash=await _hash(password),
-        created_at=now,
+        party=await session.get_one(Party, party_id),
+        login=login,
+        password=password,
+        vault=vault,
+        now=now,
     )
-    session.add(account)
-    await session.flush()
     return account
 
 
-async def _hash(password: str) -> str:
-    async with _hashing:
-        return await asyncio.to_thread(_hasher.hash, password)
-
-
-async def _matches(stored: str, password: str) -> bool:
-    def check() -> bool:
-        try:
-            return _hasher.verify(stored, password)
-        except (VerifyMismatchError, InvalidHashError):
-            return False
-
-    async with _hashing:
-        return await asyncio.to_thread(check)
-
-
-async def sign_in(
-    session: AsyncSession, *, login: str, password: str, vault: Vault, now: datetime
-) -> tuple[str, Account, datetime]:
-    """Check a password and open a session.
-
-    An unknown login costs as much time as a wrong password, so that neither tells which it was.
-
-    Returns:
-        The secret for the cookie, the account, and when the session ends if unused.
-
-    Raises:
-        WrongCredentials: no such account, a wrong password, or a disabled account.
-    """
-    index = vault.index(login.casefold(), purpose="account.login")
-    account = await session.scalar(select(Account).where(Account.login_index == index))
-    matches = await _matches(account.password_hash if account else _NOBODY, password)
-    if account is None or not matches or account.disabled_at is not None:
-        raise rules.WrongCredentials
-    token = _secret_text()
-    expires_at = now + SESSION_IDLE
-    session.add(
-        Session(
-            token_hash=_hashed(token),
-            account_id=account.id,
-            created_at=now,
-            seen_at=now,
-            expires_at=expires_at,
-        )
-    )
-    await session.flush()
-    return token, account, expires_at
-
-
-async def sign_out(session: AsyncSession, token: str) -> None:
-    """End a session; one that does not exist is ended already."""
-    await session.execute(delete(Session).where(Session.token_hash == _hashed(token)))
-
-
-async def end_expired_sessions(session: AsyncSession, *, now: datetime) -> int:
-    """Remove sessions that nobody can use any more, and answer how many."""
-    ended = await session.scalars(
-        delete(Session).where(Session.expires_at <= now).returning(Session.account_id)
-    )
-    return len(ended.all())
-
-
-def _secret_text() -> str:
-    return base64.urlsafe_b64encode(ids.secret()).decode().rstrip("=")
-
-
-def _hashed(secret: str) -> bytes:
-    # A random secret of 256 bits needs no slow hash (ASVS 5.0 6.5.2).
-    return hashlib.sha256(secret.encode()).digest()
-
-
-_CALLER_COLUMNS = """
-    p.id, p.public_id,
-    coalesce(
-        (SELECT jsonb_agg(jsonb_build_array(r.kind, r.division_code))
-         FROM party_role r
-         WHERE r.party_id = p.id AND r.valid_from <= :today
-           AND (r.valid_to IS NULL OR r.valid_to > :today)),
-        '[]')
-"""
-# One statement a request: the credential, the party and its roles of the day.
-_BY_SESSION = text(
-    f"SELECT s.account_id, s.seen_at, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608 (constants)
-    "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
-    "WHERE s.token_hash = :hash AND s.expires_at > :now AND a.disabled_at IS NULL "
-    "AND p.status = 'active'"
-)
-_BY_KEY = text(
-    f"SELECT NULL::bigint, k.created_at, k.scopes, {_CALLER_COLUMNS} "  # noqa: S608
-    "FROM api_key k JOIN party p ON p.id = k.party_id "
-    "WHERE k.secret_hash = :hash AND k.expires_at > :now AND k.revoked_at IS NULL "
-    "AND p.status = 'active'"
-)
-
-
-async def caller_of_session(session: AsyncSession, token: str, *, now: datetime) -> Caller:
-    """Say who a session belongs to; somebody whose session ended is the public."""
-    hashed = _hashed(token)
-    row = (
-        await session.execute(
-            _BY_SESSION, {"hash": hashed, "now": now, "today": local_date(now)}
-        )
-    ).one_or_none()
-    if row is None:
-        return PUBLIC
-    if now - row[1] > SESSION_SEEN_EVERY:
-        await session.execute(
-            update(Session)
-            .where(Session.token_hash == hashed)
-            .values(seen_at=now, expires_at=now + SESSION_IDLE)
-        )
-    return _caller(row)
-
-
-async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Caller:
-    """Say which party a machine's key acts for; a key that is not valid now is the public."""
-    row = (
-        await session.execute(
-            _BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)}
-        )
-    ).one_or_none()
-    return PUBLIC if row is None else _caller(row)
-
-
-def _caller(row: Any) -> Caller:
-    account_id, _seen, scopes, party_id, public_id, roles = row
-    kinds = frozenset(RoleKind(kind) for kind, _ in roles)
-    jurisdictions = [code for kind, code in roles if kind == RoleKind.REGULATOR]
-    return Caller(
-        party_id=party_id,
-        party_public_id=public_id,
-        account_id=account_id,
-        audiences=access.audiences_of(kinds),
-        roles=kinds,
-        jurisdiction=jurisdictions[0] if jurisdictions else None,
-        scopes=None if scopes is None else frozenset(scopes),
-    )
-
-
-async def make_key(
+async def _opened(
     session: AsyncSession,
     *,
     public_id: UUID,
-    party_id: int,
-    name: str,
-    scopes: Sequence[str],
+    party: Party,
+    login: str,
+    password: str,
+    vault: Vault,
     now: datetime,
-) -> tuple[str, ApiKey]:
-    """Make a machine's credential; the secret is answered once and stored as a hash.
+) -> tuple[Account, bool]:
+    rules.check_password(password, login=login)
+    phone = rules.phone_in(login)
+    if phone is not None and party.phone_index != vault.index(phone, purpose="party.phone"):
+        raise rules.LoginNotOwnPhone(pointer="/login")
+    index = vault.index(rules.read_login(login), purpose="account.login")
+    existing = await session.scalar(select(Account).where(Account.public_id == public_id))
+    if existing is not None:
+        same = (existing.party_id, existing.login_index) == (party.id, index)
+        if not same or not await credentials.password_matches(existing.password_hash, password):
+            raise IdReused
+        return existing, False
+    account = await session.scalar(
+        insert(Account)
+        .values(
+            public_id=public_id,
+            party_id=party.id,
+            login_index=index,
+            password_hash=await credentials.hash_password(password),
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[Account.login_index])
+        .returning(Account)
+    )
+    if account is None:
+        raise rules.LoginTaken(pointer="/login")
+    return account, True
+
+
+async def open_account_by(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    public_id: UUID,
+    party_public_id: UUID,
+    login: str,
+    password: str,
+    vault: Vault,
+    now: datetime,
+) -> tuple[Account, Party, bool]:
+    """Open an account on behalf of a caller.
+
+    A market opens accounts for the parties that it registered, while they are nothing that it could
+    not make them: otherwise it could sign in as whatever an operator made of them later. An invited
+    party is its person's own, who claims it.
+
+    Returns:
+        The account, its party, and whether the account is new.
 
     Raises:
-        UnknownScope: a scope that is no action of the policy.
-        IdReused: the id already names a key.
+        UnknownParty: there is no such party.
+        OtherParty: a market did not register this party, or it came by invitation.
+        RoleNotYours: the party has a role that a market cannot give.
+        PartyNotActive: nobody has claimed the party, or it is disabled.
+        PasswordWeak: see `open_account`.
+        LoginNotOwnPhone: see `open_account`.
+        IdReused: see `open_account`.
+        LoginTaken: see `open_account`.
     """
-    for scope in scopes:
-        if scope not in access.POLICY:
-            raise rules.UnknownScope(scope=scope)
-    if await session.scalar(select(ApiKey.id).where(ApiKey.public_id == public_id)):
-        raise IdReused
-    secret = API_KEY_PREFIX + _secret_text()
-    key = ApiKey(
+    party = await find(session, party_public_id)
+    if Audience.OPERATOR not in caller.audiences:
+        await _check_may_open(session, caller, party, today=local_date(now))
+    if party.status != "active":
+        raise rules.PartyNotActive
+    account, new = await _opened(
+        session,
         public_id=public_id,
-        party_id=party_id,
-        name=name,
-        secret_hash=_hashed(secret),
-        scopes=list(scopes),
-        created_at=now,
-        expires_at=now + API_KEY_LIFE,
+        party=party,
+        login=login,
+        password=password,
+        vault=vault,
+        now=now,
     )
-    session.add(key)
-    await session.flush()
-    return secret, key
+    return account, party, new
 
 
-async def revoke_key(
-    session: AsyncSession, public_id: UUID, *, party_id: int, now: datetime
+async def _check_may_open(
+    session: AsyncSession, caller: Caller, party: Party, *, today: date
 ) -> None:
-    """End a machine's credential at once.
-
-    Raises:
-        UnknownParty: the caller's party has no such key.
-    """
-    revoked = await session.scalar(
-        update(ApiKey)
-        .where(ApiKey.public_id == public_id, ApiKey.party_id == party_id)
-        .values(revoked_at=now)
-        .returning(ApiKey.id)
-    )
-    if revoked is None:
-        raise rules.UnknownParty(key=str(public_id))
+    invited = await session.scalar(select(exists().where(Invitation.party_id == party.id)))
+    if party.created_by != caller.party_id or invited:
+        raise access.OtherParty
+    for role in await roles_of(session, party.id):
+        over = role.valid_to is not None and role.valid_to <= today
+        if not over and role.kind not in access.GIVEN_BY_MARKETS:
+            raise access.RoleNotYours(role=role.kind)
 
 
 async def by_phone(session: AsyncSession, phone: str, *, vault: Vault) -> Party | None:
@@ -437,30 +546,57 @@ async def invite(
 ) -> tuple[Party, str | None]:
     """Make a party of somebody who has no account yet, known by phone.
 
+    The claim code follows from the request, so that its repeat answers the same, and a repeat
+    after the code has ended renews it.
+
     Returns:
         The party (the registered one, if the phone belongs to one), and the claim code that the
         inviter hands over; None where the party needs none.
+
+    Raises:
+        RoleNotYours: a role that an invitation cannot give.
+        IdReused: the id names another party.
     """
+    access.check_may_invite(role)
+    index = vault.index(phone, purpose="party.phone")
+    # A phone is not unique (families share one), so nothing but this lock keeps two sellers, who
+    # invite the same person at the same time, from making two of them.
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(:key)"),
+        {"key": int.from_bytes(index[:8], "big", signed=True)},
+    )
     known = await by_phone(session, phone, vault=vault)
-    if known is None:
+    if known is None or known.public_id == public_id:
         draft = PartyDraft(
             public_id=public_id, form="natural", name=name, phone=phone, status="invited"
         )
-        roles = [RoleDraft(role, valid_from=local_date(now))]
+        # The day of the first request is the role's; a repeat of another day is still a repeat.
+        roles = [RoleDraft(role, valid_from=local_date(known.created_at if known else now))]
         known, _ = await register(session, draft, roles, vault=vault, by=by, now=now)
     if known.status != "invited":
         return known, None
-    claim = rules.claim_code(ids.secret(8))
+    request = f"{public_id}\0{by}\0{phone}"
+    code = rules.claim_code(vault.index(request, purpose="invitation.code"))
+    invitation = insert(Invitation).values(
+        party_id=known.id,
+        invited_by=by,
+        claim_hash=_claim_hash(vault, phone, code),
+        created_at=now,
+        expires_at=now + CLAIM_LIFE,
+    )
+    over = Invitation.expires_at <= now
     await session.execute(
-        insert(Invitation).values(
-            party_id=known.id,
-            invited_by=by,
-            claim_hash=_hashed(claim + phone),
-            created_at=now,
-            expires_at=now + CLAIM_LIFE,
+        invitation.on_conflict_do_update(
+            index_elements=[Invitation.claim_hash],
+            set_={"expires_at": case((over, now + CLAIM_LIFE), else_=Invitation.expires_at)},
         )
     )
-    return known, claim
+    return known, code
+
+
+def _claim_hash(vault: Vault, phone: str, code: str) -> bytes:
+    # Forty bits would be searched through in minutes if the hash needed no key.
+    return vault.index(f"{code}\0{phone}", purpose="invitation.claim")
 
 
 async def claim(
@@ -475,31 +611,34 @@ async def claim(
 ) -> Party:
     """Let an invited person take over what was recorded for them; the phone is their login.
 
+    The same again, with the same account and password, answers the same.
+
     Raises:
         ClaimRefused: phone and code do not belong together, or the invitation has ended.
+        PasswordWeak: see `open_account`.
+        IdReused: the id names another account.
+        LoginTaken: the phone is the login of another account already.
     """
-    index = vault.index(phone, purpose="party.phone")
-    party = await session.scalar(
-        select(Party).where(Party.phone_index == index, Party.status == "invited").with_for_update()
+    found = await session.execute(
+        select(Invitation, Party)
+        .join(Party, Party.id == Invitation.party_id)
+        .where(Invitation.claim_hash == _claim_hash(vault, phone, rules.read_claim_code(code)))
+        .with_for_update()
     )
-    invitation = None
-    if party is not None:
-        invitation = await session.scalar(
-            select(Invitation).where(
-                Invitation.claim_hash == _hashed(code + phone),
-                Invitation.party_id == party.id,
-                Invitation.expires_at > now,
-                Invitation.claimed_at.is_(None),
-            )
-        )
-    if party is None or invitation is None:
+    invitation, party = found.one_or_none() or (None, None)
+    if invitation is None or party is None:
         raise rules.ClaimRefused
-    invitation.claimed_at = now
-    party.status = "active"
-    await open_account(
+    if invitation.claimed_at is None:
+        if party.status != "invited" or invitation.expires_at <= now:
+            raise rules.ClaimRefused
+        invitation.claimed_at = now
+        party.status = "active"
+    elif not await _acts_for(session, party.id, account_id):
+        raise rules.ClaimRefused
+    await _opened(
         session,
         public_id=account_id,
-        party_id=party.id,
+        party=party,
         login=phone,
         password=password,
         vault=vault,
@@ -508,6 +647,15 @@ async def claim(
     return party
 
 
+async def _acts_for(session: AsyncSession, party_id: int, account: UUID) -> bool:
+    found = await session.scalar(
+        select(Account.id).where(Account.public_id == account, Account.party_id == party_id)
+    )
+    return found is not None
+
+
 def commitment_source(party: Party) -> tuple[bytes, str]:
     """Answer the salt and the value that stand for a party's identity in the log."""
-    return party.commit_salt, "\0".join([party.name, party.uscc or "", party.id_number_masked or ""])
+    return party.commit_salt, "\0".join(
+        [party.name, party.uscc or "", party.id_number_masked or ""]
+    )

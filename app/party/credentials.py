@@ -1,0 +1,297 @@
+"""Passwords, sessions and keys: what proves who is calling."""
+
+import asyncio
+import base64
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import ids
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.core.sealing import Vault
+from app.party import access, rules
+from app.party.access import PUBLIC, Caller, RoleKind
+from app.party.models import Account, ApiKey, Party, PartyRole, Session
+
+SESSION_SEEN_EVERY = timedelta(minutes=5)
+API_KEY_LIFE = timedelta(days=365)
+API_KEY_PREFIX = "ypt_"
+
+# OWASP's profile (19 MiB, 2 passes) takes 20 ms; as many at a time as there are cores, for hashing
+# is what an attacker would load the server with (trust.md §4.1).
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_hashing = asyncio.Semaphore(os.cpu_count() or 1)
+# Held before a sign-in takes a database connection, so that a flood of them waits here and leaves
+# the pool to everybody else.
+_signing_in = asyncio.Semaphore(os.cpu_count() or 1)
+_NOBODY = _hasher.hash(ids.secret().hex())
+
+
+def _one_spelling(password: str) -> str:
+    # One keyboard sends é as one character and another as two (NIST SP 800-63B-4 §3.1.1.2).
+    return unicodedata.normalize("NFKC", password)
+
+
+async def hash_password(password: str) -> str:
+    """Hash a password with argon2id, in a thread."""
+    async with _hashing:
+        return await asyncio.to_thread(_hasher.hash, _one_spelling(password))
+
+
+async def password_matches(stored: str, password: str) -> bool:
+    """Compare a password with a hash, in a thread."""
+
+    def check() -> bool:
+        try:
+            return _hasher.verify(stored, _one_spelling(password))
+        except (VerifyMismatchError, InvalidHashError):
+            return False
+
+    async with _hashing:
+        return await asyncio.to_thread(check)
+
+
+async def sign_in(
+    session: AsyncSession, *, login: str, password: str, vault: Vault, now: datetime
+) -> tuple[str, Account, datetime]:
+    """Check a password and open a session.
+
+    An unknown login costs as much time as a wrong password, so that neither tells which it was.
+
+    Returns:
+        The secret for the cookie, the account, and when the session ends if unused.
+
+    Raises:
+        WrongCredentials: no such account, a wrong password, or a disabled account or party.
+    """
+    index = vault.index(rules.read_login(login), purpose="account.login")
+    async with _signing_in:
+        found = await session.execute(
+            select(Account, Party.status)
+            .join(Party, Party.id == Account.party_id)
+            .where(Account.login_index == index)
+        )
+        account, status = found.one_or_none() or (None, None)
+        matches = await password_matches(account.password_hash if account else _NOBODY, password)
+    enabled = account is not None and account.disabled_at is None and status == "active"
+    if account is None or not matches or not enabled:
+        raise rules.WrongCredentials
+    today = local_date(now)
+    kinds = await session.scalars(
+        select(PartyRole.kind).where(
+            PartyRole.party_id == account.party_id,
+            PartyRole.valid_from <= today,
+            or_(PartyRole.valid_to.is_(None), PartyRole.valid_to > today),
+        )
+    )
+    audiences = access.audiences_of(frozenset(RoleKind(kind) for kind in kinds))
+    token = _secret_text()
+    expires_at = now + access.session_life(audiences).idle
+    session.add(
+        Session(
+            token_hash=_hashed(token),
+            account_id=account.id,
+            created_at=now,
+            seen_at=now,
+            expires_at=expires_at,
+        )
+    )
+    await session.flush()
+    return token, account, expires_at
+
+
+async def sign_out(session: AsyncSession, token: str) -> None:
+    """End a session; one that does not exist is ended already."""
+    await session.execute(delete(Session).where(Session.token_hash == _hashed(token)))
+
+
+async def end_expired_sessions(session: AsyncSession, *, now: datetime) -> int:
+    """Remove sessions that nobody can use any more, and answer how many."""
+    ended = await session.scalars(
+        delete(Session).where(Session.expires_at <= now).returning(Session.account_id)
+    )
+    return len(ended.all())
+
+
+def _secret_text() -> str:
+    return base64.urlsafe_b64encode(ids.secret()).decode().rstrip("=")
+
+
+def _hashed(secret: str) -> bytes:
+    # A random secret of 256 bits needs no slow hash (ASVS 5.0 6.5.2).
+    return hashlib.sha256(secret.encode()).digest()
+
+
+_CALLER_COLUMNS = """
+    p.id, p.public_id,
+    coalesce(
+        (SELECT jsonb_agg(jsonb_build_array(r.kind, r.division_code))
+         FROM party_role r
+         WHERE r.party_id = p.id AND r.valid_from <= :today
+           AND (r.valid_to IS NULL OR r.valid_to > :today)),
+        '[]')
+"""
+# One statement a request: the credential, the party and its roles of the day.
+_BY_SESSION = text(
+    f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at "  # noqa: S608
+    "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
+    "WHERE s.token_hash = :hash AND s.expires_at > :now AND a.disabled_at IS NULL "
+    "AND p.status = 'active'"
+)
+_BY_KEY = text(
+    f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS} "  # noqa: S608
+    "FROM api_key k JOIN party p ON p.id = k.party_id "
+    "WHERE k.secret_hash = :hash AND k.expires_at > :now AND k.revoked_at IS NULL "
+    "AND p.status = 'active'"
+)
+
+
+async def caller_of_session(session: AsyncSession, token: str, *, now: datetime) -> Caller:
+    """Say who a session belongs to; somebody whose session ended is the public."""
+    hashed = _hashed(token)
+    row = (
+        await session.execute(_BY_SESSION, {"hash": hashed, "now": now, "today": local_date(now)})
+    ).one_or_none()
+    if row is None:
+        return PUBLIC
+    *who, created_at, seen_at = row
+    caller = _caller(who)
+    if now - seen_at > SESSION_SEEN_EVERY:
+        life = access.session_life(caller.audiences)
+        await session.execute(
+            update(Session)
+            .where(Session.token_hash == hashed)
+            .values(seen_at=now, expires_at=min(now + life.idle, created_at + life.absolute))
+        )
+    return caller
+
+
+async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Caller:
+    """Say which party a machine's key acts for; a key that is not valid now is the public."""
+    row = (
+        await session.execute(_BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)})
+    ).one_or_none()
+    return PUBLIC if row is None else _caller(row)
+
+
+def _caller(row: Sequence[Any]) -> Caller:
+    account_id, scopes, party_id, public_id, roles = row
+    kinds = frozenset(RoleKind(kind) for kind, _ in roles)
+    answers_for = [code for kind, code in roles if kind == RoleKind.REGULATOR]
+    return Caller(
+        party_id=party_id,
+        party_public_id=public_id,
+        account_id=account_id,
+        audiences=access.audiences_of(kinds),
+        roles=kinds,
+        jurisdiction=access.jurisdiction_of(answers_for),
+        scopes=None if scopes is None else frozenset(scopes),
+    )
+
+
+async def make_key(
+    session: AsyncSession,
+    *,
+    public_id: UUID,
+    party_id: int,
+    name: str,
+    scopes: Sequence[str],
+    now: datetime,
+) -> tuple[str, ApiKey]:
+    """Make a machine's credential; the secret is answered once and stored as a hash.
+
+    Raises:
+        UnknownScope: a scope that is no action of the policy.
+        IdReused: the id already names a key.
+    """
+    _check_scopes(scopes)
+    secret = API_KEY_PREFIX + _secret_text()
+    key = await session.scalar(
+        insert(ApiKey)
+        .values(
+            public_id=public_id,
+            party_id=party_id,
+            name=name,
+            secret_hash=_hashed(secret),
+            scopes=sorted(set(scopes)),
+            created_at=now,
+            expires_at=now + API_KEY_LIFE,
+        )
+        .on_conflict_do_nothing(index_elements=[ApiKey.public_id])
+        .returning(ApiKey)
+    )
+    if key is None:
+        raise IdReused
+    return secret, key
+
+
+def _check_scopes(scopes: Iterable[str]) -> None:
+    for scope in scopes:
+        if scope not in access.POLICY:
+            raise rules.UnknownScope(pointer="/scopes", scope=scope)
+
+
+async def make_key_by(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    public_id: UUID,
+    name: str,
+    scopes: Sequence[str],
+    now: datetime,
+) -> tuple[str, ApiKey]:
+    """Make a machine's credential for the caller's own party.
+
+    Raises:
+        UnknownScope: see `make_key`.
+        NotAllowed: the caller is a machine itself.
+        ScopeNotYours: the caller's party may not do this, or no key may.
+        IdReused: see `make_key`; a repeat too, for the secret cannot be told again.
+    """
+    _check_scopes(scopes)
+    access.check_may_scope(caller, scopes)
+    return await make_key(
+        session,
+        public_id=public_id,
+        party_id=caller.acting_party,
+        name=name,
+        scopes=scopes,
+        now=now,
+    )
+
+
+async def keys_of(session: AsyncSession, party_id: int) -> Sequence[ApiKey]:
+    """List a party's keys, revoked and expired ones too."""
+    found = await session.scalars(
+        select(ApiKey).where(ApiKey.party_id == party_id).order_by(ApiKey.id)
+    )
+    return found.all()
+
+
+async def revoke_key(
+    session: AsyncSession, public_id: UUID, *, party_id: int, now: datetime
+) -> None:
+    """End a machine's credential at once; one that has ended stays ended when it did.
+
+    Raises:
+        UnknownKey: the party has no such key.
+    """
+    key = await session.scalar(
+        select(ApiKey).where(ApiKey.public_id == public_id, ApiKey.party_id == party_id)
+    )
+    if key is None:
+        raise rules.UnknownKey(key=str(public_id))
+    if key.revoked_at is None:
+        key.revoked_at = now
+        await session.flush()
