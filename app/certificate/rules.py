@@ -112,7 +112,7 @@ class CertificateVoided(DomainError):
 
 
 class CertificateMissing(DomainError):
-    """The seller must give a conformity certificate for this product, and has none that covers it."""
+    """The seller must give a certificate for this product, and has none that covers it."""
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "certificate-missing"
@@ -124,8 +124,8 @@ class CertificateMissing(DomainError):
     )
 
 
-class CertificateInUse(DomainError):
-    """Goods were already handed on under this certificate, by its own issuer, as replacement."""
+class CertificateNotReplaceable(DomainError):
+    """Only a voided certificate of the same lot can be replaced."""
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "certificate-not-replaceable"
@@ -213,7 +213,12 @@ def check_kind(
             raise WrongCertificate(reason="issuer-is-not-the-producer")
     elif own:
         raise WrongCertificate(reason="producer-uses-form-1")
-    elif lot.origin not in {LotOrigin.MERGE, LotOrigin.SPLIT, LotOrigin.DECLARE, LotOrigin.PURCHASE}:
+    elif lot.origin not in {
+        LotOrigin.MERGE,
+        LotOrigin.SPLIT,
+        LotOrigin.DECLARE,
+        LotOrigin.PURCHASE,
+    }:
         raise WrongCertificate(reason="lot-was-not-purchased")
 
 

@@ -41,8 +41,10 @@ SERVER_USER = "yipiaotong"
 
 _START_S_MAX = 60
 _STOP_S_MAX = 60
+_CHILDREN_S_MAX = 20
 _POLL_S = 0.02
 _PORT = 5432
+_NO_PROCESS = 2**31 - 1  # far above what any system gives to a process
 # A socket's path must fit 107 bytes, and its name `.s.PGSQL.5432.lock` takes some of them.
 _SOCKET_DIR_BYTES_MAX = 85
 
@@ -114,9 +116,7 @@ class EmbeddedServer:
     def stop(self) -> None:
         """Give the server back; it ends when nobody else uses it. Safe to repeat."""
         atexit.unregister(self.stop)
-        assert self._guard.stdin is not None, "the guard was started with a pipe"
-        self._guard.stdin.close()
-        self._guard.wait()
+        _dismiss(self._guard)
 
     def _run(self, statement: str) -> str:
         """Run one statement as the superuser and answer its output."""
@@ -150,23 +150,26 @@ def start(data_dir: Path, *, durable: bool = True) -> EmbeddedServer:
     """
     directory = Path(data_dir).expanduser().resolve()
     _make_directory(directory)
-    with _locked(directory / "start.lock"):
-        cluster = directory / "cluster"
-        account = _account(cluster)
-        programs = _reachable_programs(directory, account)
-        sockets = _socket_directory(directory, account)
-        # The guard takes its share of the lock before the server starts, so that even a start
-        # that is killed half way leaves nothing behind.
-        guard = _start_guard(directory, cluster, remove=not durable)
-        try:
+    guard: subprocess.Popen[bytes] | None = None
+    try:
+        with _locked(directory / "start.lock"):
+            cluster = directory / "cluster"
+            account = _account(cluster)
+            programs = _reachable_programs(directory, account)
+            sockets = _socket_directory(directory, account)
+            # The guard takes its share of the lock before the server starts, so that even a start
+            # that is killed half way leaves nothing behind.
+            guard = _start_guard(directory, sockets, remove=not durable)
             if not (cluster / "PG_VERSION").exists():
                 _initialise(cluster, programs, account, durable=durable)
             _check_version(cluster, programs)
-            if not _is_serving(cluster):
+            if not _is_serving(cluster, sockets):
                 _serve(cluster, programs, account, sockets, durable=durable)
-        except BaseException:
-            _close(guard)
-            raise
+    except BaseException:
+        # Outside of the lock, which the guard needs to tidy up.
+        if guard is not None:
+            _dismiss(guard)
+        raise
     return EmbeddedServer(directory, sockets, guard)
 
 
@@ -374,16 +377,21 @@ def _check_version(cluster: Path, programs: Path) -> None:
         raise EmbeddedServerError(message)
 
 
-def _is_serving(cluster: Path) -> bool:
-    """Tell whether a server runs on this cluster; clear away what a crashed one left."""
-    lines = _postmaster_lines(cluster)
-    if lines is None:
-        return False
-    if _runs_postgres(int(lines[0]), cluster):
-        return lines[-1].strip() == "ready"
-    # After a crash, or after a container got its old process numbers again, the number may
-    # belong to anybody; PostgreSQL itself would refuse to start then.
-    (cluster / "postmaster.pid").unlink()
+def _is_serving(cluster: Path, sockets: Path) -> bool:
+    """Tell whether a server runs on this cluster; disarm what a crashed one left."""
+    deadline = time.monotonic() + _START_S_MAX
+    while (lines := _postmaster_lines(cluster)) and _runs_postgres(int(lines[0]), cluster):
+        if lines[-1].strip() == "ready" or time.monotonic() > deadline:
+            return True
+        time.sleep(_POLL_S)  # it recovers from a crash, or it stops
+    # The number in a left-over file may belong to anybody by now (or to a zombie that nobody has
+    # collected), and PostgreSQL would take that process for a running server. The rest of the file
+    # stays: by the shared memory named there PostgreSQL notices a crashed server's last children.
+    if lines:
+        lines[0] = str(_NO_PROCESS)
+        (cluster / "postmaster.pid").write_text("\n".join([*lines, ""]))
+    for name in (f".s.PGSQL.{_PORT}", f".s.PGSQL.{_PORT}.lock"):
+        (sockets / name).unlink(missing_ok=True)
     return False
 
 
@@ -415,7 +423,11 @@ def _runs_postgres(pid: int, cluster: Path) -> bool:
 def _serve(
     cluster: Path, programs: Path, account: _Account, sockets: Path, *, durable: bool
 ) -> None:
-    """Run the server and wait until it accepts connections."""
+    """Run the server and wait until it accepts connections.
+
+    Raises:
+        EmbeddedServerError: it did not start; with the end of its log.
+    """
     settings = _SETTINGS | ({} if durable else _IN_MEMORY)
     settings["unix_socket_directories"] = str(sockets)
     options = " ".join(shlex.quote(f"--{name}={value}") for name, value in settings.items())
@@ -429,14 +441,25 @@ def _serve(
         "--silent",
         "start",
     ]
-    try:
-        _checked(command, account=account, cwd=cluster.parent)
-    except EmbeddedServerError as cause:
-        with contextlib.suppress(OSError):
-            log = (cluster / "server.log").read_text(errors="replace").splitlines()[-15:]
-            message = "\n".join(["PostgreSQL did not start; its last words:", *log])
+    deadline = time.monotonic() + _CHILDREN_S_MAX
+    while True:
+        try:
+            _checked(command, account=account, cwd=cluster.parent)
+        except EmbeddedServerError as cause:
+            last_words = _last_words(cluster)
+            if "pre-existing shared memory block" in last_words and time.monotonic() < deadline:
+                time.sleep(_POLL_S * 10)
+                continue
+            message = f"PostgreSQL did not start; its last words:\n{last_words}"
             raise EmbeddedServerError(message) from cause
-        raise
+        return
+
+
+def _last_words(cluster: Path) -> str:
+    with contextlib.suppress(OSError):
+        log = (cluster / "server.log").read_text(errors="replace")
+        return "\n".join(log.splitlines()[-15:])
+    return ""
 
 
 def _checked(command: list[str], *, account: _Account, cwd: Path) -> str:
@@ -499,9 +522,9 @@ def _locked(path: Path) -> Iterator[IO[bytes]]:
 # --- the guard: a process that outlives its owner by just as long as it takes to tidy up ----------
 
 
-def _start_guard(directory: Path, cluster: Path, *, remove: bool) -> subprocess.Popen[bytes]:
+def _start_guard(directory: Path, sockets: Path, *, remove: bool) -> subprocess.Popen[bytes]:
     # Isolated (-I, -S): `app/core/logging.py` beside this file must not hide the standard one.
-    command = [sys.executable, "-I", "-S", __file__, str(directory), str(cluster)]
+    command = [sys.executable, "-I", "-S", __file__, str(directory), str(sockets)]
     guard = subprocess.Popen(  # noqa: S603 (this very file)
         [*command, "remove" if remove else "keep"],
         stdin=subprocess.PIPE,
@@ -513,18 +536,20 @@ def _start_guard(directory: Path, cluster: Path, *, remove: bool) -> subprocess.
     assert guard.stdout is not None, "the guard was started with a pipe"
     with guard.stdout as pipe:
         if pipe.readline() != b"guarding\n":
-            _close(guard)
+            _dismiss(guard)
             message = "the guard of the database did not start"
             raise EmbeddedServerError(message)
     return guard
 
 
-def _close(guard: subprocess.Popen[bytes]) -> None:
+def _dismiss(guard: subprocess.Popen[bytes]) -> None:
+    """Let the guard go, and wait until it has done what is left to do."""
     assert guard.stdin is not None, "the guard was started with a pipe"
     guard.stdin.close()
+    guard.wait()
 
 
-def _guard(directory: Path, cluster: Path, *, remove: bool) -> None:
+def _guard(directory: Path, sockets: Path, *, remove: bool) -> None:
     """Share the server until the owner is gone; if nobody else does, stop it."""
     with (directory / "users.lock").open("ab") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
@@ -537,8 +562,9 @@ def _guard(directory: Path, cluster: Path, *, remove: bool) -> None:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            _stop_server(cluster)
+            _stop_server(directory / "cluster")
             if remove:
+                shutil.rmtree(sockets, ignore_errors=True)
                 shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -58,7 +58,9 @@ class IdReused(DomainError):
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "id-reused"
-    title: ClassVar[Text] = Text("该编号已用于其他内容", "This id already stands for something else")
+    title: ClassVar[Text] = Text(
+        "该编号已用于其他内容", "This id already stands for something else"
+    )
     next_step: ClassVar[Text] = Text(
         "新内容请使用新编号; 重试请保持内容不变",
         "Use a new id for new content; keep the content to repeat a request",

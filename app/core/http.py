@@ -1,5 +1,7 @@
-"""What every request passes through: pure ASGI, because a middleware that wraps the request in a
-task of its own cancels it on a client's disconnect and orphans connections that hold row locks.
+"""What every request passes through, as pure ASGI.
+
+A middleware that wraps the request in a task of its own cancels it on a client's disconnect, and
+orphans connections that hold row locks.
 """
 
 import asyncio

@@ -31,5 +31,5 @@ def secret(size_bytes: int = 32) -> bytes:
 
 
 def jitter(longest_s: float) -> float:
-    """Draw a pause between half of and the whole of a time in seconds, so that rivals drift apart."""
+    """Draw a pause between half and all of a time in seconds, so that rivals drift apart."""
     return longest_s * (0.5 + secrets.randbelow(1000) / 2000)

@@ -78,7 +78,9 @@ class InternalFault(DomainError):
 
     kind: ClassVar[Kind] = Kind.BUSY
     code: ClassVar[str] = "internal-fault"
-    title: ClassVar[Text] = Text("系统内部错误, 本次操作未生效", "A fault of ours; nothing was changed")
+    title: ClassVar[Text] = Text(
+        "系统内部错误, 本次操作未生效", "A fault of ours; nothing was changed"
+    )
     next_step: ClassVar[Text] = Text(
         "请把 request_id 告知运维人员", "Give the request_id to the operator"
     )
@@ -118,8 +120,8 @@ class Problem(Out):
     code: str
     zh: Sentence
     en: Sentence
-    facts: dict[str, Any] = {}
-    errors: list[MemberProblem] = []
+    facts: dict[str, Any] = Field(default_factory=dict)
+    errors: list[MemberProblem] = Field(default_factory=list)
     request_id: str | None = None
 
 

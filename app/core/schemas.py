@@ -6,15 +6,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 BIGINT_MAX = 2**63 - 1
-MASS_G_MAX = 10**12
-"""A million tonnes: more than a city trades in a year, far below what a bigint holds."""
+MASS_G_MAX = 10**10
+"""Ten thousand tonnes: more than any one lot, and forty lines of it still fit a token."""
 
 
 def _printable(text: str) -> str:
     # PostgreSQL cannot store NUL, and control, bidirectional-override and surrogate characters
     # in a product's name can only be an accident or an attack.
     for character in text:
-        if unicodedata.category(character) in {"Cc", "Cs", "Cf"} and character not in "\u200d":
+        if unicodedata.category(character) in {"Cc", "Cs", "Cf"} and character != "\u200d":
             message = "holds a character that cannot be printed"
             raise ValueError(message)
     return text

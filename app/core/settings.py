@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         except ValueError:
             size = 0
         if size != KEY_BYTES:
-            message = f"YPT_SECRET_KEY must be {KEY_BYTES} bytes in Base64 (ypt key secret makes one)"
+            message = f"YPT_SECRET_KEY must be {KEY_BYTES} bytes in Base64 (see: ypt key secret)"
             raise ValueError(message)
         return self
 

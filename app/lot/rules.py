@@ -12,7 +12,6 @@ import rfc8785
 
 from app.core.errors import DomainError, Kind, Text
 
-
 T = TypeVar("T")
 
 
@@ -103,7 +102,9 @@ class Cycle(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "cycle"
     title: ClassVar[Text] = Text("批次不能成为自己的来源", "A lot cannot be made from itself")
-    next_step: ClassVar[Text] = Text("产出批次请使用新编号", "Give the resulting lot an id of its own")
+    next_step: ClassVar[Text] = Text(
+        "产出批次请使用新编号", "Give the resulting lot an id of its own"
+    )
 
 
 class MergeNeedsCertificate(DomainError):
@@ -116,7 +117,8 @@ class MergeNeedsCertificate(DomainError):
         "Mixing goods of different producers needs a new conformity certificate",
     )
     next_step: ClassVar[Text] = Text(
-        "请随混装一并填写合格证(收购者式样)", "Send the purchaser's certificate along with the merge"
+        "请随混装一并填写合格证(收购者式样)",
+        "Send the purchaser's certificate along with the merge",
     )
 
 

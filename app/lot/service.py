@@ -175,13 +175,12 @@ _STATE_COLUMNS = """
 # that reading them beside the locked row is safe.
 _LOCK = text(
     f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
-    "WHERE l.public_id = ANY(CAST(:ids AS uuid[])) ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
-)
-_LOCK_STOCK = text(
-    f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
-    "WHERE l.holder_id = :holder AND l.product_id = ANY(CAST(:products AS bigint[])) "
-    "AND b.remaining_g > 0 AND b.holds = 0 "
-    "ORDER BY b.lot_id LIMIT :most FOR NO KEY UPDATE OF b"
+    "WHERE b.lot_id IN ("
+    "SELECT id FROM lot WHERE public_id = ANY(CAST(:ids AS uuid[])) "
+    "UNION ALL (SELECT s.id FROM lot s JOIN lot_balance sb ON sb.lot_id = s.id "
+    "WHERE s.holder_id = :holder AND s.product_id = ANY(CAST(:products AS bigint[])) "
+    "AND sb.remaining_g > 0 AND sb.holds = 0 ORDER BY s.id LIMIT :most)"
+    ") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
 )
 
 
@@ -193,30 +192,39 @@ def _state(row: Any) -> LotState:
     return LotState(*values)
 
 
-async def lock(session: AsyncSession, public_ids: Iterable[UUID]) -> dict[UUID, LotState]:
-    """Lock the balances of lots until the transaction ends, and read them.
+async def lock(
+    session: AsyncSession,
+    public_ids: Iterable[UUID],
+    *,
+    stock_of: int | None = None,
+    product_ids: Iterable[int] = (),
+) -> dict[UUID, LotState]:
+    """Lock the balances of lots until the transaction ends, and read them, oldest first.
+
+    Args:
+        session: The caller's transaction.
+        public_ids: Lots that must be there.
+        stock_of: A holder whose stock is wanted too,
+        product_ids: of these products: at most its 200 oldest lots with something left.
 
     Raises:
         UnknownLot: one of the ids names no lot.
     """
     wanted = list(dict.fromkeys(public_ids))
-    rows = await session.execute(_LOCK, {"ids": wanted})
+    rows = await session.execute(
+        _LOCK,
+        {
+            "ids": wanted,
+            "holder": stock_of,
+            "products": list(product_ids),
+            "most": STOCK_LOTS_MAX,
+        },
+    )
     states = {state.public_id: state for state in map(_state, rows)}
     for public_id in wanted:
         if public_id not in states:
             raise rules.UnknownLot(lot=str(public_id))
     return states
-
-
-async def lock_stock(
-    session: AsyncSession, *, holder_id: int, product_ids: Iterable[int]
-) -> list[LotState]:
-    """Lock what a holder has left of some products, oldest first, at most 200 lots."""
-    rows = await session.execute(
-        _LOCK_STOCK,
-        {"holder": holder_id, "products": list(product_ids), "most": STOCK_LOTS_MAX},
-    )
-    return [_state(row) for row in rows]
 
 
 async def make(
@@ -229,6 +237,7 @@ async def make(
     """Bring lots into being with their balances and edges, in one statement.
 
     Args:
+        session: The caller's transaction.
         drafts: The lots, parents before children.
         event_id: The event that made them.
         occurred_at: When it happened.
@@ -282,7 +291,7 @@ async def make(
             "occurred_at": occurred_at,
         },
     )
-    return {public_id: lot_id for public_id, lot_id in rows}
+    return dict(rows.tuples().all())
 
 
 _DRAW = text(DRAW_SQL)

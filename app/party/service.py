@@ -389,12 +389,16 @@ async def roles_of(session: AsyncSession, party_id: int) -> Sequence[PartyRole]:
 
 async def role_kinds(session: AsyncSession, party_id: int, on: date) -> frozenset[RoleKind]:
     """Answer what a party is on a day."""
-    dated = [_dated(role) for role in await roles_of(session, party_id)]
+    return kinds_in_force(await roles_of(session, party_id), on)
+
+
+def kinds_in_force(roles: Iterable[PartyRole], on: date) -> frozenset[RoleKind]:
+    """Answer what a party with these roles is on a day."""
+    dated = [
+        access.DatedRole(RoleKind(role.kind), role.division_code, role.valid_from, role.valid_to)
+        for role in roles
+    ]
     return frozenset(role.kind for role in access.in_force(dated, on))
-
-
-def _dated(role: PartyRole) -> access.DatedRole:
-    return access.DatedRole(RoleKind(role.kind), role.division_code, role.valid_from, role.valid_to)
 
 
 async def open_account(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.transparency import rules
@@ -28,22 +28,29 @@ class Statement:
     document: dict[str, Any]
 
 
+APPEND_SQL = """
+    INSERT INTO entry (kind, subject, leaf, appended_at)
+    VALUES (:entry_kind, :entry_subject, :entry_leaf, :entry_at)
+"""
+"""Appends an entry; other packages may make it part of a statement of theirs."""
+
+_APPEND = text(APPEND_SQL)
+
+
+def parameters(statement: Statement, *, now: datetime) -> dict[str, Any]:
+    """Write a statement as the parameters of `APPEND_SQL`."""
+    document = {"subject": str(statement.subject), **statement.document}
+    return {
+        "entry_kind": statement.kind,
+        "entry_subject": statement.subject,
+        "entry_leaf": rules.leaf(statement.kind, document),
+        "entry_at": now,
+    }
+
+
 async def append(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> None:
-    """Append statements in the caller's transaction, in one round trip."""
-    await session.execute(
-        insert(Entry),
-        [
-            {
-                "kind": statement.kind,
-                "subject": statement.subject,
-                "leaf": rules.leaf(
-                    statement.kind, {"subject": str(statement.subject), **statement.document}
-                ),
-                "appended_at": now,
-            }
-            for statement in statements
-        ],
-    )
+    """Append statements in the caller's transaction."""
+    await session.execute(_APPEND, [parameters(statement, now=now) for statement in statements])
 
 
 async def entries_of(session: AsyncSession, subject: UUID) -> Sequence[Entry]:

@@ -1,0 +1,34 @@
+"""Makes a database ready: the newest schema, and the reference data that rules are made of."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+from app.certificate import service as certificates
+from app.core.migrate import upgrade
+from app.place import service as places
+from app.product import service as products
+from app.ticket import service as tickets
+
+REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
+    places.load_divisions,
+    products.load_catalogue,
+    certificates.load_forms,
+    tickets.load_validity,
+)
+
+
+def install(database_url: str) -> None:
+    """Migrate and load reference data; safe to repeat."""
+    upgrade(database_url)
+    asyncio.run(_load(database_url))
+
+
+async def _load(database_url: str) -> None:
+    engine = create_async_engine(database_url)
+    async with AsyncSession(engine) as session, session.begin():
+        for load in REFERENCE_DATA:
+            await load(session)
+    await engine.dispose()

@@ -1,0 +1,349 @@
+"""What a holder does with lots alone: opens, splits, merges, transforms, loses, destroys them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.event import service as events
+from app.event.rules import EventKind, check_occurred
+from app.event.service import Happening
+from app.lot import rules, service
+from app.lot.models import Lot, LotChange
+from app.lot.rules import ChangeKind, Draw, LotOrigin, LotState, Proof
+from app.lot.service import LotDraft, Parent, Withdrawal
+from app.product.rules import Catalogue
+from app.transparency import service as transparency
+from app.transparency.service import Statement
+
+EVENT_OF = {
+    ChangeKind.SPLIT: EventKind.SPLIT,
+    ChangeKind.MERGE: EventKind.MERGE,
+    ChangeKind.TRANSFORM: EventKind.TRANSFORM,
+    ChangeKind.LOSS: EventKind.LOSS,
+    ChangeKind.DESTROY: EventKind.DESTROY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Grams of a lot that go into a change; None for all that is left."""
+
+    lot: UUID
+    mass_g: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A lot that comes out of a change; without a product, that of what went in."""
+
+    lot: UUID
+    mass_g: int
+    quantity: Decimal
+    unit: str
+    product_id: int | None = None
+    pieces: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDraft:
+    """A change that is to be made.
+
+    Attributes:
+        digest: What tells whether a repeated request is the same.
+        details: Why, and with what: reason, method, witness, process; no personal data.
+    """
+
+    public_id: UUID
+    kind: ChangeKind
+    digest: bytes
+    holder_id: int
+    holder: UUID
+    occurred_at: datetime
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the law's dated data says about this change.
+
+    Attributes:
+        certificate_due: Mixing producers of this product needs a new certificate on the day.
+        certified: That certificate comes along.
+        cover_passes: The parts of a split stay under the certificate of the whole.
+    """
+
+    certificate_due: bool = False
+    certified: bool = False
+    cover_passes: bool = True
+
+
+async def open_lot(
+    session: AsyncSession,
+    draft: LotDraft,
+    *,
+    holder: UUID,
+    producer: UUID | None,
+    occurred_at: datetime,
+    now: datetime,
+) -> tuple[Lot, bool]:
+    """Bring a lot into being that no other lot went into: a harvest, a catch, a declaration.
+
+    Returns:
+        The lot, and whether it is new.
+
+    Raises:
+        IdReused: the id names a lot with other content.
+        ImpossibleDate: it cannot have happened then.
+    """
+    existing = await session.scalar(select(Lot).where(Lot.public_id == draft.public_id))
+    if existing is not None:
+        if existing.digest != draft.digest:
+            raise IdReused(lot=str(draft.public_id))
+        return existing, False
+    check_occurred(occurred_at, now=now)
+    assert draft.holder_id is not None, "goods without a holder cannot be brought in"
+    event_id = await events.record(
+        session,
+        Happening(
+            public_id=draft.public_id,
+            kind=EventKind(draft.origin),
+            occurred_at=occurred_at,
+            party_id=draft.holder_id,
+            place_id=draft.plot_id,
+        ),
+        now=now,
+    )
+    await service.make(session, [draft], event_id=event_id, occurred_at=occurred_at)
+    document = {
+        "origin": draft.origin,
+        "holder": str(holder),
+        "producer": None if producer is None else str(producer),
+        "product": draft.product_id,
+        "mass_g": str(draft.mass_g),
+        "division": draft.division_code,
+        "made_on": None if draft.made_on is None else draft.made_on.isoformat(),
+        "t": occurred_at.isoformat(),
+    }
+    statement = Statement("lot.opened", draft.public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return await service.find(session, draft.public_id), True
+
+
+async def apply(
+    session: AsyncSession,
+    draft: ChangeDraft,
+    *,
+    policy: Policy,
+    catalogue: Catalogue,
+    now: datetime,
+) -> tuple[LotChange, bool]:
+    """Make a change, or find that it was made.
+
+    Returns:
+        The change, with what is worth a warning, and whether it is new.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        IdReused: the id names a change with other content, or an output's id a lot.
+        Cycle: a lot is to come out of itself.
+        ImpossibleDate, MadeTooEarly: it cannot have happened then.
+        NotHolder, LotOnHold, LotExhausted: see `rules.check_draw`.
+        ProductsDiffer, MergeNeedsCertificate: see `rules.check_merge`.
+        MassesDiffer: what comes out of a split or a merge is not what goes in.
+        UnknownProcess: no such process for these products on the day.
+    """
+    locked = await service.lock(session, (item.lot for item in draft.inputs))
+    existing = await session.scalar(select(LotChange).where(LotChange.public_id == draft.public_id))
+    if existing is not None:
+        if existing.digest != draft.digest:
+            raise IdReused(change=str(draft.public_id))
+        return existing, False
+    draws = _check(draft, locked, policy, now=now)
+    findings = _check_yield(draft, draws, catalogue)
+    await _check_ids(session, draft)
+    return await _write(session, draft, draws, policy, findings, now=now), True
+
+
+def _check(
+    draft: ChangeDraft, locked: dict[UUID, LotState], policy: Policy, *, now: datetime
+) -> list[Draw]:
+    outputs = {output.lot for output in draft.outputs}
+    if outputs & locked.keys():
+        raise rules.Cycle(lot=str(min(outputs & locked.keys())))
+    check_occurred(draft.occurred_at, now=now)
+    draws = [
+        Draw(
+            locked[item.lot],
+            locked[item.lot].remaining_g if item.mass_g is None else item.mass_g,
+        )
+        for item in draft.inputs
+    ]
+    for draw in draws:
+        rules.check_draw(draw, holder_id=draft.holder_id, held_too=draft.kind is ChangeKind.DESTROY)
+        if draw.mass_g == 0:
+            raise rules.LotExhausted(lot=str(draw.lot.public_id), remaining_g=0)
+        if draw.lot.made_on is not None and local_date(draft.occurred_at) < draw.lot.made_on:
+            raise rules.MadeTooEarly(lot=str(draw.lot.public_id), pointer="/occurred_at")
+    if draft.kind is ChangeKind.MERGE:
+        rules.check_merge(draws, certificate_due=policy.certificate_due, certified=policy.certified)
+    if draft.kind in {ChangeKind.SPLIT, ChangeKind.MERGE}:
+        difference_g = sum(draw.mass_g for draw in draws) - sum(
+            output.mass_g for output in draft.outputs
+        )
+        if difference_g:
+            raise rules.MassesDiffer(difference_g=difference_g)
+    return draws
+
+
+def _check_yield(
+    draft: ChangeDraft, draws: Sequence[Draw], catalogue: Catalogue
+) -> list[dict[str, Any]]:
+    """Compare what came out with what the process usually gives; outside it is a warning.
+
+    Bands are given for one output or for all outputs together, in grams out for 1,000 grams in.
+    """
+    if draft.kind is not ChangeKind.TRANSFORM:
+        return []
+    on = local_date(draft.occurred_at)
+    process = draft.details["process"]
+    input_g = sum(draw.mass_g for draw in draws)
+    output_g: dict[int | None, int] = {None: sum(output.mass_g for output in draft.outputs)}
+    for output in draft.outputs:
+        assert output.product_id is not None, "a transform names what comes out"
+        output_g[output.product_id] = output_g.get(output.product_id, 0) + output.mass_g
+    bands = [
+        (product_id, band)
+        for product_id in output_g
+        for draw in draws[:1]
+        for band in catalogue.yield_bands(process, draw.lot.product_id, product_id, on)
+    ]
+    if not bands or len({draw.lot.product_id for draw in draws}) > 1:
+        raise rules.UnknownProcess(process=process)
+    return [
+        {
+            "code": "yield-out-of-band",
+            "severity": "warning",
+            "process": process,
+            "product": product_id,
+            "permille": output_g[product_id] * 1000 // input_g,
+            "low_permille": band.low_permille,
+            "high_permille": band.high_permille,
+            "source": band.source,
+        }
+        for product_id, band in bands
+        if not band.holds(input_g, output_g[product_id])
+    ]
+
+
+async def _check_ids(session: AsyncSession, draft: ChangeDraft) -> None:
+    wanted = [output.lot for output in draft.outputs]
+    taken = await session.scalar(select(Lot.public_id).where(Lot.public_id.in_(wanted)).limit(1))
+    if taken is not None:
+        raise IdReused(lot=str(taken))
+
+
+async def _write(
+    session: AsyncSession,
+    draft: ChangeDraft,
+    draws: Sequence[Draw],
+    policy: Policy,
+    findings: list[dict[str, Any]],
+    *,
+    now: datetime,
+) -> LotChange:
+    withdrawal = Withdrawal()
+    cover_g = sum(withdrawal.take(draw) for draw in draws)
+    await service.draw(session, withdrawal)
+    event_id = await events.record(
+        session,
+        Happening(
+            public_id=draft.public_id,
+            kind=EVENT_OF[draft.kind],
+            occurred_at=draft.occurred_at,
+            party_id=draft.holder_id,
+            details=draft.details,
+        ),
+        now=now,
+    )
+    made = _outputs(draft, draws, cover_g if policy.cover_passes and not policy.certified else 0)
+    ids = await service.make(session, made, event_id=event_id, occurred_at=draft.occurred_at)
+    change = LotChange(
+        public_id=draft.public_id,
+        kind=draft.kind,
+        digest=draft.digest,
+        holder_id=draft.holder_id,
+        event_id=event_id,
+        lot_ids=[ids[lot.public_id] for lot in made],
+        findings=findings,
+        occurred_at=draft.occurred_at,
+    )
+    session.add(change)
+    await session.flush()
+    document = {
+        "holder": str(draft.holder),
+        "inputs": [{"lot": str(draw.lot.public_id), "mass_g": str(draw.mass_g)} for draw in draws],
+        "outputs": [
+            {"lot": str(lot.public_id), "product": lot.product_id, "mass_g": str(lot.mass_g)}
+            for lot in made
+        ],
+        "details": draft.details,
+        "t": draft.occurred_at.isoformat(),
+    }
+    statement = Statement(f"lot.{draft.kind}", draft.public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return change
+
+
+def _outputs(draft: ChangeDraft, draws: Sequence[Draw], cover_g: int) -> list[LotDraft]:
+    """Draft the lots that come out, with the grams of each input that went into each.
+
+    The grams that go in are shared among the outputs in proportion to the outputs' own mass, and
+    no edge is of nothing: what an input gives adds up to what was drawn from it.
+    """
+    weights = [output.mass_g for output in draft.outputs]
+    parts = (
+        {draw.lot.id: rules.apportion(draw.mass_g, weights) for draw in draws} if weights else {}
+    )
+    covers = rules.apportion(cover_g, weights) if weights else []
+    sources = [draw.lot for draw in draws]
+    same_product = draft.kind is not ChangeKind.TRANSFORM
+    producer_id = rules.shared_producer(sources)
+    certificates = {known for lot in sources for known in lot.certificate_ids}
+    return [
+        LotDraft(
+            public_id=output.lot,
+            product_id=output.product_id or sources[0].product_id,
+            holder_id=draft.holder_id,
+            origin=LotOrigin(draft.kind),
+            mass_g=output.mass_g,
+            quantity=output.quantity,
+            unit=output.unit,
+            producer_id=producer_id,
+            mixed=(producer_id is None and len(sources) > 1) or any(lot.mixed for lot in sources),
+            from_party_id=rules.shared(lot.from_party_id for lot in sources),
+            production=rules.shared(lot.production for lot in sources),
+            pieces=output.pieces,
+            division_code=rules.shared(lot.division_code for lot in sources),
+            plot_id=rules.shared(lot.plot_id for lot in sources),
+            made_on=max((lot.made_on for lot in sources if lot.made_on), default=None),
+            certificate_ids=tuple(sorted(certificates)) if same_product else (),
+            certified_g=min(covers[index], output.mass_g) if same_product else 0,
+            documents=tuple(document for lot in sources for document in lot.documents),
+            parents=tuple(
+                Parent(draw.lot.id, parts[draw.lot.id][index], Proof.OWN)
+                for draw in draws
+                if parts[draw.lot.id][index]
+            ),
+        )
+        for index, output in enumerate(draft.outputs)
+    ]

@@ -1,0 +1,70 @@
+"""The HTTP application: settings, clock and keys enter here, and every route is mounted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from sqlalchemy import text
+
+from app.certificate import routes as certificates
+from app.core import http, ids, logging, problems
+from app.core.clock import Clock, system_clock
+from app.core.db import Database, DbSession
+from app.core.sealing import Vault
+from app.core.settings import Settings
+from app.lot import routes as lots
+from app.party import routes as parties
+from app.party.auth import allow
+from app.place import routes as places
+from app.product import routes as products
+from app.signing.ring import Ring
+from app.ticket import routes as tickets
+from app.trace import routes as traces
+
+health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
+
+
+@health.get("/healthz")
+async def is_healthy(session: DbSession) -> dict[str, str]:
+    """Answer once the database does."""
+    await session.execute(text("SELECT 1"))
+    return {"status": "ok"}
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.database.close()
+
+
+def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
+    """Build the application; nothing connects before the first request.
+
+    Args:
+        settings: What the operator set.
+        clock: What time it is; tests bring their own.
+    """
+    logging.configure(settings.log_level)
+    app = FastAPI(
+        title="一票通 One Ticket",
+        version="1",
+        description="产地证明、承诺达标合格证、一票通与批次追溯 · Certificates, tickets and traces",
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.vault = Vault(settings.secret_bytes)
+    app.state.database = Database(settings)
+    app.state.ring = Ring(app.state.vault)
+    app.state.new_id = ids.uuid7
+    app.state.new_serial = ids.serial63
+    problems.install(app)
+    for package in (parties, places, products, lots, certificates, tickets, traces):
+        app.include_router(package.router)
+    app.include_router(health)
+    # The last one added is the first that a request meets.
+    app.add_middleware(http.Unit)
+    app.add_middleware(http.CrossSiteGuard)
+    app.add_middleware(http.RequestContext)
+    return app

@@ -1,0 +1,429 @@
+"""Parties, accounts, sessions, keys and invitations over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+
+from app.core.clock import local_date
+from app.core.db import DbSession
+from app.core.errors import IdReused
+from app.core.problems import declare
+from app.core.schemas import Line
+from app.party import access, credentials, identifiers, queries, rules, schemas, service
+from app.party.access import Caller
+from app.party.auth import allow, session_cookie
+from app.party.models import Party
+
+router = APIRouter(tags=["parties"])
+
+SignedIn = declare(access.NotSignedIn, access.NotAllowed)
+NUMBERS = (
+    identifiers.UsccInvalid,
+    identifiers.ResidentIdInvalid,
+    identifiers.PhoneInvalid,
+    rules.NumberUnfit,
+    rules.NumberMissing,
+)
+ROLES = (
+    rules.RoleDatesInvalid,
+    rules.JurisdictionMissing,
+    rules.UnknownRolePlace,
+    access.RoleNotYours,
+)
+GUARDED = (access.NotSignedIn, access.NotAllowed)
+
+
+def _new(response: Response, *, new: bool) -> None:
+    response.status_code = status.HTTP_201_CREATED if new else status.HTTP_200_OK
+
+
+# Parties
+
+
+@router.put(
+    "/parties/{party_id}",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        200: {"model": schemas.PartyOut, "description": "The same again."},
+        **declare(*GUARDED, *NUMBERS, *ROLES, IdReused, rules.NumberTaken),
+    },
+)
+async def register_party(
+    party_id: UUID,
+    body: schemas.PartyIn,
+    caller: Annotated[Caller, Depends(allow("party.register"))],
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> schemas.PartyOut:
+    """Register a party with its roles.
+
+    An operator may give every role; a regulator those of the trade, in its jurisdiction; a market
+    those of the people who come to it. `notes` tells what was changed in the numbers as typed.
+    """
+    now = request.app.state.clock()
+    numbers = rules.read_numbers(
+        body.form,
+        uscc=body.uscc,
+        id_number=body.id_number,
+        phone=body.phone,
+        today=local_date(now),
+    )
+    draft = service.PartyDraft(
+        public_id=party_id,
+        form=body.form,
+        name=body.name,
+        uscc=numbers.uscc,
+        id_number=numbers.id_number,
+        phone=numbers.phone,
+        address=body.address,
+        division_code=body.division_code,
+    )
+    wanted = [_wanted(role) for role in body.roles]
+    party, new = await service.register_by(
+        session, caller, draft, wanted, vault=request.app.state.vault, now=now
+    )
+    _new(response, new=new)
+    shown = await queries.view(session, caller, party, on=local_date(now))
+    return schemas.PartyOut.of(shown, numbers.notes)
+
+
+def _wanted(role: schemas.RoleIn) -> service.RoleWanted:
+    return service.RoleWanted(
+        kind=role.kind,
+        valid_from=role.valid_from,
+        valid_to=role.valid_to,
+        place=role.place,
+        division_code=role.division_code,
+    )
+
+
+@router.get("/parties/{party_id}", responses=declare(*GUARDED, rules.UnknownParty))
+async def read_party(
+    party_id: UUID,
+    caller: Annotated[Caller, Depends(allow("party.read"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.PartyOut:
+    """Read a party: strangers see its name (a person's masked), what it is, and its county."""
+    today = local_date(request.app.state.clock())
+    return schemas.PartyOut.of(await queries.read(session, caller, party_id, on=today))
+
+
+@router.get("/parties", responses=declare(*GUARDED))
+async def search_parties(
+    q: Annotated[Line, Query(min_length=2, max_length=50, description="A name, or part of one.")],
+    caller: Annotated[Caller, Depends(allow("party.read"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.PartiesOut:
+    """Find a buyer: organisations by a part of the name, natural persons by the whole of it."""
+    today = local_date(request.app.state.clock())
+    found = await queries.search(session, caller, q, on=today)
+    return schemas.PartiesOut(parties=[schemas.PartyOut.of(party) for party in found])
+
+
+@router.post(
+    "/parties/{party_id}/roles",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        200: {"model": schemas.PartyOut, "description": "The same again."},
+        **declare(
+            *GUARDED,
+            *ROLES,
+            rules.UnknownParty,
+            access.OtherParty,
+            rules.PartyNotActive,
+            IdReused,
+        ),
+    },
+)
+async def give_role(
+    party_id: UUID,
+    body: schemas.RoleIn,
+    caller: Annotated[Caller, Depends(allow("party.register"))],
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> schemas.PartyOut:
+    """Give a party one more role: kind, place and first day name it, so a repeat is harmless."""
+    party, new = await service.give_role(session, caller, party_id, _wanted(body))
+    _new(response, new=new)
+    today = local_date(request.app.state.clock())
+    return schemas.PartyOut.of(await queries.view(session, caller, party, on=today))
+
+
+@router.put(
+    "/parties/{party_id}/roles/{number}/end",
+    responses=declare(
+        *GUARDED,
+        rules.UnknownParty,
+        access.OtherParty,
+        rules.UnknownRole,
+        access.RoleNotYours,
+        rules.RoleDatesInvalid,
+    ),
+)
+async def end_role(
+    party_id: UUID,
+    number: Annotated[int, Path(ge=1, le=1000)],
+    body: schemas.RoleEndIn,
+    caller: Annotated[Caller, Depends(allow("party.register"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.PartyOut:
+    """End a role on a day; what the party was on days gone by stays as it was."""
+    now = request.app.state.clock()
+    party = await service.end_role(
+        session, caller, party_id, number, valid_to=body.valid_to, now=now
+    )
+    return schemas.PartyOut.of(await queries.view(session, caller, party, on=local_date(now)))
+
+
+# Accounts and sessions
+
+
+@router.put(
+    "/accounts/{account_id}",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        200: {"model": schemas.AccountOut, "description": "The same again."},
+        **declare(
+            *GUARDED,
+            rules.UnknownParty,
+            access.OtherParty,
+            access.RoleNotYours,
+            rules.PartyNotActive,
+            rules.PasswordWeak,
+            rules.LoginNotOwnPhone,
+            IdReused,
+            rules.LoginTaken,
+        ),
+    },
+)
+async def open_account(
+    account_id: UUID,
+    body: schemas.AccountIn,
+    caller: Annotated[Caller, Depends(allow("account.create"))],
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> schemas.AccountOut:
+    """Open an account: an operator for any party, a market for those that it registered."""
+    state = request.app.state
+    account, party, new = await service.open_account_by(
+        session,
+        caller,
+        public_id=account_id,
+        party_public_id=body.party,
+        login=body.login,
+        password=body.password.get_secret_value(),
+        vault=state.vault,
+        now=state.clock(),
+    )
+    _new(response, new=new)
+    return schemas.AccountOut(id=account.public_id, party=party.public_id)
+
+
+@router.post(
+    "/sessions",
+    status_code=status.HTTP_201_CREATED,
+    responses=declare(rules.WrongCredentials),
+)
+async def sign_in(
+    body: schemas.SessionIn,
+    caller: Annotated[Caller, Depends(allow("session.create"))],
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> schemas.SessionOut:
+    """Sign in. The cookie carries the session; a former one of the same browser ends."""
+    state = request.app.state
+    now = state.clock()
+    token, _account, expires_at = await credentials.sign_in(
+        session,
+        login=body.login,
+        password=body.password.get_secret_value(),
+        vault=state.vault,
+        now=now,
+    )
+    cookie = session_cookie(request)
+    if former := request.cookies.get(cookie):
+        await credentials.sign_out(session, former)
+    signed_in = await credentials.caller_of_session(session, token, now=now)
+    response.set_cookie(
+        cookie,
+        token,
+        max_age=int(access.session_life(signed_in.audiences).absolute.total_seconds()),
+        path="/",
+        secure=state.settings.cookie_secure,
+        httponly=True,
+        samesite="lax",
+    )
+    me = await _me(session, signed_in)
+    return schemas.SessionOut(**me.model_dump(), expires_at=expires_at)
+
+
+@router.delete("/sessions/current", status_code=status.HTTP_204_NO_CONTENT)
+async def sign_out(
+    caller: Annotated[Caller, Depends(allow("session.end"))],
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> None:
+    """Sign out; who is not signed in is told the same."""
+    cookie = session_cookie(request)
+    if token := request.cookies.get(cookie):
+        await credentials.sign_out(session, token)
+    response.delete_cookie(
+        cookie,
+        path="/",
+        secure=request.app.state.settings.cookie_secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+@router.get("/me", responses=declare(*GUARDED))
+async def read_me(
+    caller: Annotated[Caller, Depends(allow("account.read"))], session: DbSession
+) -> schemas.MeOut:
+    """Say who is calling, and what they are today."""
+    return await _me(session, caller)
+
+
+async def _me(session: DbSession, caller: Caller) -> schemas.MeOut:
+    parties: dict[int, Party] = await service.by_ids(session, [caller.acting_party])
+    party = parties[caller.acting_party]
+    return schemas.MeOut(
+        party=party.public_id,
+        name=party.name,
+        roles=sorted(caller.roles),
+        audiences=sorted(caller.audiences),
+        jurisdiction=caller.jurisdiction,
+        scopes=None if caller.scopes is None else sorted(caller.scopes),
+    )
+
+
+# Keys
+
+
+@router.put(
+    "/api-keys/{key_id}",
+    status_code=status.HTTP_201_CREATED,
+    responses=declare(*GUARDED, rules.UnknownScope, access.ScopeNotYours, IdReused),
+)
+async def make_api_key(
+    key_id: UUID,
+    body: schemas.ApiKeyIn,
+    caller: Annotated[Caller, Depends(allow("api-key.manage"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.NewApiKeyOut:
+    """Make a key for a machine of the caller's party; its secret is answered this once.
+
+    A repeat is refused as `id-reused`, unlike everywhere else: only a hash of the secret is kept,
+    so the same answer cannot be given again. Whoever lost the answer revokes this key and makes
+    another under a new id. A key cannot make keys.
+    """
+    secret, key = await credentials.make_key_by(
+        session,
+        caller,
+        public_id=key_id,
+        name=body.name,
+        scopes=body.scopes,
+        now=request.app.state.clock(),
+    )
+    return schemas.NewApiKeyOut(**schemas.ApiKeyOut.of(key).model_dump(), secret=secret)
+
+
+@router.get("/api-keys", responses=declare(*GUARDED))
+async def list_api_keys(
+    caller: Annotated[Caller, Depends(allow("api-key.manage"))], session: DbSession
+) -> schemas.ApiKeysOut:
+    """List the keys of the caller's party, those that have ended too."""
+    keys = await credentials.keys_of(session, caller.acting_party)
+    return schemas.ApiKeysOut(keys=[schemas.ApiKeyOut.of(key) for key in keys])
+
+
+@router.delete(
+    "/api-keys/{key_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=declare(*GUARDED, rules.UnknownKey),
+)
+async def revoke_api_key(
+    key_id: UUID,
+    caller: Annotated[Caller, Depends(allow("api-key.manage"))],
+    session: DbSession,
+    request: Request,
+) -> None:
+    """End a key at once; one that has ended already stays ended."""
+    await credentials.revoke_key(
+        session, key_id, party_id=caller.acting_party, now=request.app.state.clock()
+    )
+
+
+# Invitations
+
+
+@router.put(
+    "/invitations/{invitation_id}",
+    responses=declare(*GUARDED, identifiers.PhoneInvalid, access.RoleNotYours, IdReused),
+)
+async def invite(
+    invitation_id: UUID,
+    body: schemas.InvitationIn,
+    caller: Annotated[Caller, Depends(allow("invitation.create"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.InvitationOut:
+    """Invite a buyer who has no account: tickets can name it at once, and it claims them later.
+
+    The id becomes the invited party's, unless the phone is known. A repeat answers the same code.
+    """
+    state = request.app.state
+    phone = rules.read_phone(body.phone)
+    party, code = await service.invite(
+        session,
+        public_id=invitation_id,
+        name=body.name,
+        phone=phone,
+        role=body.role,
+        by=caller.acting_party,
+        vault=state.vault,
+        now=state.clock(),
+    )
+    return schemas.InvitationOut(
+        party=party.public_id, phone_masked=identifiers.mask_phone(phone), claim_code=code
+    )
+
+
+@router.post(
+    "/claims",
+    responses=declare(
+        identifiers.PhoneInvalid,
+        rules.ClaimRefused,
+        rules.PasswordWeak,
+        IdReused,
+        rules.LoginTaken,
+    ),
+)
+async def claim(
+    body: schemas.ClaimIn,
+    caller: Annotated[Caller, Depends(allow("invitation.claim"))],
+    session: DbSession,
+    request: Request,
+) -> schemas.AccountOut:
+    """Take over what was recorded under one's phone; the phone becomes the login."""
+    state = request.app.state
+    party = await service.claim(
+        session,
+        phone=rules.read_phone(body.phone),
+        code=body.code,
+        account_id=body.account,
+        password=body.password.get_secret_value(),
+        vault=state.vault,
+        now=state.clock(),
+    )
+    return schemas.AccountOut(id=body.account, party=party.public_id)

@@ -1,0 +1,78 @@
+"""Makes the token and the short code of a document in one go."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.signing import shortcode, token
+from app.signing.keys import Signer
+from app.signing.token import Claims, Flags, TokenType
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What makes a document's QR code.
+
+    Attributes:
+        kid: Number of the key that signed.
+        token: The signed token in decimal digits.
+        code: The short code that is typed where nothing can be scanned.
+        expires_at: The first instant at which the token no longer counts.
+    """
+
+    kid: int
+    token: str
+    code: str
+    expires_at: datetime
+
+
+def stamp(
+    signer: Signer,
+    kind: TokenType,
+    *,
+    serial: int,
+    issued_at: datetime,
+    ttl_h: int,
+    product: int,
+    mass_g: int,
+    origin: str | None,
+    issuer: int,
+    flags: Flags,
+    status_index: int,
+) -> Stamp:
+    """Sign a document's claims.
+
+    Args:
+        signer: The key of the moment.
+        kind: Certificate or ticket.
+        serial: 63 random bits; the short code holds the lower 60 of them.
+        issued_at: When it was issued; the token keeps ten minutes' precision.
+        ttl_h: For how many hours the token counts.
+        product: Catalogue code; 0 where the document has several products.
+        mass_g: Total mass in grams.
+        origin: Division code of 6, 9 or 12 digits, filled up with zeros; None where there are several.
+        issuer: Internal id of the issuing party.
+        flags: Basis of the promise.
+        status_index: Internal id of the document; its low 32 bits place it in the status list.
+    """
+    claims = Claims(
+        type=kind,
+        kid=signer.kid,
+        serial=serial,
+        issued_at=issued_at,
+        ttl_h=ttl_h,
+        product=product,
+        quantity_dg=token.quantity_dg_of(mass_g),
+        origin=None if origin is None else origin.ljust(12, "0"),
+        issuer=issuer,
+        flags=flags,
+        status_index=status_index & 0xFFFFFFFF,
+    )
+    payload = token.encode_payload(claims)
+    signature = signer.sign(payload)
+    read_back = token.parse(token.digits(payload, signature)).claims
+    return Stamp(
+        kid=signer.kid,
+        token=token.digits(payload, signature),
+        code=shortcode.encode(serial),
+        expires_at=read_back.expires_at,
+    )

@@ -1,0 +1,393 @@
+"""Walks the graph of lots, and finds the names for what it met. Reads only."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.lot.rules import LotOrigin, Proof
+from app.party.access import DatedRole, RoleKind
+from app.place import rules as places
+from app.trace.rules import Edge, Node, SubGraph, TraceTooLarge
+
+
+class Walk(StrEnum):
+    """Which lots a statement visits."""
+
+    BACK = "back"
+    FORWARD = "forward"
+    AROUND = "around"
+
+
+_VISITS = {
+    Walk.BACK: "UNION SELECT e.src FROM walk w JOIN lot_edge e ON e.dst = w.id",
+    Walk.FORWARD: "UNION SELECT e.dst FROM walk w JOIN lot_edge e ON e.src = w.id",
+    Walk.AROUND: """
+        UNION SELECT src FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[]))
+        UNION SELECT dst FROM lot_edge WHERE src = ANY(CAST(:lots AS bigint[]))
+    """,
+}
+# A walk back meets every parent of every lot by itself; the others must leave out those that they
+# have not visited, which still count for the grams that went into a lot.
+_MET = {
+    Walk.BACK: "",
+    Walk.FORWARD: "FILTER (WHERE e.src IN (SELECT id FROM met))",
+    Walk.AROUND: "FILTER (WHERE e.src IN (SELECT id FROM met))",
+}
+
+
+def _statement(walk: Walk) -> str:
+    """Write the one statement of a walk.
+
+    The recursion touches nothing but the two indexes of `lot_edge`; grams and times are fetched
+    afterwards, once a lot. The LIMIT stops the recursion itself: a graph that is too large costs no
+    more than one that is just small enough.
+    """
+    met = _MET[walk]
+    return f"""
+        WITH RECURSIVE walk (id) AS (
+            SELECT unnest(CAST(:lots AS bigint[])) {_VISITS[walk]}
+        ), met AS MATERIALIZED (
+            SELECT id FROM walk LIMIT :most
+        )
+        SELECT l.id, l.public_id, l.product_id, l.holder_id, l.producer_id, l.mixed, l.origin,
+            l.division_code, l.made_on, l.created_at, l.mass_g,
+            coalesce(b.remaining_g, 0), coalesce(b.holds, 0), i.into_g,
+            i.srcs, i.grams, i.proofs, i.instants
+        FROM met JOIN lot l ON l.id = met.id
+        LEFT JOIN lot_balance b ON b.lot_id = l.id
+        CROSS JOIN LATERAL (
+            SELECT CAST(coalesce(sum(e.mass_g), 0) AS bigint) AS into_g,
+                array_agg(e.src ORDER BY e.src) {met} AS srcs,
+                array_agg(e.mass_g ORDER BY e.src) {met} AS grams,
+                array_agg(e.proof ORDER BY e.src) {met} AS proofs,
+                array_agg(e.occurred_at ORDER BY e.src) {met} AS instants
+            FROM lot_edge e WHERE e.dst = l.id
+        ) i
+        ORDER BY l.id
+    """  # noqa: S608
+
+
+_WALKS = {walk: text(_statement(walk)) for walk in Walk}
+
+
+async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int) -> SubGraph:
+    """Fetch the lots that a walk meets and the edges among them, in one statement.
+
+    Args:
+        session: The caller's session.
+        lots: Internal ids to begin at.
+        kind: Where to go from there.
+        limit: How many lots the graph may have at most.
+
+    Raises:
+        TraceTooLarge: it has more.
+    """
+    rows = (await session.execute(_WALKS[kind], {"lots": list(lots), "most": limit + 1})).all()
+    if len(rows) > limit:
+        raise TraceTooLarge(limit=limit)
+    nodes: dict[int, Node] = {}
+    edges: list[Edge] = []
+    for row in rows:
+        *values, srcs, grams, proofs, instants = row
+        values[6] = LotOrigin(values[6])
+        nodes[values[0]] = Node(*values)
+        for src, mass_g, proof, occurred_at in zip(
+            srcs or (), grams or (), proofs or (), instants or (), strict=True
+        ):
+            edges.append(Edge(src, values[0], mass_g, Proof(proof), occurred_at))
+    return SubGraph(nodes, edges)
+
+
+class AskedLot(NamedTuple):
+    """A lot in question, before anything else is known.
+
+    Attributes:
+        came_from: The party that handed it to its holder, if any.
+        bought: Whether the caller is the buyer of a ticket that draws on it.
+    """
+
+    id: int
+    public_id: UUID
+    holder_id: int | None
+    came_from: int | None
+    mass_g: int
+    bought: bool
+
+
+# A voided ticket opens nothing: the seller may have named the wrong buyer.
+_ASKED = text("""
+    SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g, EXISTS (
+        SELECT 1 FROM ticket_draw d
+        JOIN ticket t ON t.id = d.ticket_id
+        JOIN ticket_state s ON s.ticket_id = t.id
+        WHERE d.lot_id = l.id AND t.buyer_id = :party AND s.status <> 'voided'
+    )
+    FROM lot l WHERE l.public_id = ANY(CAST(:lots AS uuid[])) ORDER BY l.id
+""")
+
+
+async def asked_lots(
+    session: AsyncSession, public_ids: Iterable[UUID], *, party_id: int | None
+) -> list[AskedLot]:
+    """Find lots by their public ids; those that do not exist are missing from the answer."""
+    rows = await session.execute(_ASKED, {"lots": list(public_ids), "party": party_id})
+    return [AskedLot(*row) for row in rows]
+
+
+class AskedTicket(NamedTuple):
+    """A ticket in question.
+
+    Attributes:
+        open: Whether its goods are on their way: drawn, and not decided on.
+        drawn: Grams drawn, by lot.
+        received: Grams of the lots that it brought to the buyer, by lot.
+    """
+
+    id: int
+    seller_id: int
+    buyer_id: int | None
+    market_id: int | None
+    open: bool
+    drawn: dict[int, int]
+    received: dict[int, int]
+
+
+_TICKET = text("""
+    SELECT t.id, t.seller_id, t.buyer_id, t.market_id,
+        t.hand_over = 'two_sided' AND s.status = 'issued',
+        drawn.lots, drawn.grams, received.lots, received.grams
+    FROM ticket t JOIN ticket_state s ON s.ticket_id = t.id
+    CROSS JOIN LATERAL (
+        SELECT array_agg(d.lot_id ORDER BY d.line_no, d.lot_id) AS lots,
+            array_agg(d.mass_g ORDER BY d.line_no, d.lot_id) AS grams
+        FROM ticket_draw d WHERE d.ticket_id = t.id
+    ) drawn
+    CROSS JOIN LATERAL (
+        SELECT array_agg(l.id ORDER BY l.id) AS lots, array_agg(l.mass_g ORDER BY l.id) AS grams
+        FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id WHERE r.ticket_id = t.id
+    ) received
+    WHERE t.public_id = :ticket
+""")
+
+
+async def asked_ticket(session: AsyncSession, public_id: UUID) -> AskedTicket | None:
+    """Find a ticket with the lots on both sides of it."""
+    row = (await session.execute(_TICKET, {"ticket": public_id})).one_or_none()
+    if row is None:
+        return None
+    return AskedTicket(*row[:5], drawn=_sums(*row[5:7]), received=_sums(*row[7:9]))
+
+
+def _sums(lots: Sequence[int] | None, grams: Sequence[int] | None) -> dict[int, int]:
+    # One lot can stand behind two lines of a ticket.
+    sums: dict[int, int] = {}
+    for lot, mass_g in zip(lots or (), grams or (), strict=True):
+        sums[lot] = sums.get(lot, 0) + mass_g
+    return sums
+
+
+_MARKETS = """
+    SELECT p.id FROM place p WHERE p.kind = 'market' AND (p.party_id = :party OR EXISTS (
+        SELECT 1 FROM party_role r
+        WHERE r.party_id = :party AND r.kind = 'MARKET' AND r.place_id = p.id
+    ))
+"""
+# What was received is found through what was drawn: no index leads from a lot to its receipt, and
+# the lot that the draw was on is its parent.
+_IN_MARKET = text(f"""
+    WITH market AS ({_MARKETS}), stall_holder AS (
+        SELECT r.party_id, r.valid_from, r.valid_to FROM party_role r
+        WHERE r.place_id IN (SELECT id FROM market) OR r.place_id IN (
+            SELECT s.id FROM place s WHERE s.parent_id IN (SELECT id FROM market)
+        )
+    ), drawn AS (
+        SELECT d.lot_id, r.received_lot_id
+        FROM ticket_draw d
+        JOIN ticket t ON t.id = d.ticket_id
+        JOIN ticket_state s ON s.ticket_id = t.id
+        LEFT JOIN ticket_receipt r USING (ticket_id, line_no, lot_id)
+        WHERE t.market_id IN (SELECT id FROM market) AND s.status <> 'voided'
+            AND d.lot_id = ANY(CAST(:lots AS bigint[]) || ARRAY(
+                SELECT e.src FROM lot_edge e WHERE e.dst = ANY(CAST(:asked AS bigint[]))
+            ))
+    )
+    SELECT lot_id FROM drawn
+    UNION SELECT received_lot_id FROM drawn WHERE received_lot_id IS NOT NULL
+    UNION SELECT l.id FROM lot l JOIN stall_holder h ON h.party_id = l.holder_id
+    WHERE l.id = ANY(CAST(:lots AS bigint[]))
+        AND h.valid_from <= CAST(l.created_at AT TIME ZONE 'Asia/Shanghai' AS date)
+        AND (h.valid_to IS NULL
+            OR CAST(l.created_at AT TIME ZONE 'Asia/Shanghai' AS date) < h.valid_to)
+""")  # noqa: S608
+
+
+async def lots_in_market(
+    session: AsyncSession, party_id: int, *, lots: Collection[int], asked: Collection[int]
+) -> frozenset[int]:
+    """Answer which lots are in the books of a market that a party runs.
+
+    These are lots that a ticket drawn up in the market took from or brought into being, and lots of
+    whoever had a place in it on the day.
+    """
+    rows = await session.execute(
+        _IN_MARKET, {"party": party_id, "lots": list(lots), "asked": list(asked)}
+    )
+    return frozenset(rows.scalars()) & frozenset(lots)
+
+
+async def runs_market(session: AsyncSession, party_id: int, market_id: int) -> bool:
+    """Whether a party runs this market."""
+    statement = text(f"SELECT :market IN ({_MARKETS})")
+    row = await session.execute(statement, {"party": party_id, "market": market_id})
+    return bool(row.scalar_one())
+
+
+_MARKET_DIVISIONS = text("""
+    SELECT DISTINCT p.division_code
+    FROM ticket_draw d
+    JOIN ticket t ON t.id = d.ticket_id
+    JOIN place p ON p.id = t.market_id
+    WHERE d.lot_id = ANY(CAST(:lots AS bigint[]) || ARRAY(
+        SELECT e.src FROM lot_edge e WHERE e.dst = ANY(CAST(:asked AS bigint[]))
+    ))
+""")
+
+
+async def market_divisions(
+    session: AsyncSession, *, lots: Collection[int], asked: Collection[int]
+) -> list[str]:
+    """Answer the divisions of the markets in which lots changed hands."""
+    parameters = {"lots": list(lots), "asked": list(asked)}
+    return list((await session.execute(_MARKET_DIVISIONS, parameters)).scalars())
+
+
+class Named(NamedTuple):
+    """A party as a trace shows it, before masking."""
+
+    public_id: UUID
+    name: str
+    form: str
+    division_code: str | None
+
+
+_PARTIES = text("""
+    SELECT id, public_id, name, form, division_code
+    FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
+""")
+
+
+async def parties(session: AsyncSession, party_ids: Iterable[int | None]) -> dict[int, Named]:
+    """Fetch the names of parties."""
+    wanted = {party for party in party_ids if party is not None}
+    rows = await session.execute(_PARTIES, {"parties": list(wanted)})
+    return {row[0]: Named(*row[1:]) for row in rows}
+
+
+_PRODUCTS = text("SELECT id, name FROM product WHERE id = ANY(CAST(:products AS bigint[]))")
+
+
+async def products(session: AsyncSession, product_ids: Iterable[int]) -> dict[int, str]:
+    """Fetch the names of products."""
+    rows = await session.execute(_PRODUCTS, {"products": list(set(product_ids))})
+    return {row[0]: row[1] for row in rows}
+
+
+_DIVISIONS = text("""
+    WITH RECURSIVE near AS (
+        SELECT * FROM division WHERE code = ANY(CAST(:codes AS text[]))
+        UNION
+        SELECT d.* FROM near n
+        JOIN division d ON d.code = ANY(ARRAY[n.parent_code, n.successor_code])
+    )
+    SELECT code, name, level, parent_code, valid_from, valid_to, successor_code FROM near
+""")
+
+
+async def villages(
+    session: AsyncSession, asked: Iterable[tuple[str | None, date]]
+) -> Mapping[tuple[str | None, date], str | None]:
+    """Name division codes as they were called on a day, from the county down.
+
+    A code that named nothing on that day stays without a name; the caller still has the code.
+    """
+    wanted = {(code, on) for code, on in asked if code is not None}
+    if not wanted:
+        return {}
+    codes = {places.canonical(code) for code, _ in wanted}
+    rows = await session.execute(_DIVISIONS, {"codes": list(codes)})
+    gazetteer = places.Gazetteer(
+        places.DivisionRecord(code, name, places.Level(level), *rest)
+        for code, name, level, *rest in rows
+    )
+    return {(code, on): _named(code, on, gazetteer) for code, on in wanted}
+
+
+def _named(code: str, on: date, gazetteer: places.Gazetteer) -> str | None:
+    try:
+        return places.resolve(code, on, gazetteer).name
+    except (places.UnknownDivision, places.DivisionNotInForce):
+        return None
+
+
+_ROLES = text("""
+    SELECT party_id, kind, division_code, valid_from, valid_to
+    FROM party_role WHERE party_id = ANY(CAST(:parties AS bigint[])) ORDER BY party_id, id
+""")
+
+
+async def roles(
+    session: AsyncSession, party_ids: Iterable[int | None]
+) -> dict[int, list[DatedRole]]:
+    """Fetch what parties are and were."""
+    wanted = {party for party in party_ids if party is not None}
+    found: dict[int, list[DatedRole]] = {party: [] for party in wanted}
+    for party, kind, *rest in await session.execute(_ROLES, {"parties": list(wanted)}):
+        found[party].append(DatedRole(RoleKind(kind), *rest))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """Goods on their way: drawn from a lot for a buyer who has not decided yet."""
+
+    ticket: UUID
+    lot: UUID
+    lot_id: int
+    buyer_id: int | None
+    buyer_kind: str
+    mass_g: int
+    sold_at: datetime
+
+
+_TRANSITS = text("""
+    SELECT t.public_id, l.public_id, l.id, t.buyer_id, t.buyer_kind,
+        CAST(sum(d.mass_g) AS bigint), t.sold_at
+    FROM ticket_draw d
+    JOIN ticket t ON t.id = d.ticket_id
+    JOIN ticket_state s ON s.ticket_id = t.id
+    JOIN lot l ON l.id = d.lot_id
+    WHERE (d.lot_id = ANY(CAST(:lots AS bigint[])) OR t.id = :ticket)
+        AND t.hand_over = 'two_sided' AND s.status = 'issued'
+    GROUP BY t.id, l.id
+    ORDER BY t.id, l.id
+""")
+
+
+async def transits(
+    session: AsyncSession, lots: Collection[int], *, ticket_id: int | None = None
+) -> Sequence[Transit]:
+    """Find the open tickets that draw on lots, and one ticket more if it is open.
+
+    Args:
+        session: The caller's session.
+        lots: Internal ids.
+        ticket_id: A ticket that counts whatever it draws on.
+    """
+    parameters: dict[str, Any] = {"lots": list(lots), "ticket": ticket_id}
+    return [Transit(*row) for row in await session.execute(_TRANSITS, parameters)]

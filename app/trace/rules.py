@@ -1,0 +1,405 @@
+"""How shares run along lots, and who may see how much of a graph.
+
+Shares are whole numbers of 2^-96, so that what is shared out adds up again however often goods were
+split and merged. Ids ascend along edges (a CHECK of the table): sorted ids are an order in which
+every lot comes after all that went into it, and one pass without recursion meets each edge once.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+from uuid import UUID
+
+from app.core.errors import DomainError, Kind, Text
+from app.lot.rules import SOURCES, LotOrigin, Proof, apportion
+
+_FRACTION_BITS = 96
+_WHOLE = 1 << _FRACTION_BITS
+
+
+class Direction(StrEnum):
+    """Which way a graph is walked."""
+
+    BACK = "back"
+    FORWARD = "forward"
+
+
+class Ending(StrEnum):
+    """Why a way back ends at a lot."""
+
+    SOURCE = "source"
+    BROKEN = "broken"
+
+
+class TraceTooLarge(DomainError):
+    """The graph has more lots than one answer may hold; part of it would mislead."""
+
+    kind: ClassVar[Kind] = Kind.TOO_LARGE
+    code: ClassVar[str] = "trace-too-large"
+    title: ClassVar[Text] = Text(
+        "追溯结果的批次数超过上限", "The trace has more lots than one answer may hold"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请从离问题更近的批次查起, 或用上下家查询逐步展开; "
+        "全量结果请平台运营方用 ypt trace 提高上限查询",
+        "Begin at a lot nearer to the question, or go step by step with neighbours; "
+        "for all of it the operator runs ypt trace with a higher limit",
+    )
+
+
+class Node(NamedTuple):
+    """A lot in a graph.
+
+    Attributes:
+        id: Internal id; ascends from older to younger lots.
+        holder_id: Whose lot it is; None for a walk-in's.
+        mass_g: Grams it began with.
+        remaining_g: Grams left of it now.
+        holds: Holds in force on it.
+        into_g: Grams that went into it from all its parents, in the graph or not.
+    """
+
+    id: int
+    public_id: UUID
+    product_id: int
+    holder_id: int | None
+    producer_id: int | None
+    mixed: bool
+    origin: LotOrigin
+    division_code: str | None
+    made_on: date | None
+    occurred_at: datetime
+    mass_g: int
+    remaining_g: int
+    holds: int
+    into_g: int
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why the way back ends here, if it does."""
+        if self.into_g:
+            return None
+        declared = self.origin is LotOrigin.DECLARE and self.producer_id is not None
+        return Ending.SOURCE if self.origin in SOURCES or declared else Ending.BROKEN
+
+
+class Edge(NamedTuple):
+    """Grams of one lot that went into another."""
+
+    src: int
+    dst: int
+    mass_g: int
+    proof: Proof
+    occurred_at: datetime
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two lots."""
+        return self.src, self.dst
+
+
+@dataclass(frozen=True, slots=True)
+class SubGraph:
+    """Lots by ascending id, and the edges among them."""
+
+    nodes: Mapping[int, Node]
+    edges: Sequence[Edge]
+
+    def into(self) -> Mapping[int, list[Edge]]:
+        """Answer the edges into each lot."""
+        found: dict[int, list[Edge]] = defaultdict(list)
+        for edge in self.edges:
+            found[edge.dst].append(edge)
+        return found
+
+    def parents(self, lots: Collection[int]) -> set[int]:
+        """Answer the lots that went into any of these."""
+        return {edge.src for edge in self.edges if edge.dst in lots}
+
+    def children(self, lots: Collection[int]) -> set[int]:
+        """Answer the lots that any of these went into."""
+        return {edge.dst for edge in self.edges if edge.src in lots}
+
+    def descendants(self, lots: Collection[int]) -> set[int]:
+        """Answer these lots and all that any of them went into, over any number of edges."""
+        found = set(lots)
+        for edge in sorted(self.edges, key=lambda edge: edge.dst):
+            if edge.src in found:
+                found.add(edge.dst)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What a question about a graph comes to.
+
+    Attributes:
+        share: Of each lot, 0 to 1: back, its part in the asked grams; forward, the part of it that
+            stems from the asked lots.
+        grams: Of each lot: back, grams of the asked ones that came from it; forward, grams of it
+            that stem from the asked ones.
+        edge_grams: The same for what passed each edge.
+        depth: Edges between a lot and the asked ones, along the longest way.
+        share_to_producer: Share of the asked grams whose way back ends at a source; back only.
+        proved_share: Back: share of the asked grams that came from a source along edges none of
+            which is only claimed. Forward: share of all affected grams handed on, that both sides
+            vouch for. None where nothing was asked or handed on.
+        broken_g: Asked grams whose way back breaks off; back only.
+    """
+
+    share: Mapping[int, float]
+    grams: Mapping[int, int]
+    edge_grams: Mapping[tuple[int, int], int]
+    depth: Mapping[int, int]
+    share_to_producer: float | None
+    proved_share: float | None
+    broken_g: int
+
+
+def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
+    """Share the asked grams out among all that went into them (domain.md §3.4).
+
+    A lot's grams came from its parents in proportion to what each gave. A lot reached over several
+    ways (a diamond, a repeated merge) gets the sum over all of them.
+
+    Args:
+        graph: The asked lots and everything that went into them.
+        asked: Grams asked about, of each asked lot.
+    """
+    into = graph.into()
+    flow = dict.fromkeys(graph.nodes, 0)
+    proved = dict.fromkeys(graph.nodes, 0)
+    depth = dict.fromkeys(graph.nodes, 0)
+    edge_grams: dict[tuple[int, int], int] = {}
+    for lot, mass_g in asked.items():
+        flow[lot] = proved[lot] = mass_g << _FRACTION_BITS
+    for lot in sorted(graph.nodes, reverse=True):
+        edges = into.get(lot, ())
+        weights = [edge.mass_g for edge in edges]
+        parts = zip(edges, _split(flow[lot], weights), _split(proved[lot], weights), strict=True)
+        for edge, part, proved_part in parts:
+            flow[edge.src] += part
+            edge_grams[edge.key] = _rounded(part)
+            depth[edge.src] = max(depth[edge.src], depth[lot] + 1)
+            if edge.proof is not Proof.CLAIMED:
+                proved[edge.src] += proved_part
+    asked_g = sum(asked.values())
+    ends = {lot: ending for lot in graph.nodes if (ending := graph.nodes[lot].ending)}
+    ends_g = apportion(asked_g, [flow[lot] for lot in ends]) if asked_g else [0] * len(ends)
+    grams = {lot: _rounded(part) for lot, part in flow.items()}
+    grams |= dict(zip(ends, ends_g, strict=True))
+    sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
+    whole = asked_g << _FRACTION_BITS
+    return Reckoning(
+        share={lot: _ratio(part, whole) or 0.0 for lot, part in flow.items()},
+        grams=grams,
+        edge_grams=edge_grams,
+        depth=depth,
+        share_to_producer=_ratio(sum(flow[lot] for lot in sources), whole),
+        proved_share=_ratio(sum(proved[lot] for lot in sources), whole),
+        broken_g=sum(grams[lot] for lot, ending in ends.items() if ending is Ending.BROKEN),
+    )
+
+
+def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
+    """Say how much of each lot stems from the asked ones (domain.md §3.4).
+
+    Args:
+        graph: The asked lots and everything that they went into.
+        asked: The lots in question; every gram of them counts, whatever they were made of.
+    """
+    into = graph.into()
+    exposure: dict[int, int] = {}
+    depth: dict[int, int] = {}
+    edge_grams: dict[tuple[int, int], int] = {}
+    handed = proved = 0
+    for lot in sorted(graph.nodes):
+        node = graph.nodes[lot]
+        exposed = 0
+        depth[lot] = 0
+        for edge in into.get(lot, ()):
+            part = exposure[edge.src] * edge.mass_g
+            exposed += part
+            handed += part
+            proved += 0 if edge.proof is Proof.CLAIMED else part
+            edge_grams[edge.key] = _rounded(part * node.mass_g // node.into_g)
+            depth[lot] = max(depth[lot], depth[edge.src] + 1)
+        exposure[lot] = _WHOLE if lot in asked else exposed // node.into_g
+    return Reckoning(
+        share={lot: part / _WHOLE for lot, part in exposure.items()},
+        grams={lot: _rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
+        edge_grams=edge_grams,
+        depth=depth,
+        share_to_producer=None,
+        proved_share=_ratio(proved, handed),
+        broken_g=0,
+    )
+
+
+def _split(total: int, weights: Sequence[int]) -> Iterator[int]:
+    # The differences of rounded running sums add up to the total exactly, and need no sorting.
+    whole = sum(weights)
+    so_far = given = 0
+    for weight in weights:
+        so_far += weight
+        upto = total * so_far // whole
+        yield upto - given
+        given = upto
+
+
+def _rounded(fixed: int) -> int:
+    return (fixed + _WHOLE // 2) >> _FRACTION_BITS
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+class Receipt(NamedTuple):
+    """What one holder had of the lots in question; `holder_id` is None for all walk-ins together.
+
+    Attributes:
+        lots: Lots it holds or held, oldest first, its own work on them included.
+        received_g: Grams that came to it, or were asked about; its own work does not count again.
+        exposed_g: Grams of those that stem from the asked lots.
+        remaining_g: Grams left with it now, in all those lots.
+    """
+
+    holder_id: int | None
+    lots: tuple[int, ...]
+    received_g: int
+    exposed_g: int
+    remaining_g: int
+
+
+def receipts(
+    graph: SubGraph, reckoning: Reckoning, asked: Collection[int], lots: Collection[int]
+) -> list[Receipt]:
+    """Sum up by holder what became of the asked lots; whoever had them first comes first.
+
+    Args:
+        graph: The asked lots and everything that they went into.
+        reckoning: The forward shares of that graph.
+        asked: The lots in question; their holder counts as having received them.
+        lots: Lots to count.
+    """
+    nodes = graph.nodes
+    arrived = set(asked) | {
+        edge.dst for edge in graph.edges if nodes[edge.src].holder_id != nodes[edge.dst].holder_id
+    }
+    held: dict[int | None, list[int]] = defaultdict(list)
+    for lot in sorted(lots):
+        held[nodes[lot].holder_id].append(lot)
+    return [
+        Receipt(
+            holder_id=holder_id,
+            lots=tuple(own),
+            received_g=sum(nodes[lot].mass_g for lot in own if lot in arrived),
+            exposed_g=sum(reckoning.grams[lot] for lot in own if lot in arrived),
+            remaining_g=sum(nodes[lot].remaining_g for lot in own),
+        )
+        for holder_id, own in held.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a graph a caller may see.
+
+    Attributes:
+        everything: Whether nothing is hidden (regulators, operators).
+        shown: Lots that appear at all.
+        own: Lots in the caller's own books (a market's: the books of its stalls).
+        weighed: Lots whose grams are known to the caller: its own, and what it sold of them.
+        measured: Whether it may know the asked grams, and so what is reckoned from them.
+        known: Parties that appear under their full name, natural persons too.
+        beyond: Lots that stem from the caller's own and are counted, not shown.
+    """
+
+    everything: bool
+    shown: frozenset[int]
+    own: frozenset[int]
+    weighed: frozenset[int]
+    measured: bool
+    known: frozenset[int]
+    beyond: frozenset[int]
+
+    def weighs(self, lot: int) -> bool:
+        """Whether the caller may know how heavy a lot was."""
+        return self.everything or lot in self.weighed
+
+    def counts(self, lot: int) -> bool:
+        """Whether the caller may know how much is left of a lot."""
+        return self.everything or lot in self.own
+
+    def witnessed(self, edge: Edge) -> bool:
+        """Whether the caller gave or took the grams of an edge, and so may know them."""
+        return self.everything or edge.src in self.own or edge.dst in self.own
+
+    def names(self, party: int) -> bool:
+        """Whether the caller may read a natural person's full name."""
+        return self.everything or party in self.known
+
+
+def view_all(graph: SubGraph) -> View:
+    """Hide nothing."""
+    lots = frozenset(graph.nodes)
+    return View(
+        everything=True,
+        shown=lots,
+        own=lots,
+        weighed=lots,
+        measured=True,
+        known=frozenset(),
+        beyond=frozenset(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What connects a trader, or a market, with the goods in question.
+
+    Attributes:
+        own: Lots in its own books (a market's: the books of its stalls).
+        handed: Asked lots that came from it; the lots they came from may lie outside the graph.
+        known: Parties whose full name it knows already, itself included.
+        measured: Whether it knows the asked grams, because its own ticket states them.
+    """
+
+    own: frozenset[int]
+    handed: frozenset[int]
+    known: frozenset[int]
+    measured: bool = False
+
+
+def view_of(
+    graph: SubGraph, interest: Interest, *, asked: Collection[int], upstream: Collection[int]
+) -> View:
+    """Show a trader all that its goods came from, and its own buyers; hide who got them then.
+
+    Full names: its own, and those it dealt with itself (the law has it record them: Food Safety Law
+    art. 53 and 65, one up and one down).
+
+    Args:
+        graph: The graph in question.
+        interest: What connects the caller with it.
+        asked: The lots in question.
+        upstream: What went into them, as far as it is in the graph.
+    """
+    own = interest.own
+    sold = graph.children(own) | interest.handed
+    shown = {*asked, *upstream, *own, *sold} & graph.nodes.keys()
+    dealt_with = graph.parents(own) | sold | own
+    holders = {graph.nodes[lot].holder_id for lot in dealt_with}
+    return View(
+        everything=False,
+        shown=frozenset(shown),
+        own=own,
+        weighed=own | sold,
+        measured=interest.measured or own.union(sold).issuperset(asked),
+        known=interest.known | {holder for holder in holders if holder is not None},
+        beyond=frozenset(graph.descendants(own) - shown),
+    )
