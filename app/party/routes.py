@@ -17,7 +17,6 @@ from app.party.models import Party
 
 router = APIRouter(tags=["parties"])
 
-SignedIn = declare(access.NotSignedIn, access.NotAllowed)
 NUMBERS = (
     identifiers.UsccInvalid,
     identifiers.ResidentIdInvalid,
@@ -229,11 +228,11 @@ async def open_account(
 @router.post(
     "/sessions",
     status_code=status.HTTP_201_CREATED,
+    dependencies=[Depends(allow("session.create"))],
     responses=declare(rules.WrongCredentials),
 )
 async def sign_in(
     body: schemas.SessionIn,
-    caller: Annotated[Caller, Depends(allow("session.create"))],
     session: DbSession,
     request: Request,
     response: Response,
@@ -265,9 +264,12 @@ async def sign_in(
     return schemas.SessionOut(**me.model_dump(), expires_at=expires_at)
 
 
-@router.delete("/sessions/current", status_code=status.HTTP_204_NO_CONTENT)
+@router.delete(
+    "/sessions/current",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(allow("session.end"))],
+)
 async def sign_out(
-    caller: Annotated[Caller, Depends(allow("session.end"))],
     session: DbSession,
     request: Request,
     response: Response,
@@ -401,6 +403,7 @@ async def invite(
 
 @router.post(
     "/claims",
+    dependencies=[Depends(allow("invitation.claim"))],
     responses=declare(
         identifiers.PhoneInvalid,
         rules.ClaimRefused,
@@ -411,7 +414,6 @@ async def invite(
 )
 async def claim(
     body: schemas.ClaimIn,
-    caller: Annotated[Caller, Depends(allow("invitation.claim"))],
     session: DbSession,
     request: Request,
 ) -> schemas.AccountOut:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from app.core.errors import Text
 from app.core.schemas import In, Line, Out
 from app.party.access import Audience, RoleKind
 from app.party.models import ApiKey
@@ -69,18 +68,6 @@ class PartyIn(In):
     address: Line | None = None
     division_code: DivisionCode | None = None
     roles: Annotated[list[RoleIn], Field(min_length=1, max_length=20)]
-
-
-class Spoken(Out):
-    """A sentence in both languages."""
-
-    zh: str
-    en: str
-
-    @classmethod
-    def of(cls, text: Text) -> Self:
-        """Write a text."""
-        return cls(zh=text.zh, en=text.en)
 
 
 class NoteOut(Out):
