@@ -11,7 +11,8 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from app.signing.token import Parsed, TokenType, signing_input, tick_floor
+from app.signing.rules import NoSigningKey
+from app.signing.token import Parsed, TokenType, claims_of, signing_input, tick_floor
 
 _REMEMBERED: Final = 16_384  # Some 500 bytes each.
 
@@ -124,15 +125,31 @@ class _Ed25519Signer:
 class TokenSigner(_Ed25519Signer):
     """Signs the payloads of tokens, those of its class and its kid."""
 
-    def __init__(self, kid: int, issuer_class: IssuerClass, private_key: bytes) -> None:
-        """Hold a private key of 32 bytes that may sign tokens."""
+    def __init__(
+        self,
+        kid: int,
+        issuer_class: IssuerClass,
+        private_key: bytes,
+        *,
+        sign_until: datetime | None = None,
+    ) -> None:
+        """Hold a private key of 32 bytes that may sign tokens issued before `sign_until`."""
         assert TOKEN_TYPES[issuer_class], "keys of this class sign no tokens"
         super().__init__(kid, issuer_class, private_key)
+        self._sign_until = sign_until
 
     def sign(self, payload: bytes) -> bytes:
-        """Sign a payload made by `token.encode_payload`. The same payload always signs alike."""
-        assert int.from_bytes(payload[1:3], "big") == self.kid, "the payload names another key"
-        assert payload[0] & 0xF in TOKEN_TYPES[self.issuer_class], "not for a key of this class"
+        """Sign a payload made by `token.encode_payload`. The same payload always signs alike.
+
+        Raises:
+            NoSigningKey: the key's time is over. Whoever holds a signer for a while would otherwise
+                print tickets that every gate refuses.
+        """
+        claims = claims_of(payload)
+        assert claims.kid == self.kid, "the payload names another key"
+        assert claims.type in TOKEN_TYPES[self.issuer_class], "not for a key of this class"
+        if self._sign_until is not None and claims.issued_at >= self._sign_until:
+            raise NoSigningKey(issuer_class=self.issuer_class)
         return self._key.sign(signing_input(payload))
 
 

@@ -113,8 +113,11 @@ async def load_signer(
     if row is None or row.private_key_sealed is None:
         raise NoSigningKey(issuer_class=issuer_class)
     private_key = bytes.fromhex(vault.open(row.private_key_sealed, purpose=_purpose(row.kid)))
-    kind = TokenSigner if TOKEN_TYPES[issuer_class] else StatementSigner
-    signer = kind(row.kid, issuer_class, private_key)
+    signer = (
+        TokenSigner(row.kid, issuer_class, private_key, sign_until=row.sign_until)
+        if TOKEN_TYPES[issuer_class]
+        else StatementSigner(row.kid, issuer_class, private_key)
+    )
     # A token signed with another key than the registry publishes would be worthless on paper.
     assert signer.public_key == row.public_key, "the registry's public key is not this one"
     return signer

@@ -217,10 +217,36 @@ def parse(text: str) -> Parsed:
         raise UnreadableError(Unreadable.UNKNOWN_VERSION)
     if kind not in _KNOWN_TYPES:
         raise UnreadableError(Unreadable.UNKNOWN_TYPE)
-    claims = _claims(payload)
-    if claims is None:
+    return Parsed(claims_of(payload), payload, signature)
+
+
+def claims_of(payload: bytes) -> Claims:
+    """Take the fields out of a payload of version 1 and a known type.
+
+    Raises:
+        UnreadableError: a field is out of range.
+    """
+    head, kid, serial, ticks, ttl_h, product, quantity, origin, issuer, flags, status = (
+        _LAYOUT.unpack(payload)
+    )
+    place = int.from_bytes(origin, "big")
+    # Bounds that the layout leaves open and no writer crosses; without them a serial could fall
+    # outside the database's bigint and turn a bad code into a server error.
+    if not kid or serial >= 2**63 or not ttl_h or place >= 10**_ORIGIN_DIGITS:
         raise UnreadableError(Unreadable.FIELD_OUT_OF_RANGE)
-    return Parsed(claims, payload, signature)
+    return Claims(
+        type=TokenType(head & 0xF),
+        kid=kid,
+        serial=serial,
+        issued_at=EPOCH + int.from_bytes(ticks, "big") * TICK,
+        ttl_h=ttl_h,
+        product=product,
+        quantity_dg=quantity,
+        origin=f"{place:0{_ORIGIN_DIGITS}d}" if place else None,
+        issuer=issuer,
+        flags=Flags(flags),
+        status_index=status,
+    )
 
 
 def prefix(base_url: str) -> str:
@@ -270,31 +296,6 @@ def _content(text: str) -> bytes:
     if number.bit_length() != 8 * (size - 1) + 1:
         raise UnreadableError(Unreadable.WRONG_SIZE)
     return number.to_bytes(size, "big")[1:]
-
-
-def _claims(payload: bytes) -> Claims | None:
-    """Take the fields out of a payload of version 1, or answer None when one is out of range."""
-    head, kid, serial, ticks, ttl_h, product, quantity, origin, issuer, flags, status = (
-        _LAYOUT.unpack(payload)
-    )
-    place = int.from_bytes(origin, "big")
-    # Bounds that the layout leaves open and no writer crosses; without them a serial could fall
-    # outside the database's bigint and turn a bad code into a server error.
-    if not kid or serial >= 2**63 or not ttl_h or place >= 10**_ORIGIN_DIGITS:
-        return None
-    return Claims(
-        type=TokenType(head & 0xF),
-        kid=kid,
-        serial=serial,
-        issued_at=EPOCH + int.from_bytes(ticks, "big") * TICK,
-        ttl_h=ttl_h,
-        product=product,
-        quantity_dg=quantity,
-        origin=f"{place:0{_ORIGIN_DIGITS}d}" if place else None,
-        issuer=issuer,
-        flags=Flags(flags),
-        status_index=status,
-    )
 
 
 def _origin_number(origin: str | None) -> int:

@@ -125,6 +125,17 @@ async def test_without_a_key_in_use_nothing_is_signed(operator: AsyncSession, cl
     await service.load_signer(operator, VAULT, now + timedelta(days=11, seconds=-1))
 
 
+async def test_a_signer_held_beyond_its_keys_time_signs_no_more(
+    operator: AsyncSession, clock: Clock
+) -> None:
+    now = clock()
+    await create(operator, now, days=10)
+    signer = await service.load_signer(operator, VAULT, now)
+    issue(signer, now + timedelta(days=10, seconds=-1))
+    with pytest.raises(NoSigningKey):
+        issue(signer, now + timedelta(days=10))
+
+
 async def test_each_class_has_keys_of_its_own(operator: AsyncSession, clock: Clock) -> None:
     now = clock()
     kids = {kind: await create(operator, now, issuer_class=kind) for kind in IssuerClass}
