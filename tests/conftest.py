@@ -141,8 +141,9 @@ def template(server: Server, pytestconfig: pytest.Config) -> str:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not asyncio.run(_exists(server.admin_url, name)):
             unfinished = f"{name}_unfinished"
-            asyncio.run(_execute(server.admin_url, f'CREATE DATABASE "{unfinished}"'))
-            upgrade(server.url(unfinished))
+            for statement in ("DROP DATABASE IF EXISTS", "CREATE DATABASE"):
+                asyncio.run(_execute(server.admin_url, f'{statement} "{unfinished}"'))
+            upgrade(_settings(server.url(unfinished)).database_url)
             asyncio.run(
                 _execute(server.admin_url, f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
             )
