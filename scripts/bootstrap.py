@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 LOCK = ROOT / "requirements-dev.lock"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LOCK_OF_UV = ROOT / "scripts" / "requirements-uv.lock"
 
 TOO_OLD = """\
@@ -100,7 +101,7 @@ def _install(python: Path) -> None:
     began = time.monotonic()
     uv = _find_uv()
     variables = environment() | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-    variables |= _mirror_of_pip(variables)
+    variables |= _network(variables)
     _stamp().unlink(missing_ok=True)
     if not _runs(python):
         say(f"bootstrap: making {ENVIRONMENT.name} with Python {sys.version.split()[0]}")
@@ -127,7 +128,8 @@ def _find_uv() -> str:
     # Into a directory of ours: that is allowed where the system's Python is "externally managed"
     # (PEP 668), and needs no rights.
     shutil.rmtree(TOOLS / "uv", ignore_errors=True)
-    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes"]
+    options = ["--quiet", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore"]
+    options += ["--require-hashes"]
     target = ["--target", str(TOOLS / "uv"), "--requirement", str(LOCK_OF_UV)]
     fetch = [sys.executable, "-m", "pip", "install", *options, *target]
     if subprocess.run(fetch, check=False, stdout=sys.stderr).returncode != 0:
@@ -135,16 +137,24 @@ def _find_uv() -> str:
     return str(fetched)
 
 
-def _mirror_of_pip(variables: dict[str, str]) -> dict[str, str]:
-    """Answer the index that pip is set to use, for uv, which does not read pip's settings."""
-    if "UV_DEFAULT_INDEX" in variables or "UV_INDEX_URL" in variables:
-        return {}
-    mirror = variables.get("PIP_INDEX_URL")
-    if mirror is None and importlib.util.find_spec("pip") is not None:
-        ask = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-        answer = subprocess.run(ask, check=False, capture_output=True, text=True)
-        mirror = answer.stdout.strip()
-    return {"UV_DEFAULT_INDEX": mirror} if mirror else {}
+def _network(variables: dict[str, str]) -> dict[str, str]:
+    """Answer how uv reaches the packages: as pip does, whose settings it does not read."""
+    found = {}
+    if SYSTEM_CERTIFICATES.exists():
+        # Where a proxy of the house opens connections, only the system knows its certificate.
+        found["UV_SYSTEM_CERTS"] = found["UV_NATIVE_TLS"] = "1"
+    if "UV_DEFAULT_INDEX" not in variables and "UV_INDEX_URL" not in variables:
+        mirror = variables.get("PIP_INDEX_URL") or _pip_setting("global.index-url")
+        if mirror:
+            found["UV_DEFAULT_INDEX"] = mirror
+    return {name: value for name, value in found.items() if name not in variables}
+
+
+def _pip_setting(name: str) -> str:
+    if importlib.util.find_spec("pip") is None:
+        return ""
+    ask = [sys.executable, "-m", "pip", "config", "get", name]
+    return subprocess.run(ask, check=False, capture_output=True, text=True).stdout.strip()
 
 
 def _runs(program: Path) -> bool:
