@@ -227,7 +227,7 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     members = [
         MemberProblem(
-            pointer="/" + "/".join(_escaped(part) for part in item["loc"]),
+            pointer=_pointer(item["loc"]),
             code=item["type"],
             message=item["msg"],
         )
@@ -236,8 +236,10 @@ async def _malformed(request: Request, error: Exception) -> JSONResponse:
     return answer(request, MalformedRequest(), members=members)
 
 
-def _escaped(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+def _pointer(location: Sequence[object]) -> str:
+    """Write where a fault lies as a JSON pointer into the body, or `/query/…`, `/path/…`."""
+    parts = location[1:] if location[:1] == ("body",) else location
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,12 @@ from app.event.service import Happening
 from app.lot import rules, service
 from app.lot.models import Lot, LotChange
 from app.lot.rules import ChangeKind, Draw, LotOrigin, LotState, Proof
+from app.lot.schemas import LotIn
 from app.lot.service import LotDraft, Parent, Withdrawal
+from app.party import service as parties
+from app.party.access import Caller, OtherParty
+from app.place import service as places
+from app.product import service as products
 from app.product.rules import Catalogue
 from app.transparency import service as transparency
 from app.transparency.service import Statement
@@ -89,11 +94,11 @@ class Policy:
 
 async def open_lot(
     session: AsyncSession,
-    draft: LotDraft,
+    public_id: UUID,
+    body: LotIn,
+    caller: Caller,
     *,
-    holder: UUID,
-    producer: UUID | None,
-    occurred_at: datetime,
+    digest: bytes,
     now: datetime,
 ) -> tuple[Lot, bool]:
     """Bring a lot into being that no other lot went into: a harvest, a catch, a declaration.
@@ -104,30 +109,101 @@ async def open_lot(
     Raises:
         IdReused: the id names a lot with other content.
         ImpossibleDate: it cannot have happened then.
+        WrongRole: the party's roles do not include this.
+        UnknownProduct, UnknownUnit, …: see `QuantityIn.reckon`.
+        UnknownParty: there is no such producer.
+        ProducerMissing: animals came in for slaughter from nobody.
+        UnknownPlace, OtherParty: there is no such plot, or it is another party's.
+        OriginMissing: produce without a plot or a division.
+        UnknownDivision, DivisionNotInForce: the division was none on the day.
     """
-    existing = await session.scalar(select(Lot).where(Lot.public_id == draft.public_id))
+    existing = await session.scalar(select(Lot).where(Lot.public_id == public_id))
     if existing is not None:
-        if existing.digest != draft.digest:
-            raise IdReused(lot=str(draft.public_id))
+        if existing.digest != digest:
+            raise IdReused(lot=str(public_id))
         return existing, False
+    occurred_at = body.occurred_at or now
     check_occurred(occurred_at, now=now)
-    assert draft.holder_id is not None, "goods without a holder cannot be brought in"
-    event_id = await events.record(
-        session,
-        Happening(
-            public_id=draft.public_id,
-            kind=EventKind(draft.origin),
-            occurred_at=occurred_at,
-            party_id=draft.holder_id,
-            place_id=draft.plot_id,
-        ),
-        now=now,
+    rules.check_opening(LotOrigin(body.origin), caller.roles)
+    catalogue = await products.catalogue(session)
+    reckoned = body.reckon(body.product, local_date(occurred_at), catalogue)
+    producer = await _producer(session, body, caller)
+    made_on = body.made_on or local_date(occurred_at)
+    plot_id, division_code = await _origin(session, body, caller, made_on)
+    draft = LotDraft(
+        public_id=public_id,
+        product_id=body.product,
+        holder_id=caller.acting_party,
+        origin=LotOrigin(body.origin),
+        mass_g=reckoned.mass_g,
+        quantity=reckoned.quantity,
+        unit=reckoned.unit,
+        producer_id=None if producer is None else producer[0],
+        production=body.production,
+        pieces=reckoned.pieces,
+        division_code=division_code,
+        plot_id=plot_id,
+        made_on=made_on,
+        documents=tuple(document.model_dump(mode="json") for document in body.documents),
+        digest=digest,
     )
+    await _write_opening(session, draft, caller, producer, occurred_at=occurred_at, now=now)
+    return await service.find(session, public_id), True
+
+
+async def _producer(session: AsyncSession, body: LotIn, caller: Caller) -> tuple[int, UUID] | None:
+    """Say who produced the goods: whoever harvests does, and others must be named."""
+    if body.producer is not None:
+        named = await parties.find(session, body.producer)
+        if LotOrigin(body.origin) in rules.OWN_PRODUCE and named.id != caller.party_id:
+            raise rules.WrongRole(origin=body.origin, pointer="/producer")
+        return named.id, named.public_id
+    if LotOrigin(body.origin) in rules.OWN_PRODUCE:
+        return caller.acting_party, caller.acting_public_id
+    if body.origin is LotOrigin.SLAUGHTER_IN:
+        raise rules.ProducerMissing(pointer="/producer")
+    return None
+
+
+async def _origin(
+    session: AsyncSession, body: LotIn, caller: Caller, made_on: date
+) -> tuple[int | None, str | None]:
+    """Say where the goods come from, and see that this place was one on the day."""
+    plot_id, code = None, body.division_code
+    if body.plot is not None:
+        plot = await places.find_place(session, body.plot)
+        if LotOrigin(body.origin) in rules.OWN_PRODUCE and plot.party_id != caller.party_id:
+            raise OtherParty(pointer="/plot")
+        plot_id, code = plot.id, plot.division_code
+    if code is None:
+        if LotOrigin(body.origin) in rules.SOURCES:
+            raise rules.OriginMissing(pointer="/plot")
+        return None, None
+    return plot_id, (await places.division(session, code, made_on)).code
+
+
+async def _write_opening(
+    session: AsyncSession,
+    draft: LotDraft,
+    caller: Caller,
+    producer: tuple[int, UUID] | None,
+    *,
+    occurred_at: datetime,
+    now: datetime,
+) -> None:
+    happening = Happening(
+        public_id=draft.public_id,
+        kind=EventKind(draft.origin),
+        occurred_at=occurred_at,
+        party_id=caller.acting_party,
+        place_id=draft.plot_id,
+    )
+    event_id = await events.record(session, happening, now=now)
     await service.make(session, [draft], event_id=event_id, occurred_at=occurred_at)
     document = {
         "origin": draft.origin,
-        "holder": str(holder),
-        "producer": None if producer is None else str(producer),
+        "holder": str(caller.party_public_id),
+        "producer": None if producer is None else str(producer[1]),
         "product": draft.product_id,
         "mass_g": str(draft.mass_g),
         "division": draft.division_code,
@@ -136,7 +212,6 @@ async def open_lot(
     }
     statement = Statement("lot.opened", draft.public_id, document)
     await transparency.append(session, [statement], now=now)
-    return await service.find(session, draft.public_id), True
 
 
 async def apply(

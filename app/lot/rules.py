@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import rfc8785
 
 from app.core.errors import DomainError, Kind, Text
+from app.party.access import PRODUCERS, RoleKind
 
 T = TypeVar("T")
 
@@ -32,6 +34,20 @@ class LotOrigin(StrEnum):
 
 SOURCES = frozenset({LotOrigin.HARVEST, LotOrigin.CATCH, LotOrigin.LAY, LotOrigin.SLAUGHTER_IN})
 """Origins that are a beginning by themselves; a declared lot is one only if it names a producer."""
+
+
+OWN_PRODUCE = frozenset({LotOrigin.HARVEST, LotOrigin.CATCH, LotOrigin.LAY})
+"""Beginnings whose producer is whoever records them."""
+
+_GROWERS = PRODUCERS - {RoleKind.SLAUGHTER, RoleKind.PROCESSOR}
+OPENERS: Mapping[LotOrigin, frozenset[RoleKind]] = {
+    LotOrigin.HARVEST: _GROWERS - {RoleKind.FISHER},
+    LotOrigin.CATCH: frozenset({RoleKind.FISHER, RoleKind.COOP, RoleKind.AGRI_ENT}),
+    LotOrigin.LAY: _GROWERS - {RoleKind.FISHER},
+    LotOrigin.SLAUGHTER_IN: frozenset({RoleKind.SLAUGHTER}),
+    LotOrigin.DECLARE: frozenset(RoleKind),
+}
+"""Who may bring a lot into being in which way."""
 
 
 class ChangeKind(StrEnum):
@@ -156,6 +172,27 @@ class WrongRole(DomainError):
     )
 
 
+class ProducerMissing(DomainError):
+    """Animals for slaughter must come from somebody (PIG art. 13)."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "producer-missing"
+    title: ClassVar[Text] = Text("缺少生产者", "The producer is missing")
+    next_step: ClassVar[Text] = Text("请填写畜禽的饲养者", "Name the party that raised the animals")
+
+
+class OriginMissing(DomainError):
+    """Goods that are grown, raised or caught come from somewhere."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "origin-missing"
+    title: ClassVar[Text] = Text("缺少产地", "The origin is missing")
+    next_step: ClassVar[Text] = Text(
+        "请选择地块, 或填写到村的区划代码",
+        "Choose a plot, or give the division code of the village",
+    )
+
+
 class UnknownProcess(DomainError):
     """No yield band is in force for this process, input and output on that day."""
 
@@ -209,6 +246,8 @@ class LotState:
     certificate_ids: tuple[int, ...]
     documents: tuple[Mapping[str, Any], ...]
     created_at: datetime
+    quantity: Decimal
+    unit: str
 
     @property
     def cover_left_g(self) -> int:
@@ -228,6 +267,16 @@ class Draw:
     def cover_g(self) -> int:
         """Grams of the draw that certificates vouch for."""
         return min(self.mass_g, self.lot.cover_left_g)
+
+
+def check_opening(origin: LotOrigin, roles: Iterable[RoleKind]) -> None:
+    """Refuse a beginning that is not of the party's trade.
+
+    Raises:
+        WrongRole: only producers harvest, only slaughterhouses take animals in.
+    """
+    if not OPENERS[origin] & frozenset(roles):
+        raise WrongRole(origin=origin)
 
 
 def digest(content: Mapping[str, Any]) -> bytes:

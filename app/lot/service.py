@@ -168,7 +168,7 @@ _STATE_COLUMNS = """
     l.id, l.public_id, l.product_id, l.holder_id, l.producer_id, l.from_party_id, l.mixed,
     l.origin, l.production, l.mass_g, b.remaining_g, b.remaining_pieces, b.certified_g,
     b.cover_used_g, b.holds, l.division_code, l.plot_id, l.made_on, l.certificate_ids,
-    l.documents, l.created_at
+    l.documents, l.created_at, l.quantity, l.unit
 """
 # Rows are locked in ascending lot id whatever order the caller named them in, so that two requests
 # for the same lots wait for each other and never deadlock. The lot's own columns never change, so

@@ -253,6 +253,12 @@ class Caller:
         return self.party_id
 
     @property
+    def acting_public_id(self) -> UUID:
+        """The public id of that party."""
+        assert self.party_public_id is not None, "the policy admits nobody without a party here"
+        return self.party_public_id
+
+    @property
     def supervises(self) -> bool:
         """Whether the caller sees other parties' data by office."""
         return bool(self.audiences & {Audience.REGULATOR, Audience.OPERATOR})

@@ -1,0 +1,258 @@
+"""HTTP for lots: what a holder does with its own goods.
+
+Merging and splitting stand with the certificates, because the law ties them together.
+"""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.core.clock import local_date
+from app.core.db import DbSession
+from app.core.errors import IdReused
+from app.core.problems import declare
+from app.core.schemas import In
+from app.event.rules import ImpossibleDate
+from app.lot import changes, queries, rules, service
+from app.lot.changes import ChangeDraft, Input, Output, Policy
+from app.lot.models import LotChange
+from app.lot.rules import ChangeKind
+from app.lot.schemas import (
+    ChangeOut,
+    DestructionIn,
+    LossIn,
+    LotIn,
+    LotOut,
+    TransformIn,
+)
+from app.party.access import Caller, OtherParty
+from app.party.auth import allow
+from app.party.rules import UnknownParty
+from app.place.rules import DivisionCodeInvalid, DivisionNotInForce, UnknownDivision, UnknownPlace
+from app.product import service as products
+from app.product.rules import UnitNotForProduct, UnknownProduct, UnknownUnit
+
+STOCK_MAX = 200
+
+router = APIRouter(tags=["lots"])
+
+Writer = Annotated[Caller, Depends(allow("lot.write"))]
+Reader = Annotated[Caller, Depends(allow("lot.read"))]
+
+DRAW_REFUSALS = (rules.UnknownLot, rules.NotHolder, rules.LotOnHold, rules.LotExhausted)
+CHANGE_REFUSALS = (*DRAW_REFUSALS, rules.Cycle, rules.MadeTooEarly, ImpossibleDate, IdReused)
+UNIT_REFUSALS = (UnknownProduct, UnknownUnit, UnitNotForProduct)
+
+
+def repeated(model: type[Any]) -> dict[int | str, dict[str, Any]]:
+    """Describe the answer to a request that had been made before."""
+    return {HTTPStatus.OK.value: {"model": model, "description": "It was made already."}}
+
+
+def content_of(body: In, caller: Caller) -> bytes:
+    """Answer what tells whether a request is the same one: its body and who sent it."""
+    return rules.digest({"body": body.model_dump(mode="json"), "by": str(caller.party_public_id)})
+
+
+@router.put(
+    "/lots/{lot_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(LotOut),
+        **declare(
+            *UNIT_REFUSALS,
+            rules.WrongRole,
+            rules.ProducerMissing,
+            rules.OriginMissing,
+            UnknownPlace,
+            UnknownParty,
+            UnknownDivision,
+            DivisionCodeInvalid,
+            DivisionNotInForce,
+            OtherParty,
+            ImpossibleDate,
+            IdReused,
+        ),
+    },
+)
+async def open_lot(
+    lot_id: UUID,
+    body: LotIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Writer,
+) -> LotOut:
+    """Bring a lot into being: a harvest, a catch, animals in, or goods bought elsewhere."""
+    now: datetime = request.app.state.clock()
+    _, created = await changes.open_lot(
+        session, lot_id, body, caller, digest=content_of(body, caller), now=now
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return await queries.read(session, lot_id, caller, today=local_date(now))
+
+
+@router.get("/lots/{lot_id}", responses=declare(rules.UnknownLot, OtherParty))
+async def read_lot(lot_id: UUID, request: Request, session: DbSession, caller: Reader) -> LotOut:
+    """Read a lot that you hold, sold on, or answer for by office."""
+    today = local_date(request.app.state.clock())
+    return await queries.read(session, lot_id, caller, today=today)
+
+
+@router.get("/lots")
+async def list_stock(
+    request: Request,
+    session: DbSession,
+    caller: Reader,
+    product: Annotated[int | None, Query(description="Of this product only.")] = None,
+    limit: Annotated[int, Query(ge=1, le=STOCK_MAX)] = 50,
+) -> list[LotOut]:
+    """List what your party has left, oldest first."""
+    today = local_date(request.app.state.clock())
+    return await queries.stock(session, caller, product_id=product, most=limit, today=today)
+
+
+@router.put(
+    "/transforms/{change_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(ChangeOut),
+        **declare(*CHANGE_REFUSALS, *UNIT_REFUSALS, rules.UnknownProcess),
+    },
+)
+async def transform(
+    change_id: UUID,
+    body: TransformIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Writer,
+) -> ChangeOut:
+    """Record that goods became other goods; an unusual yield is a warning, never a refusal."""
+    now: datetime = request.app.state.clock()
+    occurred_at = body.occurred_at or now
+    catalogue = await products.catalogue(session)
+    outputs = []
+    for item in body.outputs:
+        reckoned = item.reckon(item.product, local_date(occurred_at), catalogue)
+        outputs.append(
+            Output(
+                item.lot,
+                reckoned.mass_g,
+                reckoned.quantity,
+                reckoned.unit,
+                item.product,
+                reckoned.pieces,
+            )
+        )
+    draft = ChangeDraft(
+        public_id=change_id,
+        kind=ChangeKind.TRANSFORM,
+        digest=content_of(body, caller),
+        holder_id=caller.acting_party,
+        holder=caller.acting_public_id,
+        occurred_at=occurred_at,
+        inputs=tuple(Input(item.lot, item.mass_g) for item in body.inputs),
+        outputs=tuple(outputs),
+        details={"process": body.process},
+    )
+    return await answer_change(session, draft, Policy(), response, now=now)
+
+
+@router.put(
+    "/losses/{change_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={**repeated(ChangeOut), **declare(*CHANGE_REFUSALS)},
+)
+async def lose(
+    change_id: UUID,
+    body: LossIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Writer,
+) -> ChangeOut:
+    """Record that goods are gone: rotten, dried out, taken as a sample, eaten at home."""
+    return await _remove(
+        change_id,
+        ChangeKind.LOSS,
+        body,
+        {"reason": body.reason},
+        request,
+        response,
+        session,
+        caller,
+    )
+
+
+@router.put(
+    "/destructions/{change_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={**repeated(ChangeOut), **declare(*CHANGE_REFUSALS)},
+)
+async def destroy(
+    change_id: UUID,
+    body: DestructionIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Writer,
+) -> ChangeOut:
+    """Record that goods were rendered harmless; goods on hold leave only this way."""
+    details = {"method": body.method, "reason": body.reason, "receipt": body.receipt}
+    return await _remove(
+        change_id, ChangeKind.DESTROY, body, details, request, response, session, caller
+    )
+
+
+async def _remove(
+    change_id: UUID,
+    kind: ChangeKind,
+    body: LossIn | DestructionIn,
+    details: dict[str, Any],
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Caller,
+) -> ChangeOut:
+    now: datetime = request.app.state.clock()
+    draft = ChangeDraft(
+        public_id=change_id,
+        kind=kind,
+        digest=content_of(body, caller),
+        holder_id=caller.acting_party,
+        holder=caller.acting_public_id,
+        occurred_at=body.occurred_at or now,
+        inputs=(Input(body.lot, body.mass_g),),
+        details=details,
+    )
+    return await answer_change(session, draft, Policy(), response, now=now)
+
+
+async def answer_change(
+    session: DbSession, draft: ChangeDraft, policy: Policy, response: Response, *, now: datetime
+) -> ChangeOut:
+    """Make a change and answer it: 201, or 200 where it had been made before."""
+    catalogue = await products.catalogue(session)
+    change, created = await changes.apply(
+        session, draft, policy=policy, catalogue=catalogue, now=now
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return await describe_change(session, change)
+
+
+async def describe_change(session: DbSession, change: LotChange) -> ChangeOut:
+    """Write a change as it goes out."""
+    states = await service.states_by_id(session, change.lot_ids)
+    return ChangeOut(
+        change=change.public_id,
+        kind=ChangeKind(change.kind),
+        lots=[states[lot_id].public_id for lot_id in change.lot_ids],
+        findings=change.findings,
+        occurred_at=change.occurred_at,
+    )
