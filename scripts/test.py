@@ -94,7 +94,7 @@ def run_tests(python: Path, parts: list[str], arguments: list[str]) -> int:
     workers = ["-n", str(WORKERS), "--dist", "worksteal"] if len(held) > 1 else []
     variables = bootstrap.environment()
     variables.setdefault("HYPOTHESIS_PROFILE", "ci")
-    command = [str(python), "-m", "pytest", "-q", *workers, *held, *arguments]
+    command = [str(python), "-m", "pytest", *workers, *held, *arguments]
     stdin = None if sys.stdin is not None and sys.stdin.isatty() else subprocess.DEVNULL
     return subprocess.run(
         command, check=False, cwd=bootstrap.ROOT, env=variables, stdin=stdin
