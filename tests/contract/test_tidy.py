@@ -25,14 +25,23 @@ FILES_OF_A_FEATURE = {
     "schemas.py",
     "routes.py",
     "jobs.py",
+    "seed.py",  # reads the dated reference data in data/
 }
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "lot": {
+        "changes.py",  # the second half of the service: what a holder does with lots alone
+    },
     "party": {
         "access.py",  # the one table of who may call what
         "auth.py",  # FastAPI dependencies: who is calling
+        "credentials.py",  # passwords, sessions and keys
         "identifiers.py",  # the official numbers of people and organisations
+    },
+    "product": {
+        "search.py",  # finding products as sellers call them
+        "units.py",  # from what was said to grams, and back
     },
     "signing": {
         "keys.py",  # keys and their history, without a database: verifiers use it offline
