@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
 from typing import Any
@@ -28,6 +28,7 @@ from app.event.rules import check_occurred
 from app.lot import service as lots
 from app.lot.rules import LotState, NotHolder
 from app.lot.rules import digest as digest_of
+from app.party import service as parties
 from app.party.access import RoleKind
 from app.product.rules import Catalogue, Production, Requirement
 from app.signing.keys import Signer
@@ -368,3 +369,33 @@ async def voided(session: AsyncSession, certificate_ids: Iterable[int]) -> dict[
         )
     )
     return dict(rows.tuples().all())
+
+
+async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:
+    """List the forms in force on a day."""
+    found = await session.scalars(
+        select(CertificateForm)
+        .where(
+            CertificateForm.valid_from <= on,
+            CertificateForm.valid_to.is_(None) | (CertificateForm.valid_to > on),
+        )
+        .order_by(CertificateForm.kind)
+    )
+    return found.all()
+
+
+async def of_issuer(session: AsyncSession, issuer_id: int, *, most: int) -> Sequence[Certificate]:
+    """List what a party issued, newest first."""
+    found = await session.scalars(
+        select(Certificate)
+        .where(Certificate.issuer_id == issuer_id)
+        .order_by(Certificate.id.desc())
+        .limit(most)
+    )
+    return found.all()
+
+
+async def issuers(session: AsyncSession, found: Iterable[Certificate]) -> dict[int, UUID]:
+    """Answer the public ids of certificates' issuers."""
+    known = await parties.by_ids(session, (row.issuer_id for row in found))
+    return {party_id: party.public_id for party_id, party in known.items()}

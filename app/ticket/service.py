@@ -27,7 +27,10 @@ from app.lot import rules as lot_rules
 from app.lot import service as lots
 from app.lot.rules import LotOrigin, LotState, Proof
 from app.lot.service import LotDraft, Parent, Withdrawal
+from app.party import service as parties
 from app.party.rules import UnknownParty
+from app.place import service as places
+from app.place.rules import UnknownPlace
 from app.product.rules import Catalogue
 from app.signing.keys import Signer
 from app.signing.stamp import Stamp, stamp
@@ -207,7 +210,7 @@ async def issue(
         UnknownLot: a line names a lot that is not there.
         IdReused: the id names a ticket with other content.
         ImpossibleDate: the time of the sale cannot be one.
-        UnknownParty: there is no such buyer.
+        UnknownParty, UnknownPlace: there is no such buyer, market or stall.
         BuyerDisabled: the buyer has left.
         SelfSale, TransferToOther, HandOverImpossible: see `rules.check_parties`.
         CorrectsOther: the ticket to be corrected is in force, or another seller's.
@@ -248,6 +251,9 @@ def _check(draft: TicketDraft, named: _Named, *, now: datetime) -> None:
     check_occurred(draft.sold_at, now=now, pointer="/sold_at")
     if draft.buyer is not None and named.buyer_id is None:
         raise UnknownParty(party=str(draft.buyer))
+    for wanted, found in ((draft.market, named.market_id), (draft.stall, named.stall_id)):
+        if wanted is not None and found is None:
+            raise UnknownPlace(place=str(wanted))
     if named.buyer_status == "disabled":
         raise rules.BuyerDisabled
     rules.check_parties(
@@ -1100,10 +1106,19 @@ async def receipts_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketR
     return found.all()
 
 
-async def lines_to_repeat(
-    session: AsyncSession, public_id: UUID, *, seller_id: int
-) -> tuple[Ticket, list[LineDraft]]:
-    """Read a former ticket's lines for a new one, drawn from the stock of today.
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What a new ticket takes over from a former one; the goods are drawn from today's stock."""
+
+    buyer: UUID | None
+    hand_over: HandOver
+    market: UUID | None
+    stall: UUID | None
+    lines: tuple[LineDraft, ...]
+
+
+async def read_former(session: AsyncSession, public_id: UUID, *, seller_id: int) -> Former:
+    """Read a former ticket in order to repeat it.
 
     Raises:
         UnknownTicket: there is none, or it was another seller's.
@@ -1111,17 +1126,27 @@ async def lines_to_repeat(
     ticket, _ = await find(session, public_id)
     if ticket.seller_id != seller_id:
         raise rules.UnknownTicket(ticket=str(public_id))
-    return ticket, [
-        LineDraft(
-            product_id=line.product_id,
-            trade_name=line.trade_name,
-            quantity=line.quantity,
-            unit=line.unit,
-            mass_g=line.mass_g,
-            pieces=line.pieces,
-            pack_net_g=line.pack_net_g,
-            price_fen=line.price_fen,
-            price_unit=line.price_unit,
-        )
-        for line in await lines_of(session, ticket.id)
-    ]
+    buyers = await parties.by_ids(session, [ticket.buyer_id] if ticket.buyer_id else [])
+    sites = await places.by_ids(
+        session, [place for place in (ticket.market_id, ticket.stall_id) if place]
+    )
+    return Former(
+        buyer=buyers[ticket.buyer_id].public_id if ticket.buyer_id else None,
+        hand_over=HandOver(ticket.hand_over),
+        market=sites[ticket.market_id].public_id if ticket.market_id else None,
+        stall=sites[ticket.stall_id].public_id if ticket.stall_id else None,
+        lines=tuple(
+            LineDraft(
+                product_id=line.product_id,
+                trade_name=line.trade_name,
+                quantity=line.quantity,
+                unit=line.unit,
+                mass_g=line.mass_g,
+                pieces=line.pieces,
+                pack_net_g=line.pack_net_g,
+                price_fen=line.price_fen,
+                price_unit=line.price_unit,
+            )
+            for line in await lines_of(session, ticket.id)
+        ),
+    )

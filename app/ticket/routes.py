@@ -1,0 +1,316 @@
+"""HTTP for tickets: issue, decide, void, read, and the picture of the code."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.certificate.rules import CertificateMissing, CertificateVoided
+from app.certificate.schemas import VoidIn
+from app.certificate.service import Issuer
+from app.core.clock import local_date
+from app.core.db import DbSession
+from app.core.errors import DomainError, IdReused
+from app.core.problems import declare
+from app.core.schemas import Instant
+from app.event.rules import ImpossibleDate
+from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, content_of, repeated
+from app.lot.rules import MadeTooEarly, MassesDiffer, ProductsDiffer
+from app.party import identifiers
+from app.party import service as parties
+from app.party.access import Caller, OtherParty, RoleKind
+from app.party.auth import allow
+from app.party.identifiers import PhoneInvalid
+from app.party.rules import UnknownParty
+from app.place.rules import UnknownPlace
+from app.product import service as products
+from app.product.rules import Catalogue
+from app.signing import qr, token
+from app.signing.rules import NoSigningKey
+from app.ticket import queries, rules, service
+from app.ticket.queries import Side
+from app.ticket.rules import HandOver, PlannedDraw
+from app.ticket.schemas import BuyerIn, DecisionIn, LineIn, TicketIn, TicketOut
+from app.ticket.service import Circumstances, DecisionDraft, LineDraft, TicketDraft
+
+LIMIT_MAX = 100
+
+router = APIRouter(tags=["tickets"])
+
+Seller = Annotated[Caller, Depends(allow("ticket.issue"))]
+Decider = Annotated[Caller, Depends(allow("ticket.decide"))]
+Reader = Annotated[Caller, Depends(allow("ticket.read"))]
+
+
+@router.put(
+    "/tickets/{ticket_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(TicketOut),
+        **declare(
+            *DRAW_REFUSALS,
+            *UNIT_REFUSALS,
+            IdReused,
+            ImpossibleDate,
+            UnknownParty,
+            UnknownPlace,
+            PhoneInvalid,
+            rules.UnknownTicket,
+            rules.BuyerDisabled,
+            rules.SelfSale,
+            rules.TransferToOther,
+            rules.HandOverImpossible,
+            rules.CorrectsOther,
+            rules.StockShort,
+            rules.ReturnToStranger,
+            ProductsDiffer,
+            MassesDiffer,
+            MadeTooEarly,
+            CertificateVoided,
+            CertificateMissing,
+            NoSigningKey,
+        ),
+    },
+)
+async def issue_ticket(
+    ticket_id: UUID,
+    body: TicketIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Seller,
+) -> TicketOut:
+    """Hand parts of your lots to a buyer; sent again, it answers the same and changes nothing."""
+    now: datetime = request.app.state.clock()
+    catalogue = await products.catalogue(session)
+    asked = await _complete(request, session, body, caller, catalogue, now)
+    draft = TicketDraft(
+        public_id=ticket_id,
+        digest=content_of(body, caller),
+        kind=rules.TicketKind(body.kind),
+        seller=Issuer(caller.acting_party, caller.acting_public_id, caller.roles),
+        buyer=asked.buyer,
+        hand_over=asked.hand_over,
+        lines=asked.lines,
+        sold_at=body.sold_at or now,
+        market=asked.market,
+        stall=asked.stall,
+        device_at=body.device_at,
+        plate=body.plate,
+        note=body.note,
+        documents=tuple(document.model_dump(mode="json") for document in body.documents),
+        corrects=body.corrects,
+    )
+    state = request.app.state
+    around = Circumstances(
+        catalogue=catalogue,
+        signer=await state.ring.signer(session, now),
+        now=now,
+        new_id=state.new_id,
+        serial=state.new_serial(),
+    )
+    _, created = await service.issue(session, draft, around)
+    if not created:
+        response.status_code = HTTPStatus.OK
+    answer = await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
+    return answer.model_copy(update={"claim_code": asked.claim_code})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request with the former ticket's content filled in, and its buyer found."""
+
+    buyer: UUID | None
+    claim_code: str | None
+    hand_over: HandOver
+    lines: tuple[LineDraft, ...]
+    market: UUID | None
+    stall: UUID | None
+
+
+async def _complete(
+    request: Request,
+    session: DbSession,
+    body: TicketIn,
+    caller: Caller,
+    catalogue: Catalogue,
+    now: datetime,
+) -> _Asked:
+    on = local_date(body.sold_at or now)
+    lines = tuple(_line(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
+    market, stall, hand_over, buyer, claim_code = (
+        body.market,
+        body.stall,
+        body.hand_over,
+        None,
+        None,
+    )
+    if body.repeat_of is not None:
+        former = await service.read_former(session, body.repeat_of, seller_id=caller.acting_party)
+        lines = lines or former.lines
+        market, stall = market or former.market, stall or former.stall
+        hand_over, buyer = hand_over or former.hand_over, former.buyer
+    if body.buyer is not None:
+        buyer, claim_code = await _buyer(request, session, body.buyer, caller, now)
+    usual = HandOver.ONE_SIDED if buyer is None else HandOver.TWO_SIDED
+    return _Asked(buyer, claim_code, hand_over or usual, lines, market, stall)
+
+
+def _line(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:
+    try:
+        reckoned = line.reckon(line.product, on, catalogue)
+    except DomainError as refusal:
+        refusal.pointer = f"/lines/{number}{refusal.pointer or ''}"
+        raise
+    return LineDraft(
+        product_id=line.product,
+        trade_name=line.trade_name or catalogue.product(line.product).name,
+        quantity=reckoned.quantity,
+        unit=reckoned.unit,
+        mass_g=reckoned.mass_g,
+        pieces=reckoned.pieces,
+        pack_net_g=line.pack_net_g,
+        price_fen=line.price_fen,
+        price_unit=line.price_unit,
+        draws=tuple(PlannedDraw(draw.lot, draw.mass_g) for draw in line.draws),
+    )
+
+
+async def _buyer(
+    request: Request, session: DbSession, buyer: BuyerIn, caller: Caller, now: datetime
+) -> tuple[UUID | None, str | None]:
+    """Find the buyer; one who has no account yet is invited by phone."""
+    if buyer.invite is None:
+        return buyer.party, None
+    phone = identifiers.normalise_phone(buyer.invite.phone).value
+    identifiers.check_phone(phone)
+    party, claim_code = await parties.invite(
+        session,
+        public_id=buyer.invite.party,
+        name=buyer.invite.name,
+        phone=phone,
+        role=RoleKind.GROUP_BUYER,
+        by=caller.acting_party,
+        vault=request.app.state.vault,
+        now=now,
+    )
+    return party.public_id, claim_code
+
+
+@router.get("/tickets/{ticket_id}", responses=declare(rules.UnknownTicket, OtherParty))
+async def read_ticket(
+    ticket_id: UUID, request: Request, session: DbSession, caller: Reader
+) -> TicketOut:
+    """Read a ticket that you are a party of, or answer for by office."""
+    base_url = request.app.state.settings.public_url
+    return await queries.read(session, ticket_id, caller, base_url=base_url)
+
+
+@router.get("/tickets")
+async def list_tickets(
+    request: Request,
+    session: DbSession,
+    caller: Reader,
+    side: Side = Side.BOTH,
+    before: Annotated[Instant | None, Query(description="Issued before this instant.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 20,
+) -> list[TicketOut]:
+    """List the tickets that your party sold or bought on, newest first."""
+    return await queries.own(
+        session,
+        caller,
+        side=side,
+        before=before,
+        most=limit,
+        base_url=request.app.state.settings.public_url,
+    )
+
+
+@router.put(
+    "/tickets/{ticket_id}/decision",
+    responses=declare(
+        *DRAW_REFUSALS,
+        rules.UnknownTicket,
+        rules.NotBuyer,
+        rules.TicketVoided,
+        rules.AlreadyDecided,
+        rules.AcceptedTooMuch,
+    ),
+)
+async def decide_ticket(
+    ticket_id: UUID,
+    body: DecisionIn,
+    request: Request,
+    session: DbSession,
+    caller: Decider,
+) -> TicketOut:
+    """Accept a ticket, in part or whole, or refuse it; what is not accepted goes back."""
+    state = request.app.state
+    await service.decide(
+        session,
+        ticket_id,
+        DecisionDraft(body.outcome, {line.no: line.mass_g for line in body.lines}, body.reason),
+        buyer_id=caller.acting_party,
+        now=state.clock(),
+        new_id=state.new_id,
+    )
+    return await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
+
+
+@router.put(
+    "/tickets/{ticket_id}/void",
+    responses=declare(*DRAW_REFUSALS, rules.UnknownTicket, rules.NotSeller, rules.AlreadyDecided),
+)
+async def void_ticket(
+    ticket_id: UUID,
+    body: VoidIn,
+    request: Request,
+    session: DbSession,
+    caller: Seller,
+) -> TicketOut:
+    """Take back a ticket that its buyer has not decided about."""
+    state = request.app.state
+    await service.void(
+        session,
+        ticket_id,
+        seller_id=caller.acting_party,
+        reason=body.reason,
+        now=state.clock(),
+        new_id=state.new_id,
+    )
+    return await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
+
+
+@router.get(
+    "/tickets/{ticket_id}/code.png",
+    responses={200: {"content": {"image/png": {}}}, **declare(rules.UnknownTicket, OtherParty)},
+    response_class=Response,
+)
+async def draw_code(
+    ticket_id: UUID, request: Request, session: DbSession, caller: Reader
+) -> Response:
+    """Draw a ticket's QR code as a PNG."""
+    base_url = request.app.state.settings.public_url
+    await queries.read(session, ticket_id, caller, base_url=base_url)
+    ticket, _ = await service.find(session, ticket_id)
+    image = qr.draw_png(token.prefix(base_url), ticket.token)
+    return Response(image, media_type="image/png")
+
+
+@router.get(
+    "/tickets/{ticket_id}/code.svg",
+    responses={200: {"content": {"image/svg+xml": {}}}, **declare(rules.UnknownTicket, OtherParty)},
+    response_class=Response,
+)
+async def draw_scalable_code(
+    ticket_id: UUID, request: Request, session: DbSession, caller: Reader
+) -> Response:
+    """Draw a ticket's QR code as an SVG, which a label printer scales without loss."""
+    base_url = request.app.state.settings.public_url
+    await queries.read(session, ticket_id, caller, base_url=base_url)
+    ticket, _ = await service.find(session, ticket_id)
+    image = qr.draw_svg(token.prefix(base_url), ticket.token)
+    return Response(image, media_type="image/svg+xml")
