@@ -77,10 +77,10 @@ async def load_catalogue(session: AsyncSession) -> bool:
         await _put(session, table, rows)
     for table, rows in replaced:
         await _remove_others(session, table, rows)
-    version = insert(CatalogueVersionRow).values(only=True, digest=content.digest)
+    version = insert(CatalogueVersionRow).values(only_row=True, digest=content.digest)
     await session.execute(
         version.on_conflict_do_update(
-            index_elements=["only"], set_={"digest": content.digest, "loaded_at": func.now()}
+            index_elements=["only_row"], set_={"digest": content.digest, "loaded_at": func.now()}
         )
     )
     _read.pop(_pool(session), None)
