@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -21,6 +20,8 @@ from pathlib import Path
 PYTHON_MIN = (3, 11)
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
+# Inside a virtual environment this is the Python that it was made with, which has pip.
+PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 TOOLS = ROOT / ".tools"
 LOCK = ROOT / "requirements-dev.lock"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -105,7 +106,7 @@ def _install(python: Path) -> None:
     _stamp().unlink(missing_ok=True)
     if not _runs(python):
         say(f"bootstrap: making {ENVIRONMENT.name} with Python {sys.version.split()[0]}")
-        _uv(uv, "venv", "--clear", "--python", sys.executable, str(ENVIRONMENT), env=variables)
+        _uv(uv, "venv", "--clear", "--python", PYTHON, str(ENVIRONMENT), env=variables)
     say("bootstrap: installing the locked packages (the first time this takes a minute)")
     locked = ["--require-hashes", "--python", str(python), str(LOCK)]
     _uv(uv, "pip", "sync", *locked, env=variables)
@@ -122,7 +123,7 @@ def _find_uv() -> str:
     for candidate in (shutil.which("uv"), str(fetched)):
         if candidate and _runs(Path(candidate)):
             return candidate
-    if importlib.util.find_spec("pip") is None:
+    if not _runs(Path(PYTHON), "-m", "pip"):
         sys.exit(NO_PIP)
     say("bootstrap: fetching uv with pip")
     # Into a directory of ours: that is allowed where the system's Python is "externally managed"
@@ -131,7 +132,7 @@ def _find_uv() -> str:
     options = ["--quiet", "--disable-pip-version-check", "--no-input", "--root-user-action=ignore"]
     options += ["--require-hashes"]
     target = ["--target", str(TOOLS / "uv"), "--requirement", str(LOCK_OF_UV)]
-    fetch = [sys.executable, "-m", "pip", "install", *options, *target]
+    fetch = [PYTHON, "-m", "pip", "install", *options, *target]
     if subprocess.run(fetch, check=False, stdout=sys.stderr).returncode != 0:
         sys.exit(NO_UV)
     return str(fetched)
@@ -151,17 +152,14 @@ def _network(variables: dict[str, str]) -> dict[str, str]:
 
 
 def _pip_setting(name: str) -> str:
-    if importlib.util.find_spec("pip") is None:
-        return ""
-    ask = [sys.executable, "-m", "pip", "config", "get", name]
+    ask = [PYTHON, "-m", "pip", "config", "get", name]
     return subprocess.run(ask, check=False, capture_output=True, text=True).stdout.strip()
 
 
-def _runs(program: Path) -> bool:
+def _runs(program: Path, *arguments: str) -> bool:
+    command = [str(program), *arguments, "--version"]
     try:
-        return (
-            subprocess.run([program, "--version"], check=False, capture_output=True).returncode == 0
-        )
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
 

@@ -91,7 +91,8 @@ def committed() -> list[Path]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:  # a source archive
-        return [file for file in ROOT.rglob("*") if file.is_file() and ".venv" not in file.parts]
+        files = [file for file in ROOT.rglob("*") if file.is_file()]
+        return [file for file in files if not any(part.startswith(".") for part in _parts(file))]
     return [file for line in listed.stdout.splitlines() if (file := ROOT / line).is_file()]
 
 
