@@ -315,8 +315,8 @@ def _read(
 
 def read_login(typed: str) -> str:
     """Answer the one spelling of a login: small letters, no spaces; a phone as its digits."""
-    phone = phone_in(typed)
-    return phone or "".join(unicodedata.normalize("NFKC", typed).casefold().split())
+    closed = "".join(unicodedata.normalize("NFKC", typed).split())
+    return phone_in(typed) or unicodedata.normalize("NFKC", closed.casefold())
 
 
 def phone_in(login: str) -> str | None:
