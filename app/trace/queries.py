@@ -181,7 +181,15 @@ async def asked_ticket(session: AsyncSession, public_id: UUID) -> AskedTicket | 
     row = (await session.execute(_TICKET, {"ticket": public_id})).one_or_none()
     if row is None:
         return None
-    return AskedTicket(*row[:5], drawn=_sums(*row[5:7]), received=_sums(*row[7:9]))
+    return AskedTicket(
+        id=row[0],
+        seller_id=row[1],
+        buyer_id=row[2],
+        market_id=row[3],
+        open=row[4],
+        drawn=_sums(row[5], row[6]),
+        received=_sums(row[7], row[8]),
+    )
 
 
 def _sums(lots: Sequence[int] | None, grams: Sequence[int] | None) -> dict[int, int]:

@@ -137,6 +137,7 @@ class Reckoning:
     """What a question about a graph comes to.
 
     Attributes:
+        direction: Which way the graph was walked.
         share: Of each lot, 0 to 1: back, its part in the asked grams; forward, the part of it that
             stems from the asked lots.
         grams: Of each lot: back, grams of the asked ones that came from it; forward, grams of it
@@ -150,6 +151,7 @@ class Reckoning:
         broken_g: Asked grams whose way back breaks off; back only.
     """
 
+    direction: Direction
     share: Mapping[int, float]
     grams: Mapping[int, int]
     edge_grams: Mapping[tuple[int, int], int]
@@ -194,6 +196,7 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
     whole = asked_g << _FRACTION_BITS
     return Reckoning(
+        direction=Direction.BACK,
         share={lot: _ratio(part, whole) or 0.0 for lot, part in flow.items()},
         grams=grams,
         edge_grams=edge_grams,
@@ -229,6 +232,7 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
             depth[lot] = max(depth[lot], depth[edge.src] + 1)
         exposure[lot] = _WHOLE if lot in asked else exposed // node.into_g
     return Reckoning(
+        direction=Direction.FORWARD,
         share={lot: part / _WHOLE for lot, part in exposure.items()},
         grams={lot: _rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
         edge_grams=edge_grams,

@@ -16,7 +16,7 @@ Who may ask, and what each sees:
 - Anybody else is refused (`other-party`).
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -31,7 +31,7 @@ from app.party.identifiers import mask_name
 from app.ticket.rules import BuyerKind, UnknownTicket
 from app.trace import queries, rules, schemas
 from app.trace.queries import AskedLot, Named, Transit, Walk
-from app.trace.rules import Direction, Ending, Interest, Node, Reckoning, SubGraph, View
+from app.trace.rules import Direction, Edge, Ending, Interest, Node, Reckoning, SubGraph, View
 
 LOTS_MAX = 10_000
 """Lots that one answer holds unless the caller of `trace` says otherwise."""
@@ -49,8 +49,8 @@ class _Question:
         ticket: Public id of the ticket in question, if it is one.
         ticket_id: Its internal id.
         handed: Asked lots that the caller handed to their holder.
-        granted: Asked lots that a ticket opens to the caller.
-        party: Whether the caller is a party of the ticket in question.
+        granted: Whether the caller may ask, whatever else the graph shows: it holds or handed over
+            every asked lot or is to buy it, or it is a party or the market of the ticket.
     """
 
     asked: Mapping[int, int]
@@ -60,8 +60,7 @@ class _Question:
     ticket: UUID | None = None
     ticket_id: int | None = None
     handed: frozenset[int] = frozenset()
-    granted: frozenset[int] = frozenset()
-    party: bool = False
+    granted: bool = False
 
 
 async def trace(
@@ -75,7 +74,7 @@ async def trace(
     """Trace lots back to their sources, or forward to every holder.
 
     Args:
-        session: The caller's session; three to eight statements, whatever the size of the graph.
+        session: The caller's session; a fixed number of statements, whatever the graph's size.
         lot_public_ids: The lots in question; all of their grams.
         direction: Which way.
         caller: On whose behalf.
@@ -110,18 +109,16 @@ async def trace_ticket(
         raise UnknownTicket(ticket=str(ticket_public_id))
     asked = ticket.drawn if direction is Direction.BACK else ticket.received
     me = caller.party_id
-    party = me is not None and me in {ticket.seller_id, ticket.buyer_id}
-    granted = party or await _is_office(session, caller, ticket.market_id)
+    is_party = me is not None and me in {ticket.seller_id, ticket.buyer_id}
     question = _Question(
         asked=asked,
         lots=(),
         beside=frozenset(ticket.drawn),
-        parties=frozenset({ticket.seller_id, ticket.buyer_id} - {None}),
+        parties=_some({ticket.seller_id, ticket.buyer_id}),
         ticket=ticket_public_id,
         ticket_id=ticket.id,
         handed=frozenset(asked if me == ticket.seller_id else ()),
-        granted=frozenset(asked if granted else ()),
-        party=granted,
+        granted=is_party or await _runs(session, caller, ticket.market_id),
     )
     return await _answer(session, question, direction, caller=caller, limit=limit)
 
@@ -138,6 +135,8 @@ async def neighbours(
     """
     question = _about(await _found(session, [lot_public_id], caller), caller)
     (lot,) = question.asked
+    if not caller.supervises:
+        await _check_granted(session, caller, question)
     around = await queries.walk(session, question.asked, Walk.AROUND, limit=limit)
     graph = SubGraph(around.nodes, [edge for edge in around.edges if lot in edge.key])
     transits = await queries.transits(session, [lot])
@@ -171,16 +170,21 @@ async def _found(
 def _about(found: Sequence[AskedLot], caller: Caller) -> _Question:
     me = caller.party_id
     handed = {lot.id for lot in found if me is not None and lot.came_from == me}
-    mine = {lot.id for lot in found if me is not None and lot.holder_id == me}
+    mine = {lot.id for lot in found if lot.bought or (me is not None and lot.holder_id == me)}
+    asked = {lot.id: lot.mass_g for lot in found}
     return _Question(
-        asked={lot.id: lot.mass_g for lot in found},
+        asked=asked,
         lots=tuple(lot.public_id for lot in found),
         handed=frozenset(handed),
-        granted=frozenset(handed | mine | {lot.id for lot in found if lot.bought}),
+        granted=handed | mine >= asked.keys(),
     )
 
 
-async def _is_office(session: AsyncSession, caller: Caller, market_id: int | None) -> bool:
+def _some(party_ids: Iterable[int | None]) -> frozenset[int]:
+    return frozenset(party for party in party_ids if party is not None)
+
+
+async def _runs(session: AsyncSession, caller: Caller, market_id: int | None) -> bool:
     if Audience.MARKET not in caller.audiences or market_id is None:
         return False
     return await queries.runs_market(session, caller.acting_party, market_id)
@@ -194,10 +198,8 @@ async def _answer(
     caller: Caller,
     limit: int,
 ) -> schemas.TraceOut:
-    offices = {Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR}
-    if not caller.audiences & offices:
-        # Whoever has nothing to do with the goods is not worth a walk.
-        _check_granted(question)
+    if not caller.supervises:
+        await _check_granted(session, caller, question)
     graph = await queries.walk(session, question.asked, Walk(direction), limit=limit)
     transits: Sequence[Transit] = ()
     if direction is Direction.FORWARD:
@@ -229,20 +231,24 @@ async def _answer(
         holders=[scribe.holder(receipt, roles) for receipt in receipts],
         in_transit=scribe.in_transit(transits, question.ticket),
         beyond=scribe.beyond(transits),
-        completeness=scribe.completeness(reckoning, direction),
+        completeness=scribe.completeness(reckoning),
     )
 
 
-def _check_granted(question: _Question, own: Collection[int] = ()) -> None:
+async def _check_granted(session: AsyncSession, caller: Caller, question: _Question) -> None:
     """Refuse whoever has nothing to do with one of the lots, or with the ticket.
 
     Raises:
         OtherParty: that is so.
     """
-    if question.ticket is not None and question.party:
+    if question.granted:
         return
-    if question.ticket is not None or not question.granted.union(own).issuperset(question.asked):
-        raise OtherParty
+    if question.ticket is None and Audience.MARKET in caller.audiences:
+        lots = question.asked.keys()
+        found = await queries.lots_in_market(session, caller.acting_party, lots=lots, asked=lots)
+        if found >= lots:
+            return
+    raise OtherParty
 
 
 async def _parties(
@@ -269,20 +275,21 @@ async def _view(
     Raises:
         OtherParty: nothing.
     """
-    if await _supervises(session, caller, question, graph, parties):
-        return rules.view_all(graph)
+    if caller.supervises:
+        if await _supervises(session, caller, question, graph, parties):
+            return rules.view_all(graph)
+        await _check_granted(session, caller, question)
     me = caller.acting_party
     own = {lot for lot, node in graph.nodes.items() if node.holder_id == me}
     if Audience.MARKET in caller.audiences:
         own |= await queries.lots_in_market(
             session, me, lots=graph.nodes, asked=[*question.asked, *question.beside]
         )
-    _check_granted(question, own)
     interest = Interest(
         own=frozenset(own),
         handed=question.handed,
-        known=frozenset({me}) | (question.parties if question.party else frozenset()),
-        measured=question.party,
+        known=question.parties | {me},
+        measured=question.ticket is not None,
     )
     return rules.view_of(graph, interest, asked=question.asked, upstream=upstream)
 
@@ -294,13 +301,11 @@ async def _supervises(
     graph: SubGraph,
     parties: Mapping[int, Named],
 ) -> bool:
-    if not caller.supervises:
-        return False
+    if Audience.OPERATOR in caller.audiences:
+        return True
     origins = (node.division_code for node in graph.nodes.values())
     seats = (party.division_code for party in parties.values())
     if any(may_supervise(caller, code) for codes in (origins, seats) for code in codes):
-        return True
-    if may_supervise(caller, None):  # an operator, and a graph without any lot
         return True
     markets = await queries.market_divisions(
         session, lots={*graph.nodes, *question.beside}, asked=question.asked
@@ -317,12 +322,12 @@ async def _scribe(
     caller: Caller,
 ) -> "_Scribe":
     shown = [graph.nodes[lot] for lot in view.shown]
-    buyers = {transit.buyer_id for transit in transits if transit.lot_id in view.own}
+    buyers = _some(transit.buyer_id for transit in transits if transit.lot_id in view.own)
     return _Scribe(
         graph=graph,
         view=view,
         parties=parties,
-        buyers=frozenset(buyers - {None}),
+        buyers=buyers,
         products=await queries.products(session, (node.product_id for node in shown)),
         villages=await queries.villages(session, (_origin(node) for node in shown)),
         me=caller.party_id,
@@ -392,8 +397,18 @@ class _Scribe:
 
     def _may_reckon(self, lot: int, reckoning: Reckoning) -> bool:
         # Back, grams are parts of the asked ones; forward, parts of the lot's own.
-        is_back = reckoning.share_to_producer is not None
-        return self.view.measured if is_back else self.view.weighs(lot)
+        if reckoning.direction is Direction.BACK:
+            return self.view.measured
+        return self.view.weighs(lot)
+
+    def neighbour(self, edge: Edge, lot: int) -> schemas.NeighbourOut:
+        """Describe one end of an edge, as seen from the other."""
+        return schemas.NeighbourOut(
+            **self.lot(self.graph.nodes[lot]),
+            edge_g=edge.mass_g if self.view.witnessed(edge) else None,
+            proof=edge.proof.name.lower(),
+            passed_at=edge.occurred_at,
+        )
 
     def edges(self, reckoning: Reckoning) -> list[schemas.EdgeOut]:
         """Describe the edges between lots that appear."""
@@ -499,9 +514,9 @@ class _Scribe:
             en=f"Beyond your own buyers: {lots} lots, {passed_g} g, and {transit_g} g in transit",
         )
 
-    def completeness(self, reckoning: Reckoning, direction: Direction) -> schemas.CompletenessOut:
+    def completeness(self, reckoning: Reckoning) -> schemas.CompletenessOut:
         """Say how far the books carry."""
-        is_back = direction is Direction.BACK
+        is_back = reckoning.direction is Direction.BACK
         broken = [node for node in self.graph.nodes.values() if node.ending is Ending.BROKEN]
         return schemas.CompletenessOut(
             share_to_producer=reckoning.share_to_producer,
