@@ -17,6 +17,7 @@ from app.party import routes as parties
 from app.party.auth import allow
 from app.place import routes as places
 from app.product import routes as products
+from app.recall import routes as holds
 from app.signing.ring import Ring
 from app.ticket import routes as tickets
 from app.trace import routes as traces
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
-    for package in (parties, places, products, lots, certificates, tickets, traces):
+    for package in (parties, places, products, lots, certificates, tickets, traces, holds):
         app.include_router(package.router)
     app.include_router(health)
     # The last one added is the first that a request meets.

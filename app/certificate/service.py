@@ -22,6 +22,7 @@ from app.certificate.models import (
     CertificateVoid,
 )
 from app.certificate.rules import Act, Basis, CertificateKind, Duty, Form
+from app.core import jobs
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.event.rules import check_occurred
@@ -36,6 +37,9 @@ from app.signing.stamp import stamp
 from app.signing.token import Flags, TokenType
 from app.transparency import service as transparency
 from app.transparency.service import Statement
+
+VOIDED_JOB = "certificate.voided"
+"""Asks for the holders of its goods to be told; the payload is the 16 bytes of its id."""
 
 _FLAGS = {
     Basis.SELF_TESTED: Flags.SELF_TESTED,
@@ -314,6 +318,7 @@ async def void(
     await session.flush()
     if found.kind in rules.CONFORMITY:
         await lots.decertify(session, found.lot_id, found.mass_g)
+    await jobs.enqueue(session, VOIDED_JOB, public_id.bytes)
     statement = Statement("certificate.voided", public_id, {"reason": reason, "t": now.isoformat()})
     await transparency.append(session, [statement], now=now)
     return found, True
