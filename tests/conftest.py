@@ -1,8 +1,8 @@
 """What every test may ask for: a server, databases of its own, a clock that obeys, a client.
 
-One PostgreSQL serves the whole run, all workers of pytest-xdist included. Our migrations run once,
-into a template; a test gets a copy (`database_url`, `database`, `client`) or a transaction that is
-rolled back (`session`).
+One PostgreSQL serves the whole run, all workers of pytest-xdist included. Our migrations run once
+and the reference data (divisions, products, forms) is loaded once, into a template; a test gets a
+copy (`database_url`, `database`, `client`) or a transaction that is rolled back (`session`).
 
 `YPT_TEST_DATABASE_URL` replaces the embedded server by any PostgreSQL 15 or newer in which we may
 create databases and roles.
@@ -32,8 +32,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import embedded
 from app.core.db import Database
-from app.core.migrate import upgrade
 from app.core.settings import Settings
+from app.install import install
 
 START = datetime.fromisoformat("2026-06-18T04:00+08:00").astimezone(UTC)
 """When the tests begin: before dawn in Nantong, the hour at which a wholesale market is busy."""
@@ -134,7 +134,7 @@ def server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def template(server: Server, pytestconfig: pytest.Config) -> str:
-    """Migrate once, whichever worker comes first; answer the name of the database to copy."""
+    """Install once, whichever worker comes first; answer the name of the database to copy."""
     run = pytestconfig.stash[RUN_DIRECTORY]
     name = _template_name(run)
     with (run / "template.lock").open("ab") as lock:
@@ -143,7 +143,7 @@ def template(server: Server, pytestconfig: pytest.Config) -> str:
             unfinished = f"{name}_unfinished"
             for statement in ("DROP DATABASE IF EXISTS", "CREATE DATABASE"):
                 asyncio.run(_execute(server.admin_url, f'{statement} "{unfinished}"'))
-            upgrade(_settings(server.url(unfinished)).database_url)
+            install(_settings(server.url(unfinished)).database_url)
             asyncio.run(
                 _execute(server.admin_url, f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
             )
