@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.core.clock import local_date
 from app.core.db import DbSession
+from app.core.errors import IdReused
 from app.core.problems import declare
 from app.party.access import Audience, Caller, OtherParty
 from app.party.auth import allow
@@ -72,7 +73,7 @@ async def list_reporting_units(
             rules.GeometryOutside,
             rules.UnknownParentPlace,
             rules.ParentPlaceUnfit,
-            rules.PlaceReused,
+            IdReused,
             UnknownParty,
             OtherParty,
         ),

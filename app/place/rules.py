@@ -78,7 +78,7 @@ class UnknownDivision(DomainError):
     """No division ever had this code, as far as the register knows."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
-    code: ClassVar[str] = "division-unknown"
+    code: ClassVar[str] = "unknown-division"
     title: ClassVar[Text] = Text("没有这个区划代码", "No division has this code")
     next_step: ClassVar[Text] = Text(
         "请从列表中选择县、乡镇、村", "Choose the county, township and village from the list"
@@ -127,7 +127,7 @@ class UnknownPlace(DomainError):
     """There is no such place."""
 
     kind: ClassVar[Kind] = Kind.NOT_FOUND
-    code: ClassVar[str] = "place-unknown"
+    code: ClassVar[str] = "unknown-place"
     title: ClassVar[Text] = Text("没有这个场所", "There is no such place")
     next_step: ClassVar[Text] = Text(
         "请核对编号, 或先登记该场所", "Check the identifier, or register the place first"
@@ -138,7 +138,7 @@ class UnknownParentPlace(DomainError):
     """The place that this one is said to lie in is not registered."""
 
     kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "place-parent-unknown"
+    code: ClassVar[str] = "unknown-parent-place"
     title: ClassVar[Text] = Text("上级场所未登记", "The parent place is not registered")
     next_step: ClassVar[Text] = Text(
         "请先登记市场等上级场所", "Register the market or other parent place first"
@@ -149,24 +149,10 @@ class ParentPlaceUnfit(DomainError):
     """A gate or a stall lies in a market."""
 
     kind: ClassVar[Kind] = Kind.INVALID
-    code: ClassVar[str] = "place-parent-unfit"
+    code: ClassVar[str] = "parent-place-unfit"
     title: ClassVar[Text] = Text("该类场所须设在市场内", "A place of this kind lies in a market")
     next_step: ClassVar[Text] = Text(
         "请指明所在市场", "Name the market in which the gate or stall lies"
-    )
-
-
-class PlaceReused(DomainError):
-    """The id already names a place with other content."""
-
-    kind: ClassVar[Kind] = Kind.CONFLICT
-    code: ClassVar[str] = "id-reused"
-    title: ClassVar[Text] = Text(
-        "该编号已用于其他内容", "This id already stands for something else"
-    )
-    next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号; 重试请保持内容不变",
-        "Use a new id for new content; keep the content to repeat a request",
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import Pool
 
 from app.core.db import Base
+from app.core.errors import IdReused
 from app.party import service as parties
 from app.place import rules, seed
 from app.place.models import DivisionRow, Place, ReportingUnitDivisionRow, ReportingUnitRow
@@ -175,7 +176,7 @@ async def put_place(session: AsyncSession, draft: PlaceDraft) -> tuple[Place, bo
         UnknownParentPlace: the parent is not registered.
         ParentPlaceUnfit: a gate or stall does not lie in a market.
         UnknownParty: the party is not registered.
-        PlaceReused: the id already names a place with other content.
+        IdReused: the id already names a place with other content.
     """
     code = rules.canonical(draft.division_code)
     if not (await gazetteer(session)).of(code):
@@ -208,7 +209,7 @@ async def put_place(session: AsyncSession, draft: PlaceDraft) -> tuple[Place, bo
         return created, True
     existing = await find_place(session, draft.public_id)
     if any(getattr(existing, name) != value for name, value in values.items()):
-        raise rules.PlaceReused(place=str(draft.public_id))
+        raise IdReused(place=str(draft.public_id))
     return existing, False
 
 
