@@ -373,7 +373,7 @@ async def voided(session: AsyncSession, certificate_ids: Iterable[int]) -> dict[
             CertificateVoid.certificate_id.in_(wanted)
         )
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:

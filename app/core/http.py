@@ -108,7 +108,9 @@ class Unit:
             return
         for attempt in range(ATTEMPTS):
             run = _Run(body, receive, send, last=attempt == ATTEMPTS - 1)
-            await self.app({**scope, problems.COLLIDED: run.collided}, run.receive, run.send)
+            attempt_scope = {**scope, problems.COLLIDED: run.collided}
+            await self.app(attempt_scope, run.receive, run.send)
+            scope["route"] = attempt_scope.get("route")  # for the log line of the request
             if not run.again:
                 return
             await asyncio.sleep(ids.jitter(PAUSE_S * 2**attempt))

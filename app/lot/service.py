@@ -291,7 +291,7 @@ async def make(
             "occurred_at": occurred_at,
         },
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 _DRAW = text(DRAW_SQL)

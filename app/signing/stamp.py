@@ -25,7 +25,7 @@ class Stamp:
     expires_at: datetime
 
 
-def stamp(
+def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
     signer: Signer,
     kind: TokenType,
     *,
@@ -49,7 +49,7 @@ def stamp(
         ttl_h: For how many hours the token counts.
         product: Catalogue code; 0 where the document has several products.
         mass_g: Total mass in grams.
-        origin: Division code of 6, 9 or 12 digits, filled up with zeros; None where there are several.
+        origin: Division code of 6, 9 or 12 digits, filled up with zeros; None for several origins.
         issuer: Internal id of the issuing party.
         flags: Basis of the promise.
         status_index: Internal id of the document; its low 32 bits place it in the status list.

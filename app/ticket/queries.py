@@ -114,7 +114,7 @@ async def own(
     )
     if before is not None:
         statement = statement.where(Ticket.issued_at < before)
-    found = (await session.execute(statement)).tuples().all()
+    found = (await session.execute(statement)).all()
     return [
         await describe(session, ticket, state, base_url=base_url, with_prices=True)
         for ticket, state in found

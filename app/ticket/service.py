@@ -194,7 +194,7 @@ async def _ttl_h(session: AsyncSession, groups: Iterable[str], on: date) -> int:
             TicketValidity.valid_to.is_(None) | (TicketValidity.valid_to > on),
         )
     )
-    hours: dict[str, int] = dict(rows.tuples().all())
+    hours: dict[str, int] = {row[0]: row[1] for row in rows}
     return min(hours.get(group, hours[EVERY_GROUP]) for group in groups)
 
 

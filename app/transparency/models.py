@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Identity, Index, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -18,6 +19,10 @@ class TransactionId(UserDefinedType[str]):
     def get_col_spec(self, **_kw: object) -> str:
         """Name the type in DDL."""
         return "xid8"
+
+
+# SQLAlchemy does not know the type; without its name, comparing tables with models only warns.
+ischema_names["xid8"] = TransactionId
 
 
 class Entry(Base):
