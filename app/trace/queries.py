@@ -1,8 +1,8 @@
 """Walks the graph of lots, and finds the names for what it met. Reads only."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
-from app.place import rules as places
 from app.trace.rules import Edge, Node, SubGraph, TraceTooLarge
 
 
@@ -144,7 +143,7 @@ class AskedTicket(NamedTuple):
     """A ticket in question.
 
     Attributes:
-        open: Whether its goods are on their way: drawn, and not decided on.
+        voided: Whether the seller took it back.
         drawn: Grams drawn, by lot.
         received: Grams of the lots that it brought to the buyer, by lot.
     """
@@ -153,14 +152,13 @@ class AskedTicket(NamedTuple):
     seller_id: int
     buyer_id: int | None
     market_id: int | None
-    open: bool
+    voided: bool
     drawn: dict[int, int]
     received: dict[int, int]
 
 
 _TICKET = text("""
-    SELECT t.id, t.seller_id, t.buyer_id, t.market_id,
-        t.hand_over = 'two_sided' AND s.status = 'issued',
+    SELECT t.id, t.seller_id, t.buyer_id, t.market_id, s.status = 'voided',
         drawn.lots, drawn.grams, received.lots, received.grams
     FROM ticket t JOIN ticket_state s ON s.ticket_id = t.id
     CROSS JOIN LATERAL (
@@ -186,7 +184,7 @@ async def asked_ticket(session: AsyncSession, public_id: UUID) -> AskedTicket | 
         seller_id=row[1],
         buyer_id=row[2],
         market_id=row[3],
-        open=row[4],
+        voided=row[4],
         drawn=_sums(row[5], row[6]),
         received=_sums(row[7], row[8]),
     )
@@ -295,52 +293,6 @@ async def parties(session: AsyncSession, party_ids: Iterable[int | None]) -> dic
     wanted = {party for party in party_ids if party is not None}
     rows = await session.execute(_PARTIES, {"parties": list(wanted)})
     return {row[0]: Named(*row[1:]) for row in rows}
-
-
-_PRODUCTS = text("SELECT id, name FROM product WHERE id = ANY(CAST(:products AS bigint[]))")
-
-
-async def products(session: AsyncSession, product_ids: Iterable[int]) -> dict[int, str]:
-    """Fetch the names of products."""
-    rows = await session.execute(_PRODUCTS, {"products": list(set(product_ids))})
-    return {row[0]: row[1] for row in rows}
-
-
-_DIVISIONS = text("""
-    WITH RECURSIVE near AS (
-        SELECT * FROM division WHERE code = ANY(CAST(:codes AS text[]))
-        UNION
-        SELECT d.* FROM near n
-        JOIN division d ON d.code = ANY(ARRAY[n.parent_code, n.successor_code])
-    )
-    SELECT code, name, level, parent_code, valid_from, valid_to, successor_code FROM near
-""")
-
-
-async def villages(
-    session: AsyncSession, asked: Iterable[tuple[str | None, date]]
-) -> Mapping[tuple[str | None, date], str | None]:
-    """Name division codes as they were called on a day, from the county down.
-
-    A code that named nothing on that day stays without a name; the caller still has the code.
-    """
-    wanted = {(code, on) for code, on in asked if code is not None}
-    if not wanted:
-        return {}
-    codes = {places.canonical(code) for code, _ in wanted}
-    rows = await session.execute(_DIVISIONS, {"codes": list(codes)})
-    gazetteer = places.Gazetteer(
-        places.DivisionRecord(code, name, places.Level(level), *rest)
-        for code, name, level, *rest in rows
-    )
-    return {(code, on): _named(code, on, gazetteer) for code, on in wanted}
-
-
-def _named(code: str, on: date, gazetteer: places.Gazetteer) -> str | None:
-    try:
-        return places.resolve(code, on, gazetteer).name
-    except (places.UnknownDivision, places.DivisionNotInForce):
-        return None
 
 
 _ROLES = text("""

@@ -320,7 +320,7 @@ class View:
         weighed: Lots whose grams are known to the caller: its own, and what it sold of them.
         measured: Whether it may know the asked grams, and so what is reckoned from them.
         known: Parties that appear under their full name, natural persons too.
-        beyond: Lots that stem from the caller's own and are counted, not shown.
+        beyond: Lots that stem from the caller's goods and are counted, not shown.
     """
 
     everything: bool
@@ -405,5 +405,5 @@ def view_of(
         weighed=own | sold,
         measured=interest.measured or own.union(sold).issuperset(asked),
         known=interest.known | {holder for holder in holders if holder is not None},
-        beyond=frozenset(graph.descendants(own) - shown),
+        beyond=frozenset(graph.descendants(own | interest.handed) - shown),
     )

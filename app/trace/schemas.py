@@ -15,28 +15,22 @@ from app.trace.rules import Direction, Ending
 ProofName = Literal["claimed", "proved", "own"]
 
 
-class PartyRef(Out):
+class TracedParty(Out):
     """A party, as far as the reader may know it."""
 
-    id: UUID | None = Field(description="Null where the name is masked.")
+    party: UUID | None = Field(description="Null where the name is masked.")
     name: str = Field(description="A natural person's is masked for whoever never dealt with it.")
     masked: bool
 
 
-class ProductRef(Out):
-    """A product."""
-
-    id: int
-    name: str
-
-
-class LotRef(Out):
+class TracedLot(Out):
     """A lot, and what it was when it came into being."""
 
     lot: UUID
-    product: ProductRef
-    holder: PartyRef | None = Field(description="Null for a walk-in buyer (散客).")
-    producer: PartyRef | None = Field(description="Null where unknown, or mixed of several.")
+    product: int
+    product_name: str
+    holder: TracedParty | None = Field(description="Null for a walk-in buyer (散客).")
+    producer: TracedParty | None = Field(description="Null where unknown, or mixed of several.")
     mixed: bool
     origin: LotOrigin
     village: str | None = Field(description="Origin, from the county down, as named on that day.")
@@ -48,7 +42,7 @@ class LotRef(Out):
     on_hold: bool | None = Field(description="Whether it may not move; null in others' books.")
 
 
-class NodeOut(LotRef):
+class NodeOut(TracedLot):
     """A lot of a trace."""
 
     end: Ending | None = Field(description="Why the way back ends here, if it does.")
@@ -83,8 +77,9 @@ class SourceOut(Out):
     lot: UUID
     village: str | None
     division_code: str | None
-    producer: PartyRef | None
-    product: ProductRef
+    producer: TracedParty | None
+    product: int
+    product_name: str
     origin: LotOrigin
     made_on: date | None
     mass_g: int | None = Field(description="Of the asked grams, those that came from this lot.")
@@ -95,7 +90,7 @@ class HolderOut(Out):
     """Whoever has or had some of the goods in question, walk-ins (散客) as one."""
 
     kind: Literal["party", "walk_in"]
-    party: PartyRef | None
+    party: TracedParty | None
     roles: list[RoleKind] = Field(description="What it was on the day it last got some.")
     lots: int
     received_g: int | None = Field(description="Grams that came to it; its own work counts once.")
@@ -109,7 +104,7 @@ class InTransitOut(Out):
 
     ticket: UUID
     lot: UUID
-    buyer: PartyRef | None
+    buyer: TracedParty | None
     buyer_kind: BuyerKind
     mass_g: int
     sold_at: datetime
@@ -156,7 +151,7 @@ class TraceOut(Out):
     completeness: CompletenessOut
 
 
-class NeighbourOut(LotRef):
+class NeighbourOut(TracedLot):
     """A lot one step up or down, with what passed between."""
 
     edge_g: int | None = Field(description="Grams of the upper lot that went into the lower one.")
@@ -167,7 +162,7 @@ class NeighbourOut(LotRef):
 class NeighboursOut(Out):
     """One up and one down."""
 
-    lot: LotRef
+    lot: TracedLot
     up: list[NeighbourOut]
     down: list[NeighbourOut]
     in_transit: list[InTransitOut]

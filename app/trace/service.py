@@ -28,6 +28,10 @@ from app.core.clock import local_date
 from app.lot.rules import UnknownLot
 from app.party.access import Audience, Caller, DatedRole, OtherParty, in_force, may_supervise
 from app.party.identifiers import mask_name
+from app.place import service as places
+from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, resolve
+from app.product import service as products
+from app.product.rules import Catalogue
 from app.ticket.rules import BuyerKind, UnknownTicket
 from app.trace import queries, rules, schemas
 from app.trace.queries import AskedLot, Named, Transit, Walk
@@ -109,7 +113,9 @@ async def trace_ticket(
         raise UnknownTicket(ticket=str(ticket_public_id))
     asked = ticket.drawn if direction is Direction.BACK else ticket.received
     me = caller.party_id
-    is_party = me is not None and me in {ticket.seller_id, ticket.buyer_id}
+    # A voided ticket opens nothing to its buyer: the seller may have named the wrong one.
+    opened = {ticket.seller_id} if ticket.voided else {ticket.seller_id, ticket.buyer_id}
+    is_party = me is not None and me in opened
     question = _Question(
         asked=asked,
         lots=(),
@@ -145,7 +151,7 @@ async def neighbours(
     view = await _view(session, caller, question, graph, parties, upstream=upstream)
     scribe = await _scribe(session, graph, view, parties, transits, caller)
     return schemas.NeighboursOut(
-        lot=schemas.LotRef(**scribe.lot(graph.nodes[lot])),
+        lot=schemas.TracedLot(**scribe.lot(graph.nodes[lot])),
         up=[scribe.neighbour(edge, edge.src) for edge in graph.edges if edge.dst == lot],
         down=[
             scribe.neighbour(edge, edge.dst)
@@ -321,21 +327,40 @@ async def _scribe(
     transits: Iterable[Transit],
     caller: Caller,
 ) -> "_Scribe":
-    shown = [graph.nodes[lot] for lot in view.shown]
     buyers = _some(transit.buyer_id for transit in transits if transit.lot_id in view.own)
+    gazetteer = await places.gazetteer(session)
+    origins = {_origin(graph.nodes[lot]) for lot in view.shown}
     return _Scribe(
         graph=graph,
         view=view,
-        parties=parties,
-        buyers=buyers,
-        products=await queries.products(session, (node.product_id for node in shown)),
-        villages=await queries.villages(session, (_origin(node) for node in shown)),
+        people={
+            party_id: _person(named, in_full=party_id in buyers or view.names(party_id))
+            for party_id, named in parties.items()
+        },
+        villages={(code, on): _village(code, on, gazetteer) for code, on in origins},
+        catalogue=await products.catalogue(session),
         me=caller.party_id,
     )
 
 
+def _person(named: Named, *, in_full: bool) -> schemas.TracedParty:
+    if named.form == "legal" or in_full:
+        return schemas.TracedParty(party=named.public_id, name=named.name, masked=False)
+    return schemas.TracedParty(party=None, name=mask_name(named.name), masked=True)
+
+
 def _origin(node: Node) -> tuple[str | None, date]:
     return node.division_code, node.made_on or local_date(node.occurred_at)
+
+
+def _village(code: str | None, on: date, gazetteer: Gazetteer) -> str | None:
+    """Name an origin as it was called on the day; the code stands beside it anyway."""
+    if code is None:
+        return None
+    try:
+        return resolve(code, on, gazetteer).name
+    except (UnknownDivision, DivisionNotInForce):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,36 +369,31 @@ class _Scribe:
 
     graph: SubGraph
     view: View
-    parties: Mapping[int, Named]
-    buyers: frozenset[int]
-    products: Mapping[int, str]
+    people: Mapping[int, schemas.TracedParty]
     villages: Mapping[tuple[str | None, date], str | None]
+    catalogue: Catalogue
     me: int | None
 
-    def party(self, party_id: int | None) -> schemas.PartyRef | None:
-        """Name a party; a natural person whom the caller never dealt with is masked."""
-        if party_id is None:
-            return None
-        named = self.parties[party_id]
-        if named.form == "legal" or party_id in self.buyers or self.view.names(party_id):
-            return schemas.PartyRef(id=named.public_id, name=named.name, masked=False)
-        return schemas.PartyRef(id=None, name=mask_name(named.name), masked=True)
+    def party(self, party_id: int | None) -> schemas.TracedParty | None:
+        """Name a party."""
+        return None if party_id is None else self.people[party_id]
 
-    def product(self, node: Node) -> schemas.ProductRef:
+    def product_name(self, node: Node) -> str:
         """Name a lot's product."""
-        return schemas.ProductRef(id=node.product_id, name=self.products[node.product_id])
+        return self.catalogue.product(node.product_id).name
 
     def lot(self, node: Node) -> dict[str, Any]:
-        """Describe a lot, as the members of `LotRef`."""
+        """Describe a lot, as the members of `TracedLot`."""
         counted = self.view.counts(node.id)
         return {
             "lot": node.public_id,
-            "product": self.product(node),
+            "product": node.product_id,
+            "product_name": self.product_name(node),
             "holder": self.party(node.holder_id),
             "producer": self.party(node.producer_id),
             "mixed": node.mixed,
             "origin": node.origin,
-            "village": self.villages.get(_origin(node)),
+            "village": self.villages[_origin(node)],
             "division_code": node.division_code,
             "made_on": node.made_on,
             "occurred_at": node.occurred_at,
@@ -433,10 +453,11 @@ class _Scribe:
         return [
             schemas.SourceOut(
                 lot=node.public_id,
-                village=self.villages.get(_origin(node)),
+                village=self.villages[_origin(node)],
                 division_code=node.division_code,
                 producer=self.party(node.producer_id),
-                product=self.product(node),
+                product=node.product_id,
+                product_name=self.product_name(node),
                 origin=node.origin,
                 made_on=node.made_on,
                 mass_g=self._reckoned(node.id, reckoning),
