@@ -1,0 +1,221 @@
+"""Scans: recognises a code, gathers what the books know, decides, and records who looked."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.admission import queries, rules
+from app.admission.models import Scan
+from app.admission.queries import Found
+from app.admission.rules import Code, CodeKind, Decision, Facts, Finding, Verdict
+from app.admission.schemas import (
+    FindingOut,
+    ReferenceOut,
+    ScanListed,
+    VerdictOut,
+)
+from app.certificate import service as certificates
+from app.core.errors import IdReused
+from app.lot.rules import digest as digest_of
+from app.party.access import Caller
+from app.place import service as places
+from app.signing.keys import SignatureVerdict, Verifier
+from app.ticket import service as tickets
+from app.ticket.rules import TicketStatus
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanDraft:
+    """What was read, where and when."""
+
+    public_id: UUID
+    text: str
+    place: UUID | None = None
+    device_at: datetime | None = None
+    plate: str | None = None
+
+    def digest(self, caller: Caller) -> bytes:
+        """Answer what tells whether a repeated request is the same."""
+        return digest_of(
+            {
+                "text": self.text.encode(errors="surrogatepass").hex(),
+                "place": None if self.place is None else str(self.place),
+                "device_at": None if self.device_at is None else self.device_at.isoformat(),
+                "plate": self.plate,
+                "by": str(caller.acting_public_id),
+            }
+        )
+
+
+async def scan(
+    session: AsyncSession,
+    draft: ScanDraft,
+    caller: Caller,
+    *,
+    verifier: Verifier,
+    base_urls: Collection[str],
+    now: datetime,
+) -> tuple[VerdictOut, bool]:
+    """Say what a code is worth, and record that it was asked; the same again answers the same.
+
+    Returns:
+        The verdict, and whether the scan is new.
+
+    Raises:
+        IdReused: the id names a scan with other content.
+        UnknownPlace: there is no such place.
+    """
+    existing = await session.scalar(select(Scan).where(Scan.public_id == draft.public_id))
+    code = rules.recognise(draft.text, base_urls)
+    if existing is not None:
+        if existing.digest != draft.digest(caller):
+            raise IdReused(scan=str(draft.public_id))
+        return await _answer(session, existing, code, caller, place=draft.place), False
+    place = None if draft.place is None else await places.find_place(session, draft.place)
+    found, verdict = await examine(session, code, caller, verifier=verifier, now=now, draft=draft)
+    row = Scan(
+        public_id=draft.public_id,
+        digest=draft.digest(caller),
+        party_id=caller.acting_party,
+        account_id=caller.account_id,
+        place_id=None if place is None else place.id,
+        kind=code.kind,
+        code=code.reference,
+        ticket_id=None if found.ticket is None else found.ticket.ticket.id,
+        certificate_id=None if found.certificate is None else found.certificate.id,
+        decision=verdict.decision,
+        findings=[_written(finding) for finding in verdict.findings],
+        scanned_at=now,
+        device_at=draft.device_at,
+    )
+    session.add(row)
+    await session.flush()
+    _ring(row, verdict)
+    return await _answer(session, row, code, caller, place=draft.place), True
+
+
+async def examine(
+    session: AsyncSession,
+    code: Code,
+    caller: Caller,
+    *,
+    verifier: Verifier,
+    now: datetime,
+    draft: ScanDraft | None = None,
+) -> tuple[Found, Verdict]:
+    """Find what a code stands for, and everything that speaks for and against it."""
+    signature: SignatureVerdict | None = None
+    found = Found()
+    if code.parsed is not None:
+        # The signature comes first: nothing that an unsigned token says is even looked up.
+        signature = verifier.verify(code.parsed, now)
+        if rules.may_be_shown(signature):
+            found = await queries.find(session, code)
+    elif code.kind is CodeKind.SHORT_CODE:
+        found = await queries.find(session, code)
+    paper = None
+    if found.ticket is not None:
+        paper = await queries.paper_of_ticket(session, found.ticket, caller)
+    elif found.certificate is not None:
+        paper = await queries.paper_of_certificate(session, found.certificate)
+    facts = Facts(
+        code=code,
+        now=now,
+        signature=signature,
+        paper=paper,
+        plate=None if draft is None else draft.plate,
+        device_at=None if draft is None else draft.device_at,
+    )
+    return found, rules.decide(facts)
+
+
+def _ring(row: Scan, verdict: Verdict) -> None:
+    """Raise the alarms of a verdict where the operator looks: in the log, by code."""
+    for finding in verdict.findings:
+        if finding.kind.alarm:
+            log.error(
+                "scan_alarm",
+                finding=finding.kind.code,
+                scan=str(row.public_id),
+                kid=finding.facts.get("kid"),
+            )
+
+
+def _written(finding: Finding) -> dict[str, Any]:
+    """Write a finding as the scan keeps it: its wording may improve, its code stays."""
+    return {"code": finding.kind.code, "facts": dict(finding.facts), "source": finding.source}
+
+
+def _finding(stored: dict[str, Any]) -> FindingOut:
+    finding = Finding(rules.OBSERVATIONS[stored["code"]], stored["facts"], stored["source"])
+    return FindingOut(
+        code=finding.kind.code,
+        severity=finding.kind.severity,
+        alarm=finding.kind.alarm,
+        zh=finding.kind.text.zh,
+        en=finding.kind.text.en,
+        source=finding.rule,
+        facts=dict(finding.facts),
+    )
+
+
+async def _answer(
+    session: AsyncSession, row: Scan, code: Code, caller: Caller, *, place: UUID | None
+) -> VerdictOut:
+    """Write a verdict from what was recorded, so that a repeat says what was true at the time."""
+    findings = [_finding(stored) for stored in row.findings]
+    facts = {finding.code: finding.facts for finding in findings}
+    ticket = certificate = None
+    if row.ticket_id is not None:
+        known, _ = await tickets.by_id(session, row.ticket_id)
+        status = facts["in-the-books"]["status"]
+        ticket = await queries.summarise_ticket(session, known, caller, status=TicketStatus(status))
+    if row.certificate_id is not None:
+        (found,) = await certificates.by_ids(session, [row.certificate_id])
+        certificate = await queries.summarise_certificate(
+            session, found, caller, voided="voided" in facts
+        )
+    foreign = "foreign-code" in facts
+    return VerdictOut(
+        scan=row.public_id,
+        kind=CodeKind(row.kind),
+        decision=Decision(row.decision),
+        findings=findings,
+        ticket=ticket,
+        certificate=certificate,
+        reference=ReferenceOut(
+            kind=code.kind, reference=code.reference, elements=dict(code.elements)
+        )
+        if foreign
+        else None,
+        place=place,
+        scanned_at=row.scanned_at,
+    )
+
+
+async def own(
+    session: AsyncSession, caller: Caller, *, before: UUID | None, most: int
+) -> list[ScanListed]:
+    """List what the caller's party scanned, newest first."""
+    found = await queries.scans_of(session, caller.acting_party, before=before, most=most)
+    return [
+        ScanListed(
+            scan=row.scan,
+            kind=CodeKind(row.kind),
+            decision=Decision(row.decision),
+            findings=[stored["code"] for stored in row.findings],
+            ticket=row.ticket,
+            certificate=row.certificate,
+            place=row.place,
+            scanned_at=row.scanned_at,
+        )
+        for row in found
+    ]
