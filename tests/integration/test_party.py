@@ -644,12 +644,24 @@ async def test_a_role_is_given_once(town: Town) -> None:
     assert (missing.status_code, code_of(missing)) == (404, "unknown-party")
 
 
-async def test_rivals_give_a_role_once(town: Town) -> None:
+async def test_rivals_give_a_role_once(town: Town, clock: Callable[[], datetime]) -> None:
     party = await town.registered(town.person())
-    answers = await asyncio.gather(
-        *(town.operator.post(f"/parties/{party}/roles", role("STALL")) for _ in range(6))
-    )
-    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    stall = service.RoleWanted(RoleKind.STALL, valid_from=date(2026, 1, 1))
+    token = town.operator.headers["cookie"].partition("=")[2]
+
+    async def give() -> bool:
+        async with town.database.transaction() as session:
+            operator = await credentials.caller_of_session(session, token, now=clock())
+            _, new = await service.give_role(session, operator, party, stall)
+            return new
+
+    async with town.database.transaction() as session:
+        operator = await credentials.caller_of_session(session, token, now=clock())
+        assert (await service.give_role(session, operator, party, stall))[1]
+        rival = asyncio.create_task(give())
+        await asyncio.sleep(0.2)
+        assert not rival.done(), "the rival waits, for what it saw would be out of date"
+    assert not await rival
 
 
 async def test_an_end_is_set_once_and_changes_no_day_gone_by(town: Town) -> None:
