@@ -28,7 +28,9 @@ def install(database_url: str) -> None:
 
 async def _load(database_url: str) -> None:
     engine = create_async_engine(database_url)
-    async with AsyncSession(engine) as session, session.begin():
-        for load in REFERENCE_DATA:
-            await load(session)
-    await engine.dispose()
+    try:
+        async with AsyncSession(engine) as session, session.begin():
+            for load in REFERENCE_DATA:
+                await load(session)
+    finally:
+        await engine.dispose()

@@ -25,6 +25,7 @@ from app.certificate.rules import Act, Basis, CertificateKind, Duty, Form
 from app.core import jobs
 from app.core.clock import local_date
 from app.core.errors import IdReused
+from app.core.snapshot import Snapshot
 from app.event.rules import check_occurred
 from app.lot import service as lots
 from app.lot.rules import LotState, NotHolder
@@ -38,6 +39,7 @@ from app.signing.token import Flags, TokenType
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
+LAW_LASTS_S = 60
 VOIDED_JOB = "certificate.voided"
 """Asks for the holders of its goods to be told; the payload is the 16 bytes of its id."""
 
@@ -107,6 +109,7 @@ async def load_forms(session: AsyncSession) -> None:
             ),
             typed,
         )
+    duties.forget(session)
 
 
 def _dated(row: dict[str, Any]) -> dict[str, Any]:
@@ -137,10 +140,13 @@ async def form_in_force(session: AsyncSession, kind: CertificateKind, at: dateti
     return Form(CertificateKind(row.kind), row.edition, row.wording)
 
 
-async def duties(session: AsyncSession) -> list[Duty]:
-    """Read who must issue, for which act, from when."""
+async def _read_duties(session: AsyncSession) -> list[Duty]:
     rows = await session.scalars(select(CertificateDuty))
     return [Duty(Act(row.act), row.role, row.duty, row.valid_from, row.valid_to) for row in rows]
+
+
+duties = Snapshot(_read_duties, lasts_s=LAW_LASTS_S)
+"""Answers who must issue, for which act, from when."""
 
 
 def certifiable(catalogue: Catalogue, lot: LotState, at: datetime) -> bool:
@@ -276,22 +282,30 @@ async def _write(
     # 产地证明 says where goods come from, and nothing of their conformity: it covers no grams.
     covered_g = draft.mass_g if draft.kind in rules.CONFORMITY else 0
     await lots.certify(session, lot, certificate.id, covered_g)
-    document = {
+    statement = Statement(
+        "certificate.issued", draft.public_id, _document(draft, issuer, lot, certificate)
+    )
+    await transparency.append(session, [statement], now=now)
+    return certificate
+
+
+def _document(
+    draft: CertificateDraft, issuer: Issuer, lot: LotState, certificate: Certificate
+) -> dict[str, Any]:
+    """Write what the log keeps of a certificate."""
+    return {
         "kind": draft.kind,
-        "form": form.edition,
+        "form": certificate.form_edition,
         "lot": str(lot.public_id),
         "issuer": str(issuer.public_id),
         "product": lot.product_id,
         "mass_g": str(draft.mass_g),
         "origin": lot.division_code,
         "bases": sorted(draft.bases),
-        "token": made.token,
+        "token": certificate.token,
         "t": draft.issued_at.isoformat(),
         "replaces": None if draft.replaces is None else str(draft.replaces),
     }
-    statement = Statement("certificate.issued", draft.public_id, document)
-    await transparency.append(session, [statement], now=now)
-    return certificate
 
 
 async def void(

@@ -5,15 +5,14 @@ from dataclasses import fields, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.pool import Pool
 
 from app.core.db import Base
 from app.core.errors import IdReused
+from app.core.snapshot import Snapshot
 from app.party import service as parties
 from app.place import rules, seed
 from app.place.models import DivisionRow, Place, ReportingUnitDivisionRow, ReportingUnitRow
@@ -29,10 +28,7 @@ from app.place.rules import (
 )
 
 _BATCH = 500
-
-# One gazetteer for each database that this process speaks to. It is not state: divisions come with
-# the program, and `ypt migrate` loads them before the program that reads them starts.
-_read: WeakKeyDictionary[Pool, Gazetteer] = WeakKeyDictionary()
+DIVISIONS_LAST_S = 600
 
 
 async def load_divisions(session: AsyncSession) -> int:
@@ -53,22 +49,21 @@ async def load_divisions(session: AsyncSession) -> int:
     changed += await _remove_others(session, ReportingUnitDivisionRow, members)
     changed += await _sync(session, ReportingUnitRow, units)
     changed += await _sync(session, ReportingUnitDivisionRow, members)
-    _read.pop(_pool(session), None)
+    gazetteer.forget(session)
     return changed
 
 
-async def gazetteer(session: AsyncSession) -> Gazetteer:
-    """Answer all divisions from memory; only a process's first call asks the database."""
-    pool = _pool(session)
-    found = _read.get(pool)
-    if found is None:
-        columns = DivisionRow.__table__.columns
-        wanted = [columns[field.name] for field in fields(DivisionRecord)]
-        rows = (await session.execute(select(*wanted))).mappings()
-        found = Gazetteer(DivisionRecord(**{**row, "level": Level(row["level"])}) for row in rows)
-        assert len(found), "divisions are loaded by `ypt migrate` before anything reads them"
-        _read[pool] = found
+async def _read_divisions(session: AsyncSession) -> Gazetteer:
+    columns = DivisionRow.__table__.columns
+    wanted = [columns[field.name] for field in fields(DivisionRecord)]
+    rows = (await session.execute(select(*wanted))).mappings()
+    found = Gazetteer(DivisionRecord(**{**row, "level": Level(row["level"])}) for row in rows)
+    assert len(found), "divisions are loaded by `ypt migrate` before anything reads them"
     return found
+
+
+gazetteer = Snapshot(_read_divisions, lasts_s=DIVISIONS_LAST_S)
+"""Answers all divisions."""
 
 
 async def division(session: AsyncSession, code: str, on: date) -> Division:
@@ -220,10 +215,6 @@ async def _parent(session: AsyncSession, public_id: UUID | None) -> Place | None
     if parent is None:
         raise rules.UnknownParentPlace(pointer="/parent", place=str(public_id))
     return parent
-
-
-def _pool(session: AsyncSession) -> Pool:
-    return session.get_bind().engine.pool
 
 
 async def _sync(session: AsyncSession, table: type[Base], rows: Sequence[seed.Row]) -> int:

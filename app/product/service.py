@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import RowMapping, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.pool import Pool
 
 from app.core.db import Base
 from app.core.errors import Text
+from app.core.snapshot import Snapshot
 from app.product import seed
 from app.product.models import (
     CatalogueVersionRow,
@@ -40,9 +39,7 @@ from app.product.rules import (
     YieldBand,
 )
 
-# One catalogue for each database that this process speaks to. It is not state: the catalogue comes
-# with the program, and `ypt migrate` loads it before the program that reads it starts.
-_read: WeakKeyDictionary[Pool, Catalogue] = WeakKeyDictionary()
+CATALOGUE_LASTS_S = 600
 
 
 async def load_catalogue(session: AsyncSession) -> bool:
@@ -83,25 +80,15 @@ async def load_catalogue(session: AsyncSession) -> bool:
             index_elements=["only_row"], set_={"digest": content.digest, "loaded_at": func.now()}
         )
     )
-    _read.pop(_pool(session), None)
+    catalogue.forget(session)
     return True
-
-
-async def catalogue(session: AsyncSession) -> Catalogue:
-    """Answer the catalogue from memory; only a process's first call asks the database."""
-    pool = _pool(session)
-    found = _read.get(pool)
-    if found is None:
-        found = await _read_all(session)
-        _read[pool] = found
-    return found
 
 
 async def refresh(session: AsyncSession) -> Catalogue:
     """Answer the catalogue, read again if another process has loaded another version."""
     found = await catalogue(session)
     if found.version != await session.scalar(select(CatalogueVersionRow.digest)):
-        _read.pop(_pool(session), None)
+        catalogue.forget(session)
         found = await catalogue(session)
     return found
 
@@ -115,10 +102,6 @@ async def requirement(
         UnknownProduct: there is no such product.
     """
     return (await catalogue(session)).requirement(product_id, production, on)
-
-
-def _pool(session: AsyncSession) -> Pool:
-    return session.get_bind().engine.pool
 
 
 def _key(table: type[Base]) -> list[Any]:
@@ -178,6 +161,10 @@ async def _read_all(session: AsyncSession) -> Catalogue:
         bands=[_band(row) for row in await _all(session, YieldBandRow)],
         tolerances=[_tolerance(row) for row in await _all(session, ToleranceRow)],
     )
+
+
+catalogue = Snapshot(_read_all, lasts_s=CATALOGUE_LASTS_S)
+"""Answers the whole catalogue."""
 
 
 def _product(row: RowMapping, synonyms: list[Synonym]) -> Product:

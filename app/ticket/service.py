@@ -20,6 +20,7 @@ from app.certificate.rules import Act, Duty
 from app.certificate.service import Issuer
 from app.core.clock import local_date
 from app.core.errors import IdReused
+from app.core.snapshot import Snapshot
 from app.event import service as events
 from app.event.rules import EventKind, check_occurred
 from app.event.service import Happening
@@ -184,17 +185,33 @@ async def load_validity(session: AsyncSession) -> None:
         ),
         rows,
     )
+    validity.forget(session)
+
+
+@dataclass(frozen=True, slots=True)
+class _Validity:
+    group: str
+    valid_from: date
+    valid_to: date | None
+    ttl_h: int
+
+
+async def _read_validity(session: AsyncSession) -> list[_Validity]:
+    rows = await session.scalars(select(TicketValidity))
+    return [_Validity(row.product_group, row.valid_from, row.valid_to, row.ttl_h) for row in rows]
+
+
+validity = Snapshot(_read_validity, lasts_s=certificates.LAW_LASTS_S)
+"""Answers how long tickets speak for goods."""
 
 
 async def _ttl_h(session: AsyncSession, groups: Iterable[str], on: date) -> int:
     """Answer the shortest validity of the product groups on a ticket, in hours."""
-    rows = await session.execute(
-        select(TicketValidity.product_group, TicketValidity.ttl_h).where(
-            TicketValidity.valid_from <= on,
-            TicketValidity.valid_to.is_(None) | (TicketValidity.valid_to > on),
-        )
-    )
-    hours: dict[str, int] = {row[0]: row[1] for row in rows}
+    hours = {
+        row.group: row.ttl_h
+        for row in await validity(session)
+        if row.valid_from <= on and (row.valid_to is None or on < row.valid_to)
+    }
     return min(hours.get(group, hours[EVERY_GROUP]) for group in groups)
 
 
