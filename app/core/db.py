@@ -64,6 +64,7 @@ class Database:
             settings.database_url,
             pool_size=settings.pool_size,
             max_overflow=0,
+            hide_parameters=True,  # What users typed must not reach a log by way of an exception.
             pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,

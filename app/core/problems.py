@@ -1,5 +1,6 @@
 """Refusals as RFC 9457 problem documents, in Chinese and English, with a stable code each."""
 
+import traceback
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -270,8 +271,14 @@ async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
-    # The message of an exception may quote what a user typed; only its type and place are logged.
-    log.error("fault", error=type(error).__name__, exc_info=error)
+    # The message of an exception may quote what a user typed (PostgreSQL's DETAIL does); only its
+    # type, its state and its place in the code are logged.
+    log.error(
+        "fault",
+        error=type(error).__name__,
+        sqlstate=getattr(getattr(error, "orig", None), "sqlstate", None),
+        stack=traceback.format_tb(error.__traceback__),
+    )
     return answer(request, InternalFault(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -47,7 +47,8 @@ class PartyRole(Base):
 
     __tablename__ = "party_role"
     __table_args__ = (
-        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates"),
+        # A role given by mistake ends on the day it began, and was never in force.
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="dates"),
         UniqueConstraint(
             "party_id", "kind", "place_id", "valid_from", postgresql_nulls_not_distinct=True
         ),

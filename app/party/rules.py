@@ -367,8 +367,8 @@ def check_end(valid_from: date, valid_to: date | None, *, new_end: date, today: 
     """Refuse an end that would change what a party was on a day gone by, or lengthen a role.
 
     Raises:
-        RoleDatesInvalid: the end is before today, not after the beginning, or after the old end.
+        RoleDatesInvalid: the end is before today or the beginning, or after the old end.
     """
     later = valid_to is not None and new_end > valid_to
-    if new_end < today or new_end <= valid_from or later:
+    if new_end < today or new_end < valid_from or later:
         raise RoleDatesInvalid

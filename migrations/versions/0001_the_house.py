@@ -479,7 +479,7 @@ def upgrade() -> None:
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_to", sa.Date(), nullable=True),
         sa.CheckConstraint(
-            "valid_to IS NULL OR valid_to > valid_from", name=op.f("ck_party_role_dates")
+            "valid_to IS NULL OR valid_to >= valid_from", name=op.f("ck_party_role_dates")
         ),
         sa.ForeignKeyConstraint(["party_id"], ["party.id"], name=op.f("fk_party_role_party_id")),
         sa.ForeignKeyConstraint(["place_id"], ["place.id"], name=op.f("fk_party_role_place_id")),
