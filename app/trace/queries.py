@@ -217,7 +217,8 @@ _IN_MARKET = text(f"""
         FROM ticket_draw d
         JOIN ticket t ON t.id = d.ticket_id
         JOIN ticket_state s ON s.ticket_id = t.id
-        LEFT JOIN ticket_receipt r USING (ticket_id, line_no, lot_id)
+        LEFT JOIN ticket_receipt r ON r.ticket_id = d.ticket_id AND r.line_no = d.line_no
+            AND r.lot_id = d.lot_id
         WHERE t.market_id IN (SELECT id FROM market) AND s.status <> 'voided'
             AND d.lot_id = ANY(CAST(:lots AS bigint[]) || ARRAY(
                 SELECT e.src FROM lot_edge e WHERE e.dst = ANY(CAST(:asked AS bigint[]))
