@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
+from app.admission import routes as scans
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -21,6 +22,7 @@ from app.recall import routes as holds
 from app.signing.ring import Ring
 from app.ticket import routes as tickets
 from app.trace import routes as traces
+from app.web import routes as pages
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -61,7 +63,18 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
-    for package in (parties, places, products, lots, certificates, tickets, traces, holds):
+    for package in (
+        parties,
+        places,
+        products,
+        lots,
+        certificates,
+        tickets,
+        scans,
+        traces,
+        holds,
+        pages,
+    ):
         app.include_router(package.router)
     app.include_router(health)
     # The last one added is the first that a request meets.

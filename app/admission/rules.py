@@ -85,7 +85,7 @@ def recognise(text: str, base_urls: Collection[str]) -> Code:
     text = text.strip()
     for base_url in base_urls:
         if text.startswith(start := token.prefix(base_url)):
-            return _token(text[len(start) :])
+            return read_token(text[len(start) :])
         if text.startswith(start := base_url.rstrip("/") + SHORT_PATH):
             return _short(text[len(start) :]) or _unrecognised(text)
     if _ADDRESS.match(text):
@@ -101,7 +101,8 @@ def gtin_fits(digits: str) -> bool:
     return (10 - total % 10) % 10 == int(digits[-1])
 
 
-def _token(digits: str) -> Code:
+def read_token(digits: str) -> Code:
+    """Read what stands where a token should; nothing is tidied, for a token has one spelling."""
     try:
         return Code(CodeKind.TOKEN, digits, parsed=token.parse(digits))
     except UnreadableError as error:
@@ -127,7 +128,7 @@ def _number(text: str) -> Code:
         return Code(CodeKind.FOREIGN_TRACE_CODE, text)
     if len(text) == _DRUG_DIGITS:
         return Code(CodeKind.VET_DRUG_CODE, text)
-    return _token(text) if len(text) > _DRUG_DIGITS else _unrecognised(text)
+    return read_token(text) if len(text) > _DRUG_DIGITS else _unrecognised(text)
 
 
 def _address(text: str, base_urls: Collection[str]) -> Code:
@@ -610,7 +611,8 @@ def decide(facts: Facts) -> Verdict:
         *_of_code(facts),
         *_of_signature(facts),
         *(_of_state(facts.paper, facts.now) if facts.paper else ()),
-        *(_of_goods(facts.paper) if facts.paper else ()),
+        *(_of_lots(facts.paper) if facts.paper else ()),
+        *(_of_proofs(facts.paper) if facts.paper else ()),
         *_of_circumstances(facts),
     ]
     gravest = min(
@@ -690,6 +692,18 @@ def _of_state(paper: Paper, now: datetime) -> Iterator[Finding]:
         yield _finding("not-addressed")
 
 
+def _of_lots(paper: Paper) -> Iterator[Finding]:
+    for code, lots in (
+        ("lot-on-hold", paper.held),
+        ("source-on-hold", paper.sources_held),
+        ("no-source-proof", paper.sourceless),
+    ):
+        if lots:
+            yield _finding(code, lots=[str(lot) for lot in lots])
+    if paper.certificate is CertificateKind.CONFORMITY_PURCHASER:
+        yield _finding("ticket-missing")
+
+
 _PAPERS: Final = (
     (
         "quarantine-missing",
@@ -704,16 +718,7 @@ _PAPERS: Final = (
 )
 
 
-def _of_goods(paper: Paper) -> Iterator[Finding]:
-    for code, lots in (
-        ("lot-on-hold", paper.held),
-        ("source-on-hold", paper.sources_held),
-        ("no-source-proof", paper.sourceless),
-    ):
-        if lots:
-            yield _finding(code, lots=[str(lot) for lot in lots])
-    if paper.certificate is CertificateKind.CONFORMITY_PURCHASER:
-        yield _finding("ticket-missing")
+def _of_proofs(paper: Paper) -> Iterator[Finding]:
     for code, kind, needing in _PAPERS:
         for goods in paper.goods:
             if goods.needs in needing and kind not in goods.papers:

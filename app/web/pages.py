@@ -1,0 +1,141 @@
+"""Writes pages as HTML, and folds what is long until a page is small enough. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.core.clock import SHANGHAI
+from app.core.errors import Text
+from app.product.units import spell_mass
+from app.ticket.rules import TicketKind, TicketStatus
+from app.web.rules import BYTES_MAX, SAYINGS, percent
+from app.web.schemas import More, PublicTicket, Standing, Words
+
+
+class _Room(NamedTuple):
+    """How much of each list is shown."""
+
+    lines: int
+    sources: int
+    steps: int
+    certificates: int
+
+
+_ROOMS: Final = (
+    _Room(40, 24, 30, 12),
+    _Room(40, 10, 16, 5),
+    _Room(24, 8, 12, 4),
+    _Room(12, 6, 9, 3),
+    _Room(6, 4, 6, 2),
+    _Room(3, 2, 4, 1),
+)
+
+STATUS_WORDS: Final = {
+    TicketStatus.ISSUED: Text("已开具，待验收", "issued, not yet accepted"),
+    TicketStatus.ACCEPTED: Text("买方已验收", "accepted by the buyer"),
+    TicketStatus.ACCEPTED_IN_PART: Text("买方已部分验收", "accepted in part"),
+    TicketStatus.REFUSED: Text("买方拒收", "refused by the buyer"),
+    TicketStatus.VOIDED: Text("已作废", "voided"),
+}
+KIND_WORDS: Final = {
+    TicketKind.ORIGIN: Text("产地直销", "sold by its producer"),
+    TicketKind.SALE: Text("销售", "sale"),
+    TicketKind.TRANSFER: Text("本单位调拨", "transfer within one party"),
+    TicketKind.RETURN: Text("退货", "return"),
+}
+STANDING_WORDS: Final = {
+    Standing.VALID: Text("✔ 有效", "in force"),
+    Standing.EXPIRED: Text("! 已过期", "expired"),
+    Standing.VOIDED: Text("✘ 已作废", "voided"),
+}
+
+
+def render(page: PublicTicket) -> tuple[PublicTicket, str]:
+    """Write a page in at most 15 KB: what is long is folded, and says so.
+
+    Returns:
+        The page as it is shown, and its HTML.
+    """
+    folded, html = page, ""
+    for room in _ROOMS:
+        folded = _fold(page, room)
+        html = _html(folded)
+        if len(html.encode()) <= BYTES_MAX:
+            break
+    return folded, html
+
+
+def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
+    """Write the page on which a code is typed.
+
+    Args:
+        demo: Whether the data is made up.
+        typed: What was typed before.
+        saying: What was wrong with it.
+    """
+    return _environment().get_template("home.html").render(demo=demo, typed=typed, saying=saying)
+
+
+def _fold(page: PublicTicket, room: _Room) -> PublicTicket:
+    update: dict[str, Any] = {
+        "sources": page.sources[: room.sources],
+        "chain": _ends(page.chain, room.steps),
+        "certificates": page.certificates[: room.certificates],
+    }
+    more: dict[str, Any] = {
+        "sources": len(page.sources) - len(update["sources"]),
+        "steps": max(len(page.chain) - room.steps, 0),
+        "certificates": len(page.certificates) - len(update["certificates"]),
+    }
+    if page.ticket is not None:
+        hidden = page.ticket.lines[room.lines :]
+        shown = page.ticket.lines[: room.lines]
+        update["ticket"] = page.ticket.model_copy(update={"lines": shown})
+        if hidden:
+            mass = spell_mass(sum(line.mass_g for line in hidden))
+            more |= {"lines": len(hidden), "lines_mass": Words(zh=mass.zh, en=mass.en)}
+    return page.model_copy(update={**update, "more": More(**more)})
+
+
+def _ends(steps: Sequence[Any], most: int) -> list[Any]:
+    """Keep the beginning and the end of a chain: the sale is never what is left out."""
+    if len(steps) <= most:
+        return list(steps)
+    return [*steps[: most // 2], *steps[len(steps) - (most - most // 2) :]]
+
+
+def _html(page: PublicTicket) -> str:
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            page=page,
+            saying=SAYINGS[page.state],
+            statuses=STATUS_WORDS,
+            kinds=KIND_WORDS,
+            standings=STANDING_WORDS,
+            gap=len(page.chain) // 2 if page.more.steps else None,
+        )
+    )
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+@lru_cache(1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("app.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["instant"] = _instant
+    environment.filters["percent"] = percent
+    return environment

@@ -1,0 +1,173 @@
+"""Pages over HTTP. Whoever scans a code comes here, with any browser and without an account."""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.admission import rules as admission
+from app.admission.rules import CodeKind, Facts
+from app.core.db import DbSession
+from app.core.errors import Text
+from app.party.auth import allow
+from app.signing import qr, token
+from app.web import pages, queries
+from app.web.queries import Frame
+from app.web.rules import SAYINGS, PageState
+from app.web.schemas import PublicTicket
+
+_TYPED_CHARS_MAX = 2_000
+# What is true of a ticket can change at any moment: a browser asks again each time.
+_FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+router = APIRouter(tags=["public"], dependencies=[Depends(allow("public.read"))])
+
+_HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
+_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": PublicTicket,
+        "content": _HTML,
+        "description": "A document of ours: in force, used, expired, voided, held, or a test.",
+    },
+    400: {"model": PublicTicket, "content": _HTML, "description": "Unreadable, or forged."},
+    404: {
+        "model": PublicTicket,
+        "content": _HTML,
+        "description": "Signed, and not in the books; or the key or version is unknown.",
+    },
+}
+
+
+def _frame(request: Request) -> Frame:
+    settings = request.app.state.settings
+    now: datetime = request.app.state.clock()
+    return Frame(now=now, address=settings.public_url.rstrip("/") + "/", demo=settings.demo)
+
+
+def _wants_json(request: Request) -> bool:
+    accepted = request.headers.get("accept", "")
+    return "json" in accepted and "text/html" not in accepted
+
+
+@router.head("/t/{digits}", include_in_schema=False)
+@router.get("/t/{digits}", responses=_PAGE, response_class=HTMLResponse)
+async def show_document(digits: str, request: Request, session: DbSession) -> Response:
+    """Show anybody what a ticket or certificate says: a page, or with `Accept` its JSON.
+
+    The signature is checked before anything is shown. A document that the books hold is found
+    whatever became of it (200); what nobody can read or nobody of ours signed is a bad request
+    (400); what is signed and not in the books is not found (404).
+    """
+    frame = _frame(request)
+    code = admission.read_token(digits)
+    page = await queries.read(
+        session,
+        code,
+        verifier=await request.app.state.ring.keyset(session, frame.now),
+        frame=frame,
+    )
+    status = SAYINGS[page.state].status
+    shown, html = pages.render(page)
+    if _wants_json(request):
+        return Response(
+            shown.model_dump_json(), status, media_type="application/json", headers=_FRESH
+        )
+    return HTMLResponse(html, status, headers=_FRESH)
+
+
+async def _drawable(digits: str, request: Request, session: DbSession) -> bool:
+    frame = _frame(request)
+    code = admission.read_token(digits)
+    keyset = await request.app.state.ring.keyset(session, frame.now)
+    return code.parsed is not None and admission.may_be_shown(keyset.verify(code.parsed, frame.now))
+
+
+_NO_CODE: dict[int | str, dict[str, Any]] = {404: {"description": "No code of ours."}}
+
+
+@router.head("/t/{digits}/code.png", include_in_schema=False)
+@router.get(
+    "/t/{digits}/code.png",
+    responses={200: {"content": {"image/png": {}}}, **_NO_CODE},
+    response_class=Response,
+)
+async def draw_png(digits: str, request: Request, session: DbSession) -> Response:
+    """Draw the QR code of a token that we signed, as a PNG."""
+    if not await _drawable(digits, request, session):
+        return Response(status_code=HTTPStatus.NOT_FOUND)
+    prefix = token.prefix(request.app.state.settings.public_url)
+    return Response(qr.draw_png(prefix, digits), media_type="image/png", headers=_FOR_EVER)
+
+
+@router.head("/t/{digits}/code.svg", include_in_schema=False)
+@router.get(
+    "/t/{digits}/code.svg",
+    responses={200: {"content": {"image/svg+xml": {}}}, **_NO_CODE},
+    response_class=Response,
+)
+async def draw_svg(digits: str, request: Request, session: DbSession) -> Response:
+    """Draw the QR code of a token that we signed, as an SVG."""
+    if not await _drawable(digits, request, session):
+        return Response(status_code=HTTPStatus.NOT_FOUND)
+    prefix = token.prefix(request.app.state.settings.public_url)
+    return Response(qr.draw_svg(prefix, digits), media_type="image/svg+xml", headers=_FOR_EVER)
+
+
+_FOUND: dict[int | str, dict[str, Any]] = {
+    303: {"description": "On to the document's page."},
+    400: {"content": _HTML, "description": "No code of ours."},
+    404: {"content": _HTML, "description": "No document has this code."},
+}
+
+
+@router.head("/c/{code}", include_in_schema=False)
+@router.get(
+    "/c/{code}",
+    status_code=HTTPStatus.SEE_OTHER,
+    responses=_FOUND,
+    response_class=RedirectResponse,
+)
+async def follow_code(code: str, request: Request, session: DbSession) -> Response:
+    """Lead from a short code to its document's page."""
+    return await _follow(code, request, session)
+
+
+@router.head("/c", include_in_schema=False)
+@router.get(
+    "/c", status_code=HTTPStatus.SEE_OTHER, responses=_FOUND, response_class=RedirectResponse
+)
+async def look_up(
+    request: Request,
+    session: DbSession,
+    code: Annotated[str, Query(max_length=_TYPED_CHARS_MAX)] = "",
+) -> Response:
+    """Lead from whatever was typed or pasted to its document's page."""
+    return await _follow(code, request, session)
+
+
+async def _follow(text: str, request: Request, session: DbSession) -> Response:
+    frame = _frame(request)
+    code = admission.recognise(text, [request.app.state.settings.public_url])
+    status, digits = HTTPStatus.BAD_REQUEST, None
+    if code.kind is CodeKind.TOKEN and code.parsed is not None:
+        digits = code.reference
+    elif code.kind is CodeKind.SHORT_CODE:
+        status, digits = HTTPStatus.NOT_FOUND, await queries.digits_of(session, code)
+    if digits is not None:
+        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
+    saying: Text = SAYINGS[PageState.UNREADABLE].headline
+    if findings := admission.decide(Facts(code, frame.now)).findings:
+        saying = findings[0].kind.text
+    html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
+    return HTMLResponse(html, status, headers=_FRESH)
+
+
+@router.head("/", include_in_schema=False)
+@router.get("/", response_class=HTMLResponse)
+async def welcome(request: Request) -> HTMLResponse:
+    """Offer a field for a code to whoever comes by."""
+    html = pages.home(demo=request.app.state.settings.demo)
+    return HTMLResponse(html, headers={"Cache-Control": "public, max-age=300"})

@@ -1,0 +1,229 @@
+"""What a public page says first, what it leaves out, and how it puts things."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+from app.core.errors import Text
+from app.signing.keys import SignatureVerdict
+from app.ticket.rules import TicketStatus
+
+BYTES_MAX: Final = 15_000
+
+
+class PageState(StrEnum):
+    """What a page says of a document before anything else."""
+
+    VALID = "valid"
+    ACCEPTED = "accepted"
+    EXPIRED = "expired"
+    VOIDED = "voided"
+    REFUSED = "refused"
+    HELD = "held"
+    TEST = "test"
+    FORGED = "forged"
+    UNKNOWN = "unknown"
+    CANNOT_VERIFY = "cannot_verify"
+    UNREADABLE = "unreadable"
+
+
+class Tone(StrEnum):
+    """How a state is coloured; its mark says the same to those who see no colours."""
+
+    GOOD = "good"
+    CARE = "care"
+    BAD = "bad"
+    GREY = "grey"
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a page says its state.
+
+    Attributes:
+        status: HTTP status of the answer: what is, or was, a document of ours is found (200); what
+            nobody signed or nobody can read is a bad request (400); what the books do not know is
+            not found (404).
+    """
+
+    tone: Tone
+    mark: str
+    headline: Text
+    advice: Text
+    status: HTTPStatus = HTTPStatus.OK
+
+
+SAYINGS: Final = MappingProxyType(
+    {
+        PageState.VALID: Saying(
+            Tone.GOOD,
+            "✔",
+            Text("签名有效，平台有登记", "Genuine: signed, and known to the books"),
+            Text("请核对货物与下列内容一致", "Compare the goods with what stands below"),
+        ),
+        PageState.ACCEPTED: Saying(
+            Tone.GOOD,
+            "✔",
+            Text("签名有效，货物已由买方验收", "Genuine: the buyer has accepted the goods"),
+            Text(
+                "该票已使用，不能再作入场凭证；谨防复印件",
+                "It has been used and admits no further goods; beware of copies",
+            ),
+        ),
+        PageState.EXPIRED: Saying(
+            Tone.CARE,
+            "!",
+            Text("真实，但已过有效期", "Genuine, and expired"),
+            Text("不能再作销售或入场凭证", "It no longer speaks for goods on sale"),
+        ),
+        PageState.VOIDED: Saying(
+            Tone.BAD,
+            "✘",
+            Text("已作废", "Voided by whoever issued it"),
+            Text("请勿据此收货", "Do not take goods on it"),
+        ),
+        PageState.REFUSED: Saying(
+            Tone.BAD,
+            "✘",
+            Text("买方已拒收", "The buyer refused these goods"),
+            Text("货物已退回卖方", "They went back to the seller"),
+        ),
+        PageState.HELD: Saying(
+            Tone.BAD,
+            "!",
+            Text("相关批次已被控制，暂停流转", "Goods of this origin are on hold"),
+            Text("请勿出售或食用，等待处理结果", "Do not sell or eat them until it is lifted"),
+        ),
+        PageState.TEST: Saying(
+            Tone.CARE,
+            "!",
+            Text("测试票 TEST", "TEST: not a real ticket"),
+            Text("不代表任何货物", "It stands for no goods"),
+        ),
+        PageState.FORGED: Saying(
+            Tone.BAD,
+            "✘",
+            Text("签名不符：伪造或被改动", "Wrong signature: forged or altered"),
+            Text("请勿相信，可向市场或 12315 举报", "Do not trust it; report it to the market"),
+            HTTPStatus.BAD_REQUEST,
+        ),
+        PageState.UNKNOWN: Saying(
+            Tone.BAD,
+            "✘",
+            Text("平台没有这张票的登记", "The books know no such document"),
+            Text(
+                "请勿据此收货；核对短码，或向市场举报",
+                "Do not take goods on it; compare the code, or report it to the market",
+            ),
+            HTTPStatus.NOT_FOUND,
+        ),
+        PageState.CANNOT_VERIFY: Saying(
+            Tone.GREY,
+            "？",
+            Text("无法核验", "Cannot be verified"),
+            Text(
+                "密钥或版本未知，不等于假票；请咨询市场管理方",
+                "Its key or version is unknown; that is no proof of a forgery. Ask the market",
+            ),
+            HTTPStatus.NOT_FOUND,
+        ),
+        PageState.UNREADABLE: Saying(
+            Tone.GREY,
+            "？",
+            Text("读不出：内容残缺或有误", "Unreadable: damaged or incomplete"),
+            Text(
+                "请重新扫描，或输入票面 13 位短码",
+                "Scan it again, or type the 13 characters under it",
+            ),
+            HTTPStatus.BAD_REQUEST,
+        ),
+    }
+)
+
+OF_SIGNATURE: Final = MappingProxyType(
+    {
+        SignatureVerdict.BAD_SIGNATURE: PageState.FORGED,
+        SignatureVerdict.WRONG_KEY_CLASS: PageState.FORGED,
+        SignatureVerdict.KEY_NOT_YET_VALID: PageState.FORGED,
+        SignatureVerdict.UNKNOWN_KEY: PageState.CANNOT_VERIFY,
+        SignatureVerdict.TEST: PageState.TEST,
+    }
+)
+"""What ends the matter before the books are asked; otherwise they decide."""
+
+
+def ticket_state(status: TicketStatus, *, held: bool, expired: bool) -> PageState:
+    """Say what stands first on a ticket's page: the gravest thing that is true of it."""
+    if status is TicketStatus.VOIDED:
+        return PageState.VOIDED
+    if status is TicketStatus.REFUSED:
+        return PageState.REFUSED
+    if held:
+        return PageState.HELD
+    if expired:
+        return PageState.EXPIRED
+    return PageState.VALID if status is TicketStatus.ISSUED else PageState.ACCEPTED
+
+
+def certificate_state(*, voided: bool, held: bool, expired: bool) -> PageState:
+    """Say what stands first on a certificate's page."""
+    if voided:
+        return PageState.VOIDED
+    if held:
+        return PageState.HELD
+    return PageState.EXPIRED if expired else PageState.VALID
+
+
+_NUMBER = re.compile(r"\d(?:[\s\-.,·]?\d){4,}[\dXx]?")
+
+
+def without_numbers(text: str) -> str:
+    """Take long numbers out of what somebody typed freely: a phone has no place on a page."""
+    return _NUMBER.sub("…", text)
+
+
+def day(on: date, beside: date) -> Text:
+    """Write a day as people say it; its year only where it is not that of the day beside it."""
+    english = f"{on.day} {_MONTHS[on.month - 1]}"
+    if on.year == beside.year:
+        return Text(f"{on.month}月{on.day}日", english)
+    return Text(f"{on.year}年{on.month}月{on.day}日", f"{english} {on.year}")
+
+
+_MONTHS: Final = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+]
+
+
+def people(names: Sequence[str], *, most: int = 3) -> Text:
+    """List names, the first few of many: 张**、李** 等 12 户. Two masked names can be alike."""
+    told = list(dict.fromkeys(names))[:most]
+    zh, en = "、".join(told), ", ".join(told)
+    if len(names) > len(told):
+        return Text(f"{zh} 等 {len(names)} 户", f"{en} ({len(names)} producers)")
+    return Text(zh, en)
+
+
+def percent(share: float) -> str:
+    """Write a share; what is there is never rounded to nothing, nor a part to the whole."""
+    if 0 < share < 0.01:  # noqa: PLR2004 (one per cent)
+        return "<1%"
+    if 0.99 < share < 1:  # noqa: PLR2004 (one per cent less than all)
+        return ">99%"
+    return f"{round(share * 100)}%"

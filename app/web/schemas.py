@@ -1,0 +1,146 @@
+"""What anybody may know of a ticket or certificate: the page's content, and its JSON form."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from app.certificate.rules import CertificateKind
+from app.core.schemas import Out
+from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
+from app.web.rules import PageState
+
+
+class Words(Out):
+    """The same in Chinese and English."""
+
+    zh: str
+    en: str
+
+
+class PublicParty(Out):
+    """A party; a natural person by family name only."""
+
+    name: str
+    masked: bool
+
+
+class PublicLine(Out):
+    """A product of a ticket."""
+
+    product: str
+    trade_name: str | None = Field(description="What the seller calls it, if something else.")
+    mass_g: int
+    mass: Words
+    spoken: str = Field(description="Quantity and unit as the seller said them.")
+    origins: list[str] = Field(description="Villages, from the county down.")
+    producer: Words | None = Field(description="Null where it is not known; else names.")
+
+
+class More(Out):
+    """What was left out, so that the page stays small."""
+
+    lines: int = 0
+    lines_mass: Words | None = None
+    sources: int = 0
+    sources_share: str | None = None
+    steps: int = 0
+    certificates: int = 0
+
+
+class PublicSource(Out):
+    """Where goods began."""
+
+    village: str | None = Field(description="From the county down; null if unknown.")
+    producers: Words | None
+    product: str
+    made_on: date | None
+    share: str = Field(description="Part of the goods that came from here.")
+    known: bool = Field(description="Whether a producer stands in the books.")
+
+
+class Step(Out):
+    """Something that happened to the goods, in plain words."""
+
+    zh: str
+    en: str
+
+
+class Standing(StrEnum):
+    """What a certificate is worth now."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    VOIDED = "voided"
+
+
+class PublicCertificate(Out):
+    """A certificate that came with the goods."""
+
+    kind: CertificateKind
+    title: Words
+    issuer: PublicParty
+    code: str
+    product: str
+    mass: Words
+    issued_on: date
+    bases: list[Words] = Field(description="On what its promise rests.")
+    standing: Standing
+
+
+class Promise(Out):
+    """The wording of a form that certificates of these goods are on."""
+
+    title: Words
+    text: list[Words]
+
+
+class PublicTicketFacts(Out):
+    """What a ticket states."""
+
+    kind: TicketKind
+    status: TicketStatus
+    seller: PublicParty
+    buyer: PublicParty | None
+    buyer_kind: BuyerKind
+    market: str | None
+    stall: str | None
+    sold_at: datetime
+    mass_g: int
+    mass: Words
+    lines: list[PublicLine]
+
+
+class PublicCertificateFacts(Out):
+    """What a certificate states."""
+
+    certificate: PublicCertificate
+    origin: str | None
+    spoken: str
+
+
+class PublicTicket(Out):
+    """Everything that the public page says."""
+
+    state: PageState
+    headline: Words
+    advice: Words
+    document: Literal["ticket", "certificate"] | None
+    code: str | None = Field(description="The short code, in groups.")
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+    ticket: PublicTicketFacts | None = None
+    certificate: PublicCertificateFacts | None = None
+    sources: list[PublicSource] = Field(default_factory=list)
+    chain: list[Step] = Field(default_factory=list)
+    traced: str | None = Field(
+        default=None, description="Share of the goods whose way from a producer is unbroken."
+    )
+    certificates: list[PublicCertificate] = Field(default_factory=list)
+    promises: list[Promise] = Field(default_factory=list)
+    tests: list[Words] = Field(default_factory=list)
+    more: More = Field(default_factory=More)
+    checked_at: datetime
+    address: str = Field(description="What the address of a genuine page begins with.")
+    demo: bool = Field(description="Made-up data.")
