@@ -30,6 +30,20 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "commands": {
+        "books.py",  # trace, verify, audit, problems: what is in the books
+        "console.py",  # how commands speak
+        "key.py",
+        "party.py",
+        "running.py",  # serve, worker, migrate, demo
+    },
+    "demo": {
+        "main_job.py",  # the journey, through HTTP
+        "performance.py",  # plays it from beginning to end
+        "report.py",  # how it is told
+        "scenario.py",  # who and what: data
+        "stage.py",  # data directory, secret, database, server
+    },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
@@ -51,6 +65,9 @@ FURTHER_FILES = {
         "stamp.py",  # token and short code of a document
         "symbol.py",  # the QR symbol itself
         "token.py",  # the compact signed token
+    },
+    "ticket": {
+        "audit.py",  # the books checked against themselves
     },
 }
 FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}

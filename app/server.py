@@ -1,0 +1,55 @@
+"""Runs the HTTP application under uvicorn."""
+
+import socket
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.core.settings import Settings
+from app.main import create_app
+
+STOP_S_MAX = 10
+BACKLOG = 2048
+
+# Access lines are the application's own (`core.http`), which name routes and never what was asked
+# for; uvicorn's would hold tickets and search words.
+OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "proxy_headers": False,
+    "log_config": None,
+    "server_header": False,
+    "timeout_graceful_shutdown": STOP_S_MAX,
+    "backlog": BACKLOG,
+}
+
+
+class PortTakenError(Exception):
+    """Somebody else listens there already."""
+
+
+def application() -> FastAPI:
+    """Build the application from the environment: what each serving process calls."""
+    return create_app(Settings())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything else is done: nothing is worse than failing at the very end.
+
+    Raises:
+        PortTakenError: it is in use, or not ours to use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    # A port whose last connections linger is free; one that somebody listens on is not.
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+        taken.listen(BACKLOG)
+    except OSError as cause:
+        taken.close()
+        raise PortTakenError(port) from cause
+    return taken
