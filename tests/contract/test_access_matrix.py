@@ -95,7 +95,7 @@ def _routes(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
         router = getattr(entry, "original_router", None)
         for route in [entry] if router is None else router.routes:
             if isinstance(route, APIRoute):
-                for method in sorted(route.methods):
+                for method in sorted(route.methods or ()):
                     yield f"{method} {route.path}", route
 
 
