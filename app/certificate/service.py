@@ -37,6 +37,7 @@ from app.signing.keys import Signer
 from app.signing.stamp import stamp
 from app.signing.token import Flags, TokenType
 from app.transparency import service as transparency
+from app.transparency.rules import commitment
 from app.transparency.service import Statement
 
 LAW_LASTS_S = 60
@@ -294,7 +295,7 @@ def _document(
 ) -> dict[str, Any]:
     """Write what the log keeps of a certificate."""
     return {
-        "kind": draft.kind,
+        "certificate_kind": draft.kind,
         "form": certificate.form_edition,
         "lot": str(lot.public_id),
         "issuer": str(issuer.public_id),
@@ -333,7 +334,11 @@ async def void(
     if found.kind in rules.CONFORMITY:
         await lots.decertify(session, found.lot_id, found.mass_g)
     await jobs.enqueue(session, VOIDED_JOB, public_id.bytes)
-    statement = Statement("certificate.voided", public_id, {"reason": reason, "t": now.isoformat()})
+    # Somebody typed the reason, and may have named a person: the log, which is for ever, keeps a
+    # commitment to it.
+    salt = (await parties.by_ids(session, [issuer_id]))[issuer_id].commit_salt
+    document = {"reason_commit": commitment(salt, reason), "t": now.isoformat()}
+    statement = Statement("certificate.voided", public_id, document)
     await transparency.append(session, [statement], now=now)
     return found, True
 

@@ -26,6 +26,7 @@ from app.place import service as places
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.transparency import service as transparency
+from app.transparency.rules import commitment
 from app.transparency.service import Statement
 
 EVENT_OF = {
@@ -63,7 +64,9 @@ class ChangeDraft:
 
     Attributes:
         digest: What tells whether a repeated request is the same.
-        details: Why, and with what: reason, method, witness, process; no personal data.
+        details: Why, and with what: process, method, kind of loss; words of ours.
+        words: What somebody typed: reason, number of a receipt. It may name a person, so that the
+            log, which is for ever, keeps commitments to it.
     """
 
     public_id: UUID
@@ -75,6 +78,7 @@ class ChangeDraft:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +350,7 @@ async def _write(
             kind=EVENT_OF[draft.kind],
             occurred_at=draft.occurred_at,
             party_id=draft.holder_id,
-            details=draft.details,
+            details={**draft.details, **draft.words},
         ),
         now=now,
     )
@@ -372,11 +376,19 @@ async def _write(
             for lot in made
         ],
         "details": draft.details,
+        "commits": await _commitments(session, draft),
         "t": draft.occurred_at.isoformat(),
     }
     statement = Statement(f"lot.{draft.kind}", draft.public_id, document)
     await transparency.append(session, [statement], now=now)
     return change
+
+
+async def _commitments(session: AsyncSession, draft: ChangeDraft) -> dict[str, str]:
+    if not draft.words:
+        return {}
+    salt = (await parties.by_ids(session, [draft.holder_id]))[draft.holder_id].commit_salt
+    return {name: commitment(salt, said) for name, said in draft.words.items()}
 
 
 def _outputs(draft: ChangeDraft, draws: Sequence[Draw], cover_g: int) -> list[LotDraft]:

@@ -182,6 +182,7 @@ async def lose(
         ChangeKind.LOSS,
         body,
         {"reason": body.reason},
+        {},
         request,
         response,
         session,
@@ -203,9 +204,17 @@ async def destroy(
     caller: Writer,
 ) -> ChangeOut:
     """Record that goods were rendered harmless; goods on hold leave only this way."""
-    details = {"method": body.method, "reason": body.reason, "receipt": body.receipt}
+    words = {"reason": body.reason, **({"receipt": body.receipt} if body.receipt else {})}
     return await _remove(
-        change_id, ChangeKind.DESTROY, body, details, request, response, session, caller
+        change_id,
+        ChangeKind.DESTROY,
+        body,
+        {"method": body.method},
+        words,
+        request,
+        response,
+        session,
+        caller,
     )
 
 
@@ -214,6 +223,7 @@ async def _remove(
     kind: ChangeKind,
     body: LossIn | DestructionIn,
     details: dict[str, Any],
+    words: dict[str, str],
     request: Request,
     response: Response,
     session: DbSession,
@@ -229,6 +239,7 @@ async def _remove(
         occurred_at=body.occurred_at or now,
         inputs=(Input(body.lot, body.mass_g),),
         details=details,
+        words=words,
     )
     return await answer_change(session, draft, Policy(), response, now=now)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -251,10 +252,16 @@ async def issue(
     _check(draft, named, now=around.now)  # 3 decide
     line_draws, withdrawal = _plan(draft, locked)
     await _check_lots(session, draft, named, line_draws, around)
-    made = await _sign(session, draft, named, line_draws, around)  # 4 sign
-    event_id = await _write(session, draft, named, line_draws, withdrawal, made, around)  # 5 write
+    received: list[LotDraft] = []
     if draft.hand_over is HandOver.ONE_SIDED:
-        await _hand_over_at_once(session, draft, named, line_draws, event_id, around)
+        received = _claimed(draft, named, line_draws, around)
+    made = await _sign(session, draft, named, line_draws, around)  # 4 sign
+    statement = _statement(draft, named, line_draws, received, made)
+    event_id = await _write(  # 5 write
+        session, draft, named, line_draws, withdrawal, made, statement, around=around
+    )
+    if received:
+        await _hand_over_at_once(session, draft, named, line_draws, received, event_id)
     return named.next_id, True
 
 
@@ -432,6 +439,8 @@ async def _write(
     line_draws: Sequence[LineDraw],
     withdrawal: Withdrawal,
     made: Stamp,
+    statement: Statement,
+    *,
     around: Circumstances,
 ) -> int:
     happening = Happening(
@@ -440,9 +449,6 @@ async def _write(
         occurred_at=draft.sold_at,
         party_id=draft.seller.party_id,
         place_id=named.market_id,
-    )
-    statement = Statement(
-        "ticket.issued", draft.public_id, _document(draft, named, line_draws, made)
     )
     row = (
         await session.execute(
@@ -514,17 +520,28 @@ def _line_parameters(lines: Sequence[LineDraft]) -> dict[str, Any]:
     }
 
 
-def _document(
-    draft: TicketDraft, named: _Named, line_draws: Sequence[LineDraw], made: Stamp
-) -> dict[str, Any]:
-    """Write what the log keeps: everything the ticket states, persons as commitments, no prices."""
-    drawn: dict[int, list[dict[str, str]]] = defaultdict(list)
-    for line_draw in line_draws:
+def _statement(
+    draft: TicketDraft,
+    named: _Named,
+    line_draws: Sequence[LineDraw],
+    received: Sequence[LotDraft],
+    made: Stamp,
+) -> Statement:
+    """Write what the log keeps: everything the ticket states, persons as commitments, no prices.
+
+    Every lot that comes into being is named, so that all balances follow from the log alone.
+    """
+    drawn: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for line_draw, lot in zip_longest(line_draws, received):
         drawn[line_draw.line_no].append(
-            {"lot": str(line_draw.draw.lot.public_id), "mass_g": str(line_draw.draw.mass_g)}
+            {
+                "lot": str(line_draw.draw.lot.public_id),
+                "mass_g": str(line_draw.draw.mass_g),
+                "received": None if lot is None else str(lot.public_id),
+            }
         )
-    return {
-        "kind": _stored_kind(draft, line_draws),
+    document = {
+        "ticket_kind": _stored_kind(draft, line_draws),
         "seller": str(draft.seller.public_id),
         "seller_commit": named.seller_identity,
         "buyer": None if draft.buyer is None else str(draft.buyer),
@@ -547,6 +564,7 @@ def _document(
         "next_state": "issued",
         "corrects": None if draft.corrects is None else str(draft.corrects),
     }
+    return Statement("ticket.issued", draft.public_id, document)
 
 
 def _received(
@@ -590,16 +608,14 @@ def _origin_of(kind: TicketKind) -> LotOrigin:
     return LotOrigin.RETURN if kind is TicketKind.RETURN else LotOrigin.PURCHASE
 
 
-async def _hand_over_at_once(
-    session: AsyncSession,
+def _claimed(
     draft: TicketDraft,
     named: _Named,
     line_draws: Sequence[LineDraw],
-    event_id: int,
     around: Circumstances,
-) -> None:
-    """Bring the buyer's lots into being as the seller's claim; a walk-in consumes them."""
-    made = [
+) -> list[LotDraft]:
+    """Draft the buyer's lots as the seller's claim; a walk-in consumes them."""
+    return [
         _received(
             line_draw.draw.lot,
             public_id=around.new_id(),
@@ -614,7 +630,18 @@ async def _hand_over_at_once(
         )
         for line_draw in line_draws
     ]
-    ids = await lots.make(session, made, event_id=event_id, occurred_at=draft.sold_at)
+
+
+async def _hand_over_at_once(
+    session: AsyncSession,
+    draft: TicketDraft,
+    named: _Named,
+    line_draws: Sequence[LineDraw],
+    received: Sequence[LotDraft],
+    event_id: int,
+) -> None:
+    """Bring the buyer's lots into being together with the ticket."""
+    ids = await lots.make(session, received, event_id=event_id, occurred_at=draft.sold_at)
     await session.execute(
         insert(TicketReceipt),
         [
@@ -625,7 +652,7 @@ async def _hand_over_at_once(
                 "accepted_g": line_draw.draw.mass_g,
                 "received_lot_id": ids[lot.public_id],
             }
-            for line_draw, lot in zip(line_draws, made, strict=True)
+            for line_draw, lot in zip(line_draws, received, strict=True)
         ],
     )
 
@@ -717,10 +744,8 @@ async def decide(
         ),
         now=now,
     )
-    if ticket.hand_over == HandOver.TWO_SIDED:
-        await _receive(session, ticket, decisions, event_id, now=now, new_id=new_id)
-    else:
-        await _confirm(session, ticket, decisions, event_id, now=now, new_id=new_id)
+    carry_out = _receive if ticket.hand_over == HandOver.TWO_SIDED else _confirm
+    became = await carry_out(session, ticket, decisions, event_id, now=now, new_id=new_id)
     previous = state.status
     state.status = TicketStatus(decision.outcome)
     state.decision_digest = decision.digest()
@@ -728,7 +753,15 @@ async def decide(
     state.reason = decision.reason
     await session.flush()
     await _log_change(
-        session, ticket, previous, state.status, now=now, accepted=_accepted_by_line(decisions)
+        session,
+        ticket,
+        previous,
+        state.status,
+        now=now,
+        draws=[
+            _became(decision.draw.line_no, decision.lot.public_id, decision.accepted_g, *made)
+            for decision, made in zip(decisions, became, strict=True)
+        ],
     )
     return ticket, True
 
@@ -783,11 +816,17 @@ async def _split_decision(
     ]
 
 
-def _accepted_by_line(decisions: Sequence[_DrawDecision]) -> dict[str, str]:
-    total: dict[int, int] = defaultdict(int)
-    for decision in decisions:
-        total[decision.draw.line_no] += decision.accepted_g
-    return {str(no): str(mass_g) for no, mass_g in sorted(total.items())}
+def _became(
+    line_no: int, lot: UUID, accepted_g: int, received: UUID | None, returned: UUID | None
+) -> dict[str, Any]:
+    """Write for the log what became of a draw."""
+    return {
+        "line": line_no,
+        "lot": str(lot),
+        "accepted_g": str(accepted_g),
+        "received": None if received is None else str(received),
+        "returned": None if returned is None else str(returned),
+    }
 
 
 async def _receive(
@@ -798,8 +837,12 @@ async def _receive(
     *,
     now: datetime,
     new_id: Callable[[], UUID],
-) -> None:
-    """Bring the buyer's lots, and the lots of what goes back, into being (two-sided)."""
+) -> list[tuple[UUID | None, UUID | None]]:
+    """Bring the buyer's lots, and the lots of what goes back, into being (two-sided).
+
+    Returns:
+        For each decision the lot that the buyer received, and the one that came back.
+    """
     made: list[LotDraft] = []
     receipts: list[tuple[_DrawDecision, UUID | None, UUID | None]] = []
     for decision in decisions:
@@ -852,6 +895,7 @@ async def _receive(
             for decision, received, returned in receipts
         ],
     )
+    return [(received, returned) for _, received, returned in receipts]
 
 
 async def _confirm(
@@ -862,37 +906,46 @@ async def _confirm(
     *,
     now: datetime,
     new_id: Callable[[], UUID],
-) -> None:
-    """Turn the seller's claim into proof, and send back what the buyer does not accept."""
+) -> list[tuple[UUID | None, UUID | None]]:
+    """Turn the seller's claim into proof, and send back what the buyer does not accept.
+
+    Returns:
+        For each decision the lot that the buyer received, and the one that came back.
+    """
     receipts = {
         (receipt.line_no, receipt.lot_id): receipt
         for receipt in await session.scalars(
             select(TicketReceipt).where(TicketReceipt.ticket_id == ticket.id)
         )
     }
-    held = {
-        decision: receipts[decision.draw.line_no, decision.draw.lot_id] for decision in decisions
-    }
+    held = [
+        (decision, receipts[decision.draw.line_no, decision.draw.lot_id]) for decision in decisions
+    ]
     going_back = {
-        receipt.received_lot_id: decision.rest_g
-        for decision, receipt in held.items()
-        if decision.rest_g and receipt.received_lot_id is not None
+        _arrived(receipt): decision.rest_g for decision, receipt in held if decision.rest_g
     }
     returned = await _send_back(
         session, ticket, going_back, event_id, holder_id=ticket.buyer_id, now=now, new_id=new_id
     )
-    for decision, receipt in held.items():
+    for decision, receipt in held:
         receipt.accepted_g = decision.accepted_g
-        receipt.returned_lot_id = returned.get(receipt.received_lot_id or 0)
+        receipt.returned_lot_id, _ = returned.get(_arrived(receipt), (None, None))
     await session.flush()
     await lots.prove_edges(
         session,
-        (
-            (receipt.lot_id, receipt.received_lot_id)
-            for decision, receipt in held.items()
-            if decision.accepted_g and receipt.received_lot_id is not None
-        ),
+        ((receipt.lot_id, _arrived(receipt)) for decision, receipt in held if decision.accepted_g),
     )
+    states = await lots.states_by_id(session, (_arrived(receipt) for _, receipt in held))
+    return [
+        (states[_arrived(receipt)].public_id, returned.get(_arrived(receipt), (None, None))[1])
+        for _, receipt in held
+    ]
+
+
+def _arrived(receipt: TicketReceipt) -> int:
+    """Answer the buyer's lot of a one-sided hand-over, which is there from the start."""
+    assert receipt.received_lot_id is not None, "it was written with the ticket"
+    return receipt.received_lot_id
 
 
 async def _send_back(
@@ -904,7 +957,7 @@ async def _send_back(
     holder_id: int | None,
     now: datetime,
     new_id: Callable[[], UUID],
-) -> dict[int, int]:
+) -> dict[int, tuple[int, UUID]]:
     """Turn grams of the buyer's lots into lots of the seller; answer theirs by the buyer's lot."""
     if not going_back:
         return {}
@@ -936,7 +989,7 @@ async def _send_back(
         )
     await lots.draw(session, withdrawal)
     ids = await lots.make(session, [draft for _, draft in made], event_id=event_id, occurred_at=now)
-    return {lot.id: ids[draft.public_id] for lot, draft in made}
+    return {lot.id: (ids[draft.public_id], draft.public_id) for lot, draft in made}
 
 
 async def void(
@@ -970,18 +1023,31 @@ async def void(
         return ticket, False
     if state.status != TicketStatus.ISSUED:
         raise rules.AlreadyDecided(status=state.status)
+    became: list[dict[str, Any]] = []
     if ticket.hand_over == HandOver.TWO_SIDED:
         await _put_back(session, ticket)
     else:
-        await _take_back(session, ticket, now=now, new_id=new_id)
+        became = await _take_back(session, ticket, now=now, new_id=new_id)
     state.status = TicketStatus.VOIDED
     state.voided_at = now
     state.reason = reason
     await session.flush()
     await _log_change(
-        session, ticket, TicketStatus.ISSUED, TicketStatus.VOIDED, now=now, reason=reason
+        session,
+        ticket,
+        TicketStatus.ISSUED,
+        TicketStatus.VOIDED,
+        now=now,
+        draws=became,
+        reason_commit=await _commit_to(session, reason, by=seller_id),
     )
     return ticket, True
+
+
+async def _commit_to(session: AsyncSession, reason: str, *, by: int) -> str:
+    """Stand in for words that somebody typed: they may name a person, and the log is for ever."""
+    known = await parties.by_ids(session, [by])
+    return commitment(known[by].commit_salt, reason)
 
 
 async def _put_back(session: AsyncSession, ticket: Ticket) -> None:
@@ -997,7 +1063,7 @@ async def _put_back(session: AsyncSession, ticket: Ticket) -> None:
 
 async def _take_back(
     session: AsyncSession, ticket: Ticket, *, now: datetime, new_id: Callable[[], UUID]
-) -> None:
+) -> list[dict[str, Any]]:
     receipts = (
         await session.scalars(select(TicketReceipt).where(TicketReceipt.ticket_id == ticket.id))
     ).all()
@@ -1016,11 +1082,7 @@ async def _take_back(
     returned = await _send_back(
         session,
         ticket,
-        {
-            receipt.received_lot_id: receipt.accepted_g
-            for receipt in receipts
-            if receipt.received_lot_id
-        },
+        {_arrived(receipt): receipt.accepted_g for receipt in receipts},
         event_id,
         holder_id=ticket.buyer_id,
         now=now,
@@ -1028,8 +1090,20 @@ async def _take_back(
     )
     for receipt in receipts:
         receipt.accepted_g = 0
-        receipt.returned_lot_id = returned.get(receipt.received_lot_id or 0)
+        receipt.returned_lot_id, _ = returned[_arrived(receipt)]
     await session.flush()
+    known = {receipt.lot_id for receipt in receipts} | set(map(_arrived, receipts))
+    states = await lots.states_by_id(session, known)
+    return [
+        _became(
+            receipt.line_no,
+            states[receipt.lot_id].public_id,
+            0,
+            states[_arrived(receipt)].public_id,
+            returned[_arrived(receipt)][1],
+        )
+        for receipt in receipts
+    ]
 
 
 async def _log_change(

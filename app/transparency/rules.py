@@ -18,6 +18,7 @@ def leaf(kind: str, document: dict[str, Any]) -> bytes:
     Raises:
         rfc8785.CanonicalizationError: the document holds what canonical JSON cannot.
     """
+    assert not {"v", "kind"} & document.keys(), "a statement must not overwrite what it is"
     return rfc8785.dumps({"v": VERSION, "kind": kind, **document})
 
 

@@ -39,6 +39,7 @@ _APPEND = text(APPEND_SQL)
 
 def parameters(statement: Statement, *, now: datetime) -> dict[str, Any]:
     """Write a statement as the parameters of `APPEND_SQL`."""
+    assert "subject" not in statement.document, "a statement is about its subject"
     document = {"subject": str(statement.subject), **statement.document}
     return {
         "entry_kind": statement.kind,
