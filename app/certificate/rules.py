@@ -87,6 +87,17 @@ class BasisNotOnForm(DomainError):
     )
 
 
+class BasisMissing(DomainError):
+    """A promise of conformity rests on something (MARA 2025-4: tick at least one basis)."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "basis-missing"
+    title: ClassVar[Text] = Text("缺少承诺依据", "The basis of the promise is missing")
+    next_step: ClassVar[Text] = Text(
+        "请至少勾选一项承诺依据", "Choose at least one of the bases that the form offers"
+    )
+
+
 class CertificateExceedsLot(DomainError):
     """Certificates would vouch for more than the lot held."""
 
@@ -226,11 +237,14 @@ def check_content(form: Form, bases: Sequence[Basis], *, mass_g: int, lot: LotSt
     """Refuse a certificate whose content the form or the lot does not carry.
 
     Raises:
+        BasisMissing: the form offers bases, and none is ticked.
         BasisNotOnForm: a basis that the form does not offer.
         CertificateExceedsLot: more grams than the lot held, with what others vouch for.
     """
+    if form.bases and not bases:
+        raise BasisMissing(pointer="/bases", offered=sorted(form.bases))
     for basis in bases:
         if basis not in form.bases:
-            raise BasisNotOnForm(basis=str(basis), offered=sorted(form.bases))
+            raise BasisNotOnForm(pointer="/bases", basis=str(basis), offered=sorted(form.bases))
     if lot.certified_g + mass_g > lot.mass_g:
         raise CertificateExceedsLot(lot_g=lot.mass_g, certified_g=lot.certified_g, wanted_g=mass_g)

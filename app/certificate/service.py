@@ -28,7 +28,7 @@ from app.core.errors import IdReused
 from app.core.snapshot import Snapshot
 from app.event.rules import check_occurred
 from app.lot import service as lots
-from app.lot.rules import LotState, NotHolder
+from app.lot.rules import LotState, MadeTooEarly, NotHolder
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import RoleKind
@@ -179,8 +179,9 @@ async def issue(
         UnknownLot: there is no such lot.
         NotHolder: the lot is another party's.
         WrongCertificate: the kind does not fit the product, the lot or the issuer.
+        MadeTooEarly: the goods did not exist yet on the day of issue.
         NoFormInForce: no form of the kind was in force on the day.
-        BasisNotOnForm: the form does not offer a basis.
+        BasisMissing, BasisNotOnForm: none was ticked, or one that the form does not offer a basis.
         CertificateExceedsLot: more grams than the lot held.
         CertificateNotReplaceable: the replaced one is in force, or another lot's.
     """
@@ -202,6 +203,8 @@ async def issue(
         roles=issuer.roles,
         certifiable=certifiable(catalogue, lot, draft.issued_at),
     )
+    if lot.made_on is not None and local_date(draft.issued_at) < lot.made_on:
+        raise MadeTooEarly(lot=str(lot.public_id), pointer="/issued_at")
     form = await form_in_force(session, draft.kind, draft.issued_at)
     rules.check_content(form, draft.bases, mass_g=draft.mass_g, lot=lot)
     replaced = await _replaced(session, draft, lot)

@@ -14,19 +14,20 @@ _KINDS = ", ".join(f"'{kind}'" for kind in EventKind)
 
 
 class Event(Base):
-    """What happened: one append-only row."""
+    """What happened: one append-only row, in the partition of the month it was recorded in."""
 
     __tablename__ = "event"
     __table_args__ = (
         CheckConstraint(f"kind IN ({_KINDS})", name="kind"),
         Index("ix_event_party_id_occurred_at", "party_id", "occurred_at"),
+        {"postgresql_partition_by": "RANGE (recorded_at)"},
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[UUID] = mapped_column(index=True)
     kind: Mapped[str]
     occurred_at: Mapped[datetime]
-    recorded_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(primary_key=True)
     party_id: Mapped[int]
     place_id: Mapped[int | None]
     details: Mapped[dict[str, Any]]

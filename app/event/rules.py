@@ -1,9 +1,10 @@
 """What can happen to goods."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from app.core.clock import local_date
 from app.core.errors import DomainError, Kind, Text
 
 
@@ -51,4 +52,15 @@ def check_occurred(occurred_at: datetime, *, now: datetime, pointer: str = "/occ
         ImpossibleDate: after now, or more than five years ago.
     """
     if occurred_at > now + CLOCK_TOLERANCE or occurred_at < now - EARLIEST_AGE:
+        raise ImpossibleDate(pointer=pointer)
+
+
+def check_made(made_on: date, occurred_at: datetime, *, pointer: str = "/made_on") -> None:
+    """Refuse a day of harvest, catch or slaughter that does not go with what happened then.
+
+    Raises:
+        ImpossibleDate: after the day in Shanghai on which it happened, or five years before.
+    """
+    on = local_date(occurred_at)
+    if not on - EARLIEST_AGE <= made_on <= on:
         raise ImpossibleDate(pointer=pointer)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.event import service as events
-from app.event.rules import EventKind, check_occurred
+from app.event.rules import EventKind, check_made, check_occurred
 from app.event.service import Happening
 from app.lot import rules, service
 from app.lot.models import Lot, LotChange
@@ -128,6 +128,8 @@ async def open_lot(
         return existing, False
     occurred_at = body.occurred_at or now
     check_occurred(occurred_at, now=now)
+    if body.made_on is not None:
+        check_made(body.made_on, occurred_at)
     rules.check_opening(LotOrigin(body.origin), caller.roles)
     catalogue = await products.catalogue(session)
     reckoned = body.reckon(body.product, local_date(occurred_at), catalogue)

@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from app.core.schemas import In, Instant, Line, MassG, Out
 from app.lot.rules import ChangeKind, LotOrigin
@@ -76,11 +76,23 @@ class ProductOutputIn(OutputIn):
     product: int
 
 
+T = TypeVar("T", bound=OutputIn)
+
+
+def _each_once(outputs: list[T]) -> list[T]:
+    if len({output.lot for output in outputs}) < len(outputs):
+        message = "gives two lots one id"
+        raise ValueError(message)
+    return outputs
+
+
 class SplitIn(In):
     """Parts of one lot that become lots of their own; what is not named stays."""
 
     lot: UUID
-    parts: Annotated[list[OutputIn], Field(min_length=1, max_length=LOTS_MAX)]
+    parts: Annotated[
+        list[OutputIn], Field(min_length=1, max_length=LOTS_MAX), AfterValidator(_each_once)
+    ]
     occurred_at: Instant | None = None
 
 
@@ -107,7 +119,9 @@ class TransformIn(_Several):
     """Goods that become other goods by a process: slaughter, milling, sprouting, trimming."""
 
     process: Annotated[str, Field(max_length=50, description="Its code; see /products/{id}.")]
-    outputs: Annotated[list[ProductOutputIn], Field(min_length=1, max_length=LOTS_MAX)]
+    outputs: Annotated[
+        list[ProductOutputIn], Field(min_length=1, max_length=LOTS_MAX), AfterValidator(_each_once)
+    ]
 
 
 class LossReason(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.lot import rules
@@ -171,8 +171,8 @@ _STATE_COLUMNS = """
     l.documents, l.created_at, l.quantity, l.unit
 """
 # Rows are locked in ascending lot id whatever order the caller named them in, so that two requests
-# for the same lots wait for each other and never deadlock. The lot's own columns never change, so
-# that reading them beside the locked row is safe.
+# for the same lots wait for each other and never deadlock. Of the lot's own columns only
+# `certificate_ids` ever changes: whoever waited for the lock reads that as it was before the wait.
 _LOCK = text(
     f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
     "WHERE b.lot_id IN ("
@@ -307,7 +307,7 @@ _PUT_BACK = text("""
     UPDATE lot_balance AS b
     SET remaining_g = b.remaining_g + d.mass_g,
         remaining_pieces = b.remaining_pieces + d.pieces,
-        cover_used_g = b.cover_used_g - d.cover_g
+        cover_used_g = greatest(b.cover_used_g - d.cover_g, 0)
     FROM unnest(
         CAST(:draw_lots AS bigint[]), CAST(:draw_grams AS bigint[]),
         CAST(:draw_pieces AS bigint[]), CAST(:draw_cover AS bigint[])
@@ -330,10 +330,12 @@ async def put_back(
 
 async def certify(session: AsyncSession, lot: LotState, certificate_id: int, mass_g: int) -> None:
     """Note that a certificate vouches for grams of a locked lot."""
+    # Appended where the list stands: the one at hand was read before the lock was ours, and may
+    # lack what a rival has added.
     await session.execute(
         update(Lot)
         .where(Lot.id == lot.id)
-        .values(certificate_ids=[*lot.certificate_ids, certificate_id])
+        .values(certificate_ids=func.array_append(Lot.certificate_ids, certificate_id))
     )
     await session.execute(
         update(LotBalance)
@@ -346,11 +348,13 @@ async def decertify(session: AsyncSession, lot_id: int, mass_g: int) -> None:
     """Note that a certificate for grams of a lot was taken back.
 
     The lot keeps the certificate's id: whoever asks why it is not covered finds the voided one.
+    What left under it counts no longer against the certificates that remain or follow.
     """
+    left_g = LotBalance.certified_g - mass_g
     await session.execute(
         update(LotBalance)
         .where(LotBalance.lot_id == lot_id)
-        .values(certified_g=LotBalance.certified_g - mass_g)
+        .values(certified_g=left_g, cover_used_g=func.least(LotBalance.cover_used_g, left_g))
     )
 
 

@@ -32,7 +32,7 @@ from app.signing import qr, token
 from app.signing.rules import NoSigningKey
 from app.ticket import queries, rules, service
 from app.ticket.queries import Side
-from app.ticket.rules import HandOver, PlannedDraw
+from app.ticket.rules import HandOver, PlannedDraw, TicketKind
 from app.ticket.schemas import BuyerIn, DecisionIn, LineIn, TicketIn, TicketOut
 from app.ticket.service import Circumstances, DecisionDraft, LineDraft, TicketDraft
 
@@ -90,7 +90,7 @@ async def issue_ticket(
     draft = TicketDraft(
         public_id=ticket_id,
         digest=content_of(body, caller),
-        kind=rules.TicketKind(body.kind),
+        kind=asked.kind,
         seller=Issuer(caller.acting_party, caller.acting_public_id, caller.roles),
         buyer=asked.buyer,
         hand_over=asked.hand_over,
@@ -123,6 +123,7 @@ async def issue_ticket(
 class _Asked:
     """A request with the former ticket's content filled in, and its buyer found."""
 
+    kind: TicketKind
     buyer: UUID | None
     claim_code: str | None
     hand_over: HandOver
@@ -141,22 +142,21 @@ async def _complete(
 ) -> _Asked:
     on = local_date(body.sold_at or now)
     lines = tuple(_line(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
-    market, stall, hand_over, buyer, claim_code = (
-        body.market,
-        body.stall,
-        body.hand_over,
-        None,
-        None,
-    )
+    kind: TicketKind | None = body.kind
+    market, stall, hand_over = body.market, body.stall, body.hand_over
+    buyer, claim_code = None, None
     if body.repeat_of is not None:
         former = await service.read_former(session, body.repeat_of, seller_id=caller.acting_party)
-        lines = lines or former.lines
+        lines, kind = lines or former.lines, kind or former.kind
         market, stall = market or former.market, stall or former.stall
         hand_over, buyer = hand_over or former.hand_over, former.buyer
     if body.buyer is not None:
         buyer, claim_code = await _buyer(request, session, body.buyer, caller, now)
     usual = HandOver.ONE_SIDED if buyer is None else HandOver.TWO_SIDED
-    return _Asked(buyer, claim_code, hand_over or usual, lines, market, stall)
+    # Whether a sale is of the seller's own produce is told by the lots, not by a former ticket.
+    if kind is None or kind is TicketKind.ORIGIN:
+        kind = TicketKind.SALE
+    return _Asked(kind, buyer, claim_code, hand_over or usual, lines, market, stall)
 
 
 def _line(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:

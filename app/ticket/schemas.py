@@ -74,7 +74,9 @@ class BuyerIn(In):
 class TicketIn(In):
     """A ticket; with `repeat_of`, whatever is left out is as it was on that ticket."""
 
-    kind: Literal[TicketKind.SALE, TicketKind.TRANSFER, TicketKind.RETURN] = TicketKind.SALE
+    kind: Literal[TicketKind.SALE, TicketKind.TRANSFER, TicketKind.RETURN] | None = Field(
+        default=None, description="A sale, if left out."
+    )
     repeat_of: UUID | None = Field(default=None, description="A former ticket of yours.")
     buyer: BuyerIn | None = None
     lines: Annotated[list[LineIn], Field(max_length=LINES_MAX)] = Field(default_factory=list)
@@ -122,6 +124,9 @@ class DecisionIn(In):
             raise ValueError(message)
         if self.outcome is not Outcome.ACCEPTED and self.reason is None:
             message = "what is not accepted needs a reason"
+            raise ValueError(message)
+        if len({line.no for line in self.lines}) < len(self.lines):
+            message = "names a line twice"
             raise ValueError(message)
         return self
 

@@ -330,7 +330,9 @@ async def _check_lots(
     duties = await certificates.duties(session)
     for line_draw in line_draws:
         lot = line_draw.draw.lot
-        if draft.kind is TicketKind.RETURN and lot.from_party_id != named.buyer_id:
+        if draft.kind is TicketKind.RETURN and (
+            named.buyer_id is None or lot.from_party_id != named.buyer_id
+        ):
             raise rules.ReturnToStranger(lot=str(lot.public_id))
         if lot.made_on is not None and local_date(draft.sold_at) < lot.made_on:
             raise lot_rules.MadeTooEarly(lot=str(lot.public_id), pointer="/sold_at")
@@ -1201,6 +1203,7 @@ async def receipts_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketR
 class Former:
     """What a new ticket takes over from a former one; the goods are drawn from today's stock."""
 
+    kind: TicketKind
     buyer: UUID | None
     hand_over: HandOver
     market: UUID | None
@@ -1222,6 +1225,7 @@ async def read_former(session: AsyncSession, public_id: UUID, *, seller_id: int)
         session, [place for place in (ticket.market_id, ticket.stall_id) if place]
     )
     return Former(
+        kind=TicketKind(ticket.kind),
         buyer=buyers[ticket.buyer_id].public_id if ticket.buyer_id else None,
         hand_over=HandOver(ticket.hand_over),
         market=sites[ticket.market_id].public_id if ticket.market_id else None,
