@@ -511,8 +511,6 @@ class _Scribe:
     def beyond(self, transits: Iterable[Transit]) -> schemas.BeyondOut | None:
         """Sum up what the caller's own buyers passed on."""
         view = self.view
-        if view.everything:
-            return None
         passed_g = sum(
             edge.mass_g
             for edge in self.graph.edges

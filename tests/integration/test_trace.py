@@ -740,6 +740,8 @@ async def test_the_limit_stops_the_walk_itself(books: Books) -> None:
     plan = await explain(books.session, statement, {"lots": [books.lots["A"]], "most": 51})
     unions = [node for node in plan if node["Node Type"] == "Recursive Union"]
     assert [union["Actual Rows"] for union in unions] == [51]
+    # Nor may whole tables be read, whatever the planner makes of the recursion's size.
+    assert not {"Hash Join", "Merge Join"} & {node["Node Type"] for node in plan}
     asked = [books.public["A"]]
     found = await service.trace(books.session, asked, FORWARD, caller=OPERATOR)
     assert len(found.nodes) == 3009
