@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import running
+from app.commands import books, key, party, running
 
 app = typer.Typer(
     name="ypt",
@@ -12,10 +12,19 @@ app = typer.Typer(
     # Local variables of a failing command may hold secrets; a plain traceback tells enough.
     pretty_exceptions_enable=False,
 )
-app.command("serve")(running.serve)
-app.command("worker")(running.work)
-app.command("migrate")(running.migrate)
-app.command("demo")(running.demo)
+for name, command in (
+    ("serve", running.serve),
+    ("worker", running.work),
+    ("migrate", running.migrate),
+    ("demo", running.demo),
+    ("trace", books.trace),
+    ("verify", books.verify),
+    ("audit", books.audit),
+    ("problems", books.problems),
+):
+    app.command(name)(command)
+app.add_typer(party.app, name="party")
+app.add_typer(key.app, name="key")
 
 
 def main() -> None:

@@ -1,0 +1,358 @@
+"""Commands that read the books: trace, verify, audit; and what refusals mean."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import typer
+from PIL import Image, UnidentifiedImageError
+from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.admission import service as gate
+from app.admission.rules import Code, Decision, Finding, recognise
+from app.certificate import service as certificates
+from app.certificate.rules import UnknownCertificate
+from app.commands.console import (
+    AT_THE_TERMINAL,
+    MISUSED,
+    REFUSED,
+    AsJson,
+    ComplaintError,
+    answer,
+    complaining,
+    settings,
+    table,
+    with_books,
+)
+from app.core import problems as refusals
+from app.core.clock import system_clock
+from app.core.errors import Text
+from app.lot import service as lots
+from app.product.units import spell_mass
+from app.signing import service as signing
+from app.signing.token import Claims, Flags
+from app.ticket import audit as books
+from app.ticket import service as tickets
+from app.ticket.rules import UnknownTicket
+from app.trace import service as traces
+from app.trace.rules import Direction
+from app.trace.schemas import TracedParty, TraceOut
+
+LET_IN: Final = frozenset({Decision.ADMIT, Decision.ADMIT_AFTER_TEST})
+
+PublicUrl = Annotated[
+    list[str] | None,
+    typer.Option("--public-url", help="What codes begin with; YPT_PUBLIC_URL if left out."),
+]
+
+
+# --- trace ----------------------------------------------------------------------------------------
+
+
+def trace(
+    reference: Annotated[
+        str, typer.Argument(help="A lot's, ticket's or certificate's id, short code or address.")
+    ],
+    forward: Annotated[
+        bool, typer.Option("--forward/--back", help="To every holder, or back to the sources.")
+    ] = False,
+    public_url: PublicUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trace a lot or a ticket, any depth, with grams and shares."""
+    with complaining(as_json):
+        chosen = settings()
+        direction = Direction.FORWARD if forward else Direction.BACK
+        base_urls = public_url or [chosen.public_url]
+
+        async def work(session: AsyncSession) -> TraceOut:
+            ticket, lot = await _named(session, reference, base_urls)
+            if ticket is not None:
+                return await traces.trace_ticket(session, ticket, direction, caller=AT_THE_TERMINAL)
+            assert lot is not None, "what is named is one of the two"
+            return await traces.trace(session, [lot], direction, caller=AT_THE_TERMINAL)
+
+        found = with_books(work, chosen)
+        answer(found.model_dump(mode="json"), as_json, lambda console: _tell_trace(console, found))
+
+
+async def _named(
+    session: AsyncSession, reference: str, base_urls: list[str]
+) -> tuple[UUID | None, UUID | None]:
+    """Find the ticket, or else the lot, that a reference names."""
+    try:
+        public_id = UUID(reference)
+    except ValueError:
+        return await _coded(session, reference, base_urls)
+    try:
+        await tickets.find(session, public_id)
+    except UnknownTicket:
+        pass
+    else:
+        return public_id, None
+    try:
+        certificate = await certificates.find(session, public_id)
+    except UnknownCertificate:
+        return None, public_id
+    return None, await _lot(session, certificate.lot_id)
+
+
+async def _coded(
+    session: AsyncSession, reference: str, base_urls: list[str]
+) -> tuple[UUID | None, UUID | None]:
+    code = recognise(reference, base_urls)
+    keyset = await signing.load_keyset(session)
+    found, _ = await gate.examine(
+        session, code, AT_THE_TERMINAL, verifier=keyset, now=system_clock()
+    )
+    if found.ticket is not None:
+        return found.ticket.ticket.public_id, None
+    if found.certificate is not None:
+        return None, await _lot(session, found.certificate.lot_id)
+    raise ComplaintError(
+        Text("没有这张票据、合格证或批次", "No ticket, certificate or lot is named so"),
+        Text("请核对编号、短码或网址", "Check the id, the short code or the address"),
+        code="unknown-reference",
+    )
+
+
+async def _lot(session: AsyncSession, lot_id: int) -> UUID:
+    return (await lots.states_by_id(session, [lot_id]))[lot_id].public_id
+
+
+def _tell_trace(console: Console, found: TraceOut) -> None:
+    console.print(
+        table(
+            Text("批次", f"Lots ({found.direction})"),
+            ("depth", "lot", "product", "holder", "village", "made", "mass", "of it"),
+            (
+                (
+                    node.depth,
+                    node.lot,
+                    node.product_name,
+                    _name(node.holder),
+                    node.village,
+                    node.origin.value,
+                    _mass(node.mass_g),
+                    f"{_mass(node.share_g)} {node.share:.1%}",
+                )
+                for node in found.nodes
+            ),
+        )
+    )
+    if found.direction is Direction.BACK:
+        console.print(
+            table(
+                Text("来源", "Sources"),
+                ("village", "producer", "mass", "share"),
+                (
+                    (
+                        source.village,
+                        _name(source.producer),
+                        _mass(source.mass_g),
+                        f"{source.share:.1%}",
+                    )
+                    for source in found.sources
+                ),
+            )
+        )
+        return
+    console.print(
+        table(
+            Text("持有人", "Holders"),
+            ("holder", "roles", "received", "of it", "left"),
+            (
+                (
+                    _name(holder.party),
+                    ", ".join(holder.roles),
+                    _mass(holder.received_g),
+                    _mass(holder.exposed_g),
+                    _mass(holder.remaining_g),
+                )
+                for holder in found.holders
+            ),
+        )
+    )
+    for way in found.in_transit:
+        console.print(f"在途 · on its way: {_mass(way.mass_g)} → {_name(way.buyer)}")
+
+
+def _name(party: TracedParty | None) -> str:
+    return "散客 · walk-in" if party is None else party.name
+
+
+def _mass(mass_g: int | None) -> str:
+    return "" if mass_g is None else spell_mass(mass_g).zh
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+def verify(
+    code: Annotated[str, typer.Argument(help="Address, digits, short code, or a picture's file.")],
+    public_url: PublicUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a code: signature and dates by the keys, then what the books know. Records nothing."""
+    with complaining(as_json):
+        chosen = settings()
+        text = _text_of(code)
+        read = recognise(text, public_url or [chosen.public_url])
+
+        async def work(session: AsyncSession) -> dict[str, Any]:
+            now = system_clock()
+            keyset = await signing.load_keyset(session)
+            found, verdict = await gate.examine(
+                session, read, AT_THE_TERMINAL, verifier=keyset, now=now
+            )
+            return {
+                "text": text,
+                "kind": read.kind.value,
+                "decision": verdict.decision.value,
+                "findings": [_finding(finding) for finding in verdict.findings],
+                "ticket": found.ticket and found.ticket.ticket.public_id,
+                "certificate": found.certificate and found.certificate.public_id,
+                # What nobody of ours signed is not shown as if it had been.
+                "claims": _claims(read) if found else None,
+            }
+
+        value = with_books(work, chosen)
+        answer(value, as_json, lambda console: _tell_verdict(console, value))
+        if Decision(value["decision"]) not in LET_IN:
+            raise typer.Exit(REFUSED)
+
+
+def _text_of(code: str) -> str:
+    """Answer what a picture holds, or the text as it is."""
+    try:
+        file = Path(code)
+        is_file = file.is_file()
+    except (OSError, ValueError):  # longer than any path, or with a NUL
+        is_file = False
+    return _decoded(file) if is_file else code
+
+
+def _decoded(file: Path) -> str:
+    try:
+        # A reader is no part of the product: gates bring their own.
+        import zxingcpp  # noqa: PLC0415
+    except ImportError as missing:
+        raise ComplaintError(
+            Text("读取图片需要 zxing-cpp", "Reading a picture needs zxing-cpp"),
+            Text("请安装: pip install 'yipiaotong[demo]'", "pip install 'yipiaotong[demo]'"),
+            code="reader-not-installed",
+            exit_code=MISUSED,
+        ) from missing
+    try:
+        with Image.open(file) as image:
+            found = zxingcpp.read_barcodes(image.convert("L"))
+    except UnidentifiedImageError:
+        found = []
+    if len(found) != 1:
+        raise ComplaintError(
+            Text(
+                f"图片中应恰有一个二维码, 读到 {len(found)} 个",
+                f"The picture should hold one code, and {len(found)} were read",
+            ),
+            Text("请换一张清晰的图片", "Take a clearer picture of one code"),
+            code="picture-unreadable",
+        )
+    return str(found[0].text)
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.kind.code,
+        "severity": finding.kind.severity.value,
+        "zh": finding.kind.text.zh,
+        "en": finding.kind.text.en,
+        "source": finding.rule,
+        "facts": dict(finding.facts),
+    }
+
+
+def _claims(read: Code) -> dict[str, Any] | None:
+    if read.parsed is None:
+        return None
+    claims: Claims = read.parsed.claims
+    return {
+        **asdict(claims),
+        "type": claims.type.name.lower(),
+        "flags": [flag.name.lower() for flag in Flags if flag in claims.flags and flag.name],
+        "expires_at": claims.expires_at,
+    }
+
+
+def _tell_verdict(console: Console, value: Mapping[str, Any]) -> None:
+    console.print(
+        table(
+            Text("核验", f"Verdict: {value['decision']}"),
+            ("finding", "severity", "", "rule"),
+            (
+                (
+                    finding["code"],
+                    finding["severity"],
+                    f"{finding['zh']}\n{finding['en']}",
+                    finding["source"],
+                )
+                for finding in value["findings"]
+            ),
+        )
+    )
+    if value["claims"]:
+        console.print(table(Text("码内内容", "What it says"), ("", ""), value["claims"].items()))
+
+
+# --- audit, problems ------------------------------------------------------------------------------
+
+
+def audit(as_json: AsJson = False) -> None:
+    """Check the books against themselves: log, tokens, draws and balances. Repairs nothing."""
+    with complaining(as_json):
+        report = with_books(books.audit, settings())
+        value = {**report.counts(), "named": [asdict(fault) for fault in report.faults]}
+
+        def tell(console: Console) -> None:
+            rows = report.counts().items()
+            console.print(table(Text("账目核对", "Books, checked"), ("", "count"), rows))
+            if report.faults:
+                named = ((fault.kind, fault.subject, fault.finding) for fault in report.faults)
+                columns = ("kind", "subject", "finding")
+                console.print(table(Text("不符", "What does not add up"), columns, named))
+
+        answer(value, as_json, tell)
+        if report.fault_count:
+            raise typer.Exit(REFUSED)
+
+
+def problems(
+    code: Annotated[str | None, typer.Argument(help="A code, such as lot-exhausted.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the codes of refusals mean, and what to do about them."""
+    with complaining(as_json):
+        found = [
+            known.model_dump(mode="json")
+            for known in refusals.describe_all()
+            if code is None or known.code == code
+        ]
+        if not found:
+            raise refusals.UnknownProblem
+
+        def tell(console: Console) -> None:
+            rows = (
+                (
+                    known["code"],
+                    known["status"],
+                    f"{known['zh']['title']}\n{known['en']['title']}",
+                    f"{known['zh']['next_step']}\n{known['en']['next_step']}",
+                )
+                for known in found
+            )
+            columns = ("code", "HTTP", "what", "what to do")
+            console.print(table(Text("拒绝原因", "Refusals"), columns, rows))
+
+        answer(found[0] if code else found, as_json, tell)
