@@ -18,7 +18,7 @@ from pgqueuer.domain.errors import FailingListenerError
 from pgqueuer.models import Job, Schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import logging
+from app.core import logging, partitions
 from app.core.clock import Clock, system_clock
 from app.core.db import Database
 from app.core.settings import Settings
@@ -55,11 +55,17 @@ async def _audit(session: AsyncSession, now: datetime) -> None:
     log.info("audit", **report.counts())
 
 
+async def _make_partitions(session: AsyncSession, now: datetime) -> None:
+    del now  # the database knows which month it is
+    log.info("partitions_made", count=await partitions.make_ahead(session))
+
+
 HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS}
 """What follows a commit, by kind."""
 
 CHORES: Mapping[str, tuple[str, Chore]] = {
     "sessions.end-expired": ("*/10 * * * *", _end_expired_sessions),
+    "partitions.make": ("30 3 * * *", _make_partitions),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),
 }

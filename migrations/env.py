@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.jobs import is_job_table
+from app.core.partitions import is_partition
 from app.tables import metadata
 
 LOCK_TIMEOUT_MS = 5_000
@@ -16,7 +17,7 @@ MIGRATION_LOCK = 0x5970744D
 
 
 def _ours(_item: Any, name: str | None, kind: str, _reflected: Any, _compare: Any) -> bool:
-    return not (kind == "table" and is_job_table(name))
+    return not (kind == "table" and (is_job_table(name) or is_partition(name)))
 
 
 def _migrate(connection: Connection) -> None:

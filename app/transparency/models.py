@@ -29,7 +29,7 @@ class Entry(Base):
     """One statement, as the bytes that a verifier hashes.
 
     `xid` is what a later sequencer fences on: ordering by `id` alone would skip rows of
-    transactions that commit late (trust.md §2.2).
+    transactions that commit late (trust.md §2.2). Months of entries are partitions.
     """
 
     __tablename__ = "entry"
@@ -37,6 +37,7 @@ class Entry(Base):
         CheckConstraint("octet_length(leaf) BETWEEN 2 AND 1048576", name="leaf_size"),
         Index("ix_entry_xid_id", "xid", "id"),
         Index("ix_entry_subject", "subject"),
+        {"postgresql_partition_by": "RANGE (appended_at)"},
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -46,4 +47,4 @@ class Entry(Base):
     kind: Mapped[str]
     subject: Mapped[UUID]
     leaf: Mapped[bytes]
-    appended_at: Mapped[datetime]
+    appended_at: Mapped[datetime] = mapped_column(primary_key=True)

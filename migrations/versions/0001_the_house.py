@@ -97,7 +97,8 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "octet_length(leaf) BETWEEN 2 AND 1048576", name=op.f("ck_entry_leaf_size")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
+        sa.PrimaryKeyConstraint("id", "appended_at", name=op.f("pk_entry")),
+        postgresql_partition_by="RANGE (appended_at)",
     )
     op.create_index("ix_entry_subject", "entry", ["subject"], unique=False)
     op.create_index("ix_entry_xid_id", "entry", ["xid", "id"], unique=False)
@@ -115,7 +116,8 @@ def upgrade() -> None:
             "kind IN ('harvest', 'catch', 'lay', 'slaughter_in', 'declare', 'split', 'merge', 'transform', 'loss', 'destroy', 'hand_over', 'return', 'hold', 'release')",
             name=op.f("ck_event_kind"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+        sa.PrimaryKeyConstraint("id", "recorded_at", name=op.f("pk_event")),
+        postgresql_partition_by="RANGE (recorded_at)",
     )
     op.create_index(
         "ix_event_party_id_occurred_at", "event", ["party_id", "occurred_at"], unique=False
