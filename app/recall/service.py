@@ -28,6 +28,7 @@ from app.recall.schemas import HoldIn, HoldOut
 from app.trace import queries as traces
 from app.trace.queries import Walk
 from app.transparency import service as transparency
+from app.transparency.rules import commitment
 from app.transparency.service import Statement
 
 AFFECTED_LOTS_MAX = 100_000
@@ -148,10 +149,12 @@ async def _record(
         ),
         now=now,
     )
+    # What somebody typed may name a person, and the log is for ever: it keeps a commitment.
+    salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     document = {
         "lot": str(lot.public_id),
         "by": str(caller.party_public_id),
-        "reason": reason,
+        "reason_commit": commitment(salt, reason),
         "t": now.isoformat(),
     }
     await transparency.append(session, [Statement(f"hold.{kind}", hold, document)], now=now)
