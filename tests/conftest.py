@@ -159,7 +159,8 @@ async def admin(server: Server) -> AsyncIterator[AdminConnection]:
 
 
 @contextlib.asynccontextmanager
-async def _copied(server: Server, template: str, admin: AdminConnection) -> AsyncIterator[str]:
+async def copied(server: Server, template: str, admin: AdminConnection) -> AsyncIterator[str]:
+    """Copy the template into a database for a while; answer its address."""
     name = f"{template}_{secrets.token_hex(4)}"
     # Copying files needs two checkpoints, which cost nothing in memory; sending the pages
     # through the write-ahead log would cost twice as much.
@@ -203,7 +204,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def database_url(server: Server, template: str, admin: AdminConnection) -> AsyncIterator[str]:
     """A migrated database of the test's own, as `postgresql://`; dropped afterwards."""
-    async with _copied(server, template, admin) as url:
+    async with copied(server, template, admin) as url:
         yield url
 
 
@@ -226,7 +227,7 @@ async def shared_database(
     server: Server, template: str, admin: AdminConnection
 ) -> AsyncIterator[Database]:
     """The database in which `session` works: nothing is ever committed in it."""
-    async with _copied(server, template, admin) as url:
+    async with copied(server, template, admin) as url:
         database = Database(_settings(url))
         yield database
         await database.close()

@@ -41,7 +41,7 @@ CHIVES, RICE, PADDY, MUNG_BEANS, SPROUTS, PIGS, CARCASSES, EGGS, FISH = (
 )
 GREENS, TOMATOES = 13, 25
 VILLAGE = "320682001001"
-OTHER_VILLAGE = "320682102200"
+OTHER_VILLAGE = "320682105004"
 
 OWNER = "none"
 """The role that PostgreSQL reads as: stay whoever connected, who owns the tables."""
@@ -67,6 +67,16 @@ def line(
         for drawn in draws
     ]
     return {"product": product, "quantity": str(kg), "unit": "公斤", "draws": named, **more}
+
+
+def received(ticket: Json, no: int = 1, draw: int = 0) -> str:
+    """Answer the buyer's lot of a ticket's draw."""
+    return str(ticket["lines"][no - 1]["draws"][draw]["received_lot"])
+
+
+def returned(ticket: Json, no: int = 1, draw: int = 0) -> str:
+    """Answer the lot that came back of a ticket's draw."""
+    return str(ticket["lines"][no - 1]["draws"][draw]["returned_lot"])
 
 
 def code_of(answer: httpx.Response) -> str:
