@@ -26,7 +26,7 @@ from app.core import jobs
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.snapshot import Snapshot
-from app.event.rules import check_occurred
+from app.event.rules import ImpossibleDate, check_occurred
 from app.lot import service as lots
 from app.lot.rules import LotState, MadeTooEarly, NotHolder
 from app.lot.rules import digest as digest_of
@@ -35,7 +35,7 @@ from app.party.access import RoleKind
 from app.product.rules import Catalogue, Production, Requirement
 from app.signing.keys import Signer
 from app.signing.stamp import stamp
-from app.signing.token import Flags, TokenType
+from app.signing.token import EPOCH, Flags, TokenType
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
 from app.transparency.service import Statement
@@ -194,6 +194,8 @@ async def issue(
             raise IdReused(certificate=str(draft.public_id))
         return existing, False
     check_occurred(draft.issued_at, now=now, pointer="/issued_at")
+    if draft.issued_at < EPOCH:  # No token can state it.
+        raise ImpossibleDate(pointer="/issued_at")
     if lot.holder_id != issuer.party_id:
         raise NotHolder(lot=str(lot.public_id))
     rules.check_kind(
@@ -205,6 +207,12 @@ async def issue(
     )
     if lot.made_on is not None and local_date(draft.issued_at) < lot.made_on:
         raise MadeTooEarly(lot=str(lot.public_id), pointer="/issued_at")
+    if lot.certified_g and len(await voided(session, lot.certificate_ids)) == len(
+        lot.certificate_ids
+    ):
+        # A purchaser's goods came under certificates that were all taken back since: what they
+        # vouched for must not stand in the way of the purchaser's own.
+        lot = await lots.uncover(session, lot)
     form = await form_in_force(session, draft.kind, draft.issued_at)
     rules.check_content(form, draft.bases, mass_g=draft.mass_g, lot=lot)
     replaced = await _replaced(session, draft, lot)

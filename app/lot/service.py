@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -356,6 +356,14 @@ async def decertify(session: AsyncSession, lot_id: int, mass_g: int) -> None:
         .where(LotBalance.lot_id == lot_id)
         .values(certified_g=left_g, cover_used_g=func.least(LotBalance.cover_used_g, left_g))
     )
+
+
+async def uncover(session: AsyncSession, lot: LotState) -> LotState:
+    """Forget the cover that a locked lot came with; answer the lot without it."""
+    await session.execute(
+        update(LotBalance).where(LotBalance.lot_id == lot.id).values(certified_g=0, cover_used_g=0)
+    )
+    return replace(lot, certified_g=0, cover_used_g=0)
 
 
 async def count_hold(session: AsyncSession, lot_ids: Sequence[int], change: int) -> None:
