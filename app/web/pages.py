@@ -1,5 +1,6 @@
 """Writes pages as HTML, and folds what is long until a page is small enough. Pure."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -11,7 +12,7 @@ from app.core.clock import SHANGHAI
 from app.core.errors import Text
 from app.product.units import spell_mass
 from app.ticket.rules import TicketKind, TicketStatus
-from app.web.rules import BYTES_MAX, SAYINGS, percent
+from app.web.rules import BYTES_MAX, SAYINGS
 from app.web.schemas import More, PublicTicket, Standing, Words
 
 
@@ -108,6 +109,10 @@ def _ends(steps: Sequence[Any], most: int) -> list[Any]:
 
 
 def _html(page: PublicTicket) -> str:
+    origins = {
+        (*line.origins, line.producer and line.producer.zh)
+        for line in (page.ticket.lines if page.ticket else ())
+    }
     return (
         _environment()
         .get_template("page.html")
@@ -117,6 +122,7 @@ def _html(page: PublicTicket) -> str:
             statuses=STATUS_WORDS,
             kinds=KIND_WORDS,
             standings=STANDING_WORDS,
+            one_origin=len(origins) == 1,
             gap=len(page.chain) // 2 if page.more.steps else None,
         )
     )
@@ -124,6 +130,19 @@ def _html(page: PublicTicket) -> str:
 
 def _instant(at: datetime) -> str:
     return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+
+
+_UNBROKEN: Final = re.compile(r"(?:\d+年)?\d+月\d+日|.\*\*")
+
+
+def _joined(text: str) -> str:
+    """Keep dates and masked names on one line: browsers break Chinese anywhere."""
+    return _UNBROKEN.sub(lambda found: "\u2060".join(found[0]), text)
+
+
+def _tight(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return text.replace(" ", "\u00a0")
 
 
 @lru_cache(1)
@@ -137,5 +156,6 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters["instant"] = _instant
-    environment.filters["percent"] = percent
+    environment.filters["joined"] = _joined
+    environment.filters["tight"] = _tight
     return environment

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select, tuple_
@@ -294,10 +295,15 @@ def _line(line: TicketLine, draws: Sequence[TicketDraw], known: _Known) -> Publi
         trade_name=None if trade_name == product else trade_name,
         mass_g=line.mass_g,
         mass=_mass(line.mass_g),
-        spoken=f"{line.quantity.normalize():f} {line.unit}",
+        spoken=_spoken(line.quantity, line.unit),
         origins=list(dict.fromkeys(origin for origin in origins if origin is not None)),
         producer=producer,
     )
+
+
+def _spoken(quantity: Decimal, unit: str) -> str | None:
+    # In kilograms and jin the mass is written anyway.
+    return None if unit in {"公斤", "斤"} else f"{quantity.normalize():f} {unit}"
 
 
 def _mass(mass_g: int) -> Words:
@@ -351,7 +357,7 @@ async def _certificate_page(
     facts = PublicCertificateFacts(
         certificate=_certificate(certificate, known, frame.now),
         origin=known.village(certificate.division_code, certificate.issued_on),
-        spoken=f"{certificate.quantity.normalize():f} {certificate.unit}",
+        spoken=_spoken(certificate.quantity, certificate.unit),
     )
     page = nothing(state, frame).model_copy(
         update={

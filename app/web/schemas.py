@@ -33,7 +33,7 @@ class PublicLine(Out):
     trade_name: str | None = Field(description="What the seller calls it, if something else.")
     mass_g: int
     mass: Words
-    spoken: str = Field(description="Quantity and unit as the seller said them.")
+    spoken: str | None = Field(description="Boxes, heads or eggs, as the seller counted them.")
     origins: list[str] = Field(description="Villages, from the county down.")
     producer: Words | None = Field(description="Null where it is not known; else names.")
 
@@ -117,7 +117,7 @@ class PublicCertificateFacts(Out):
 
     certificate: PublicCertificate
     origin: str | None
-    spoken: str
+    spoken: str | None
 
 
 class PublicTicket(Out):

@@ -94,10 +94,10 @@ def begin(source: Source, *, beside: date, alone: bool) -> Text:
         )
     verb = _BEGUN.get(source.origin, _BEGUN[LotOrigin.DECLARE])
     who = people(source.producers)
-    village = source.village or ""
+    at = Text(f"{source.village} ", f" at {source.village}") if source.village else Text("", "")
     return Text(
-        f"{village} {who.zh} {on.zh}{verb.zh}{source.product}{share.zh}".strip(),
-        f"{on.en}: {source.product} {verb.en} by {who.en}{share.en}",
+        f"{at.zh}{who.zh} {on.zh}{verb.zh}{source.product}{share.zh}",
+        f"{on.en}: {source.product} {verb.en} by {who.en}{at.en}{share.en}",
     )
 
 
