@@ -29,7 +29,7 @@ app.add_typer(key.app, name="key")
 
 def main() -> None:
     """Run a command."""
-    app()
+    app(prog_name="ypt")
 
 
 if __name__ == "__main__":

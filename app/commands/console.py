@@ -153,7 +153,8 @@ def _told(complaint: ComplaintError, as_json: bool) -> typer.Exit:
     console.print(Plain(f"  → {complaint.next_step.zh}"))
     console.print(Plain(f"  → {complaint.next_step.en}"))
     for name, fact in complaint.facts.items():
-        console.print(Plain(f"    {name}: {fact}"))
+        told = str(fact).replace("\n", "\n      ")
+        console.print(Plain(f"    {name}: {told}"), soft_wrap=True)
     return typer.Exit(complaint.exit_code)
 
 
@@ -195,12 +196,13 @@ def settings() -> Settings:
     try:
         chosen = Settings()
     except ValidationError as error:
-        raise _about_settings(error) from None
+        raise about_settings(error) from None
     logging.configure(chosen.log_level)
     return chosen
 
 
-def _about_settings(error: ValidationError) -> ComplaintError:
+def about_settings(error: ValidationError) -> ComplaintError:
+    """Say which settings are missing or unfit, and how to set them."""
     # A setting's value may be a secret: only its name is told, and what it should be.
     unfit: dict[str, str] = {}
     for item in error.errors():
@@ -208,7 +210,7 @@ def _about_settings(error: ValidationError) -> ComplaintError:
         field = Settings.model_fields[name]
         example = _EXAMPLES.get(name)
         wrong = "not set" if item["type"] == "missing" else item["msg"]
-        unfit[f"YPT_{name.upper()}"] = "; ".join(
+        unfit[f"YPT_{name.upper()}"] = "\n".join(
             part for part in (wrong, field.description, example) if part
         )
     return ComplaintError(

@@ -11,6 +11,7 @@ import structlog
 import typer
 import uvicorn
 from alembic.script import ScriptDirectory
+from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -22,6 +23,7 @@ from app.commands.console import (
     REFUSED,
     AsJson,
     ComplaintError,
+    about_settings,
     answer,
     complaining,
     screen,
@@ -194,6 +196,8 @@ def _play(port: int, data_dir: Path | None, *, once: bool, fresh: bool, as_json:
         ) from error
     except performance.MainJobError as error:
         raise _about_main_job(error) from error
+    except ValidationError as error:
+        raise about_settings(error) from None
 
 
 def _about_main_job(error: Any) -> ComplaintError:
