@@ -36,8 +36,8 @@ async def is_healthy(session: DbSession) -> dict[str, str]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    await app.state.database.close()
+    async with app.state.database.serving():
+        yield
 
 
 def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:

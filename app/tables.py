@@ -2,6 +2,7 @@
 
 from app.admission import models as admission
 from app.certificate import models as certificate
+from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.lot import models as lot
@@ -19,6 +20,7 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "heartbeat",
     "lot",
     "metadata",
     "party",

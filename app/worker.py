@@ -18,9 +18,10 @@ from pgqueuer.domain.errors import FailingListenerError
 from pgqueuer.models import Job, Schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import logging, partitions
+from app.core import heartbeat, logging, partitions
 from app.core.clock import Clock, system_clock
 from app.core.db import Database
+from app.core.replica import DATABASE_FAULTS
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
@@ -78,6 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock = system_
     A lost connection is taken up again, for as long as it takes.
     """
     database = Database(settings)
+    heart = asyncio.create_task(_beat(database))
     try:
         while not stop.is_set():
             try:
@@ -89,7 +91,24 @@ async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock = system_
             if not stop.is_set():
                 await _pause(stop)
     finally:
+        heart.cancel()
+        await asyncio.gather(heart, return_exceptions=True)
         await database.close()
+
+
+async def _beat(database: Database) -> None:
+    """Let the heart beat every second; replicas are measured by it."""
+    missed = False
+    while True:
+        try:
+            async with database.transaction() as session:
+                await heartbeat.beat(session)
+            missed = False
+        except DATABASE_FAULTS as error:
+            if not missed:
+                log.warning("heartbeat_missed", error=type(error).__name__)
+            missed = True
+        await asyncio.sleep(heartbeat.BEAT_EVERY_S)
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.admission import service
 from app.admission.schemas import ScanIn, ScanListed, VerdictOut
 from app.admission.service import ScanDraft
-from app.core.db import DbSession
+from app.core.db import DbSession, ReplicaSession
 from app.core.errors import IdReused
 from app.core.problems import declare
 from app.party.access import Caller, NotAllowed, NotSignedIn
@@ -33,7 +33,12 @@ Scanner = Annotated[Caller, Depends(allow("scan.record"))]
     },
 )
 async def record_scan(
-    body: ScanIn, request: Request, response: Response, session: DbSession, caller: Scanner
+    body: ScanIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    reading: ReplicaSession,
+    caller: Scanner,
 ) -> VerdictOut:
     """Say what a scanned or typed code is worth: one decision, and every finding.
 
@@ -49,6 +54,7 @@ async def record_scan(
         verifier=await state.ring.keyset(session, now),
         base_urls=[state.settings.public_url],
         now=now,
+        reading=reading,
     )
     if not created:
         response.status_code = HTTPStatus.OK
@@ -57,7 +63,7 @@ async def record_scan(
 
 @router.get("/scans", responses=declare(NotSignedIn, NotAllowed))
 async def list_scans(
-    session: DbSession,
+    session: ReplicaSession,
     caller: Scanner,
     before: Annotated[
         UUID | None, Query(description="The last scan of the page before; older ones follow.")

@@ -63,8 +63,20 @@ async def scan(
     verifier: Verifier,
     base_urls: Collection[str],
     now: datetime,
+    reading: AsyncSession | None = None,
 ) -> tuple[VerdictOut, bool]:
     """Say what a code is worth, and record that it was asked; the same again answers the same.
+
+    Args:
+        session: The caller's transaction.
+        draft: What was scanned.
+        caller: Who asks.
+        verifier: The keys.
+        base_urls: What our codes begin with.
+        now: The present instant.
+        reading: A session that may be a replica's. What it knows is enough to admit; a ticket that
+            it does not know, or anything else that speaks against it, is looked up in `session`,
+            for a hold may have been released and a ticket issued a moment ago.
 
     Returns:
         The verdict, and whether the scan is new.
@@ -80,7 +92,13 @@ async def scan(
             raise IdReused(scan=str(draft.public_id))
         return await _answer(session, existing, code, caller, place=draft.place), False
     place = None if draft.place is None else await places.find_place(session, draft.place)
-    found, verdict = await examine(session, code, caller, verifier=verifier, now=now, draft=draft)
+    found, verdict = await examine(
+        reading or session, code, caller, verifier=verifier, now=now, draft=draft
+    )
+    if reading not in {None, session} and verdict.decision is not Decision.ADMIT:
+        found, verdict = await examine(
+            session, code, caller, verifier=verifier, now=now, draft=draft
+        )
     row = Scan(
         public_id=draft.public_id,
         digest=draft.digest(caller),

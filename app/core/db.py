@@ -1,7 +1,8 @@
 """The database: one engine a process, one transaction a request or job.
 
 A feature is handed a session and never begins or ends a transaction. Writing requests run in one
-read-committed transaction; reading requests run in autocommit, which saves two round trips.
+read-committed transaction; reading requests run in autocommit, which saves two round trips. Where a
+route says so, and an operator has set one up, a replica answers.
 """
 
 import uuid
@@ -15,14 +16,27 @@ import orjson
 from fastapi import Depends, Request
 from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 
+from app.core.replica import LOOK_S_MAX, Replica
 from app.core.settings import Settings
 
 LOCK_TIMEOUT_MS = 2_000
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+CONNECT_S_MAX = 5.0
+REPLICA_CONNECT_S_MAX = 0.5
+# The server ends a statement by itself. When even that does not arrive, the way to it is cut.
+REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
+
+MAY_ASK_REPLICA = "ypt_may_ask_replica"
+"""Key in the ASGI scope of what takes note that the replica is asked; see `http.Unit`."""
 
 
 class Base(DeclarativeBase):
@@ -60,26 +74,9 @@ class Database:
             settings: Where the database is and how many connections to keep.
             role: Act as this role instead of `settings.database_role` (migrations, tests).
         """
-        self.engine = create_async_engine(
-            settings.database_url,
-            pool_size=settings.pool_size,
-            max_overflow=0,
-            hide_parameters=True,  # What users typed must not reach a log by way of an exception.
-            pool_timeout=STATEMENT_TIMEOUT_MS / 1000,
-            json_serializer=lambda value: orjson.dumps(value).decode(),
-            json_deserializer=orjson.loads,
-            connect_args={
-                "server_settings": {
-                    "application_name": "ypt",
-                    "role": role or settings.database_role,
-                    "timezone": "UTC",
-                    "jit": "off",
-                    "lock_timeout": str(LOCK_TIMEOUT_MS),
-                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
-                }
-            },
-        )
+        role = role or settings.database_role
+        self.engine = _engine(settings.database_url, role, size=settings.pool_size)
+        self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         self._read = async_sessionmaker(reading, expire_on_commit=False)
@@ -99,9 +96,83 @@ class Database:
         async with self._read() as session:
             yield session
 
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Keep an eye on the replica, if there is one, while requests are served; then close."""
+        try:
+            if self.replica is None:
+                yield
+            else:
+                async with self.replica.watching():
+                    yield
+        finally:
+            await self.close()
+
     async def close(self) -> None:
         """Give every connection back to the server."""
         await self.engine.dispose()
+
+
+def _engine(
+    url: str, role: str, *, size: int, name: str = "ypt", wait_s: float | None = None, **more: Any
+) -> AsyncEngine:
+    """Make an engine that acts as a role and waits for nothing for ever.
+
+    Args:
+        url: Where the database is.
+        role: Whom to act as.
+        size: How many connections to keep; there are never more.
+        name: What the server's list of sessions shows.
+        wait_s: How long to wait for a free connection; as long as for a statement otherwise.
+        **more: What asyncpg takes beside the settings.
+    """
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        hide_parameters=True,  # What users typed must not reach a log by way of an exception.
+        pool_timeout=STATEMENT_TIMEOUT_MS / 1000 if wait_s is None else wait_s,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": CONNECT_S_MAX,
+            **more,
+            "server_settings": {
+                "application_name": name,
+                "role": role,
+                "timezone": "UTC",
+                "jit": "off",
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            },
+        },
+    )
+
+
+def _replica(settings: Settings, role: str) -> Replica:
+    assert settings.replica_url is not None, "asked for only when there is one"
+
+    def watch(url: str) -> AsyncEngine:
+        patience = {"timeout": REPLICA_CONNECT_S_MAX, "command_timeout": LOOK_S_MAX}
+        return _engine(url, role, size=1, name="ypt-watch", **patience).execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+
+    return Replica(
+        _engine(
+            settings.replica_url,
+            role,
+            size=settings.pool_size,
+            name="ypt-replica",
+            wait_s=REPLICA_CONNECT_S_MAX,
+            timeout=REPLICA_CONNECT_S_MAX,
+            command_timeout=REPLICA_ANSWER_S_MAX,
+        ),
+        watch=watch(settings.replica_url),
+        primary_watch=watch(settings.database_url),
+        lag_s_max=settings.replica_lag_s_max,
+    )
 
 
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -115,3 +186,22 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
 # a ticket exists, and a crash in between would lose it.
 DbSession = Annotated[AsyncSession, Depends(_session, scope="function")]
 """The request's session: a transaction for a request that writes, autocommit for one that reads."""
+
+
+async def _replica_session(request: Request, session: DbSession) -> AsyncIterator[AsyncSession]:
+    database: Database = request.app.state.database
+    note = request.scope.get(MAY_ASK_REPLICA)
+    replica = database.replica
+    if replica is None or note is None or not replica.may_be_asked():
+        yield session
+        return
+    note(replica)
+    async with replica.reading() as reading:
+        yield reading
+
+
+ReplicaSession = Annotated[AsyncSession, Depends(_replica_session, scope="function")]
+"""A session to read with: on the replica while its picture is young enough, else `DbSession`.
+
+Who is calling is always found out through `DbSession`: a sign-out holds at once.
+"""

@@ -6,6 +6,7 @@ orphans connections that hold row locks.
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,10 +16,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import ids, problems
+from app.core.db import MAY_ASK_REPLICA
 from app.core.errors import DomainError, Kind, Text
+from app.core.replica import Replica
 
 BODY_BYTES_MAX = 1 << 20
 ATTEMPTS = 4
+READING_ATTEMPTS = 2
 PAUSE_S = 0.02
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SECURITY_HEADERS = {
@@ -85,11 +89,15 @@ class RequestContext:
 
 
 class Unit:
-    """Runs a writing request as a whole, and again when it met another one on its way.
+    """Runs a request as a whole, and again when the database asks for it.
 
-    Two requests can deadlock, or carry the same new id at the same instant. The database lets one
-    of them win and rolls the other back; run again, the loser finds what the winner wrote and
-    answers as if it had come second. For that the body, at most 1 MiB, is read before.
+    Two writing requests can deadlock, or carry the same new id at the same instant. The database
+    lets one of them win and rolls the other back; run again, the loser finds what the winner wrote
+    and answers as if it had come second. For that the body, at most 1 MiB, is read before.
+
+    A replica may answer the first run. It can be gone in the middle, and it does not know what was
+    written a moment ago: so a refusal or an error of that run is kept back, and the primary is
+    asked.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -98,37 +106,48 @@ class Unit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = await _read(receive)
-        if body is None:
-            refusal = problems.answer(Request(scope), problems.BodyTooLarge())
-            await refusal(scope, receive, send)
-            return
-        for attempt in range(ATTEMPTS):
-            run = _Run(body, receive, send, last=attempt == ATTEMPTS - 1)
+        body, attempts = None, READING_ATTEMPTS
+        if scope["method"] not in SAFE_METHODS:
+            body, attempts = await _read(receive), ATTEMPTS
+            if body is None:
+                refusal = problems.answer(Request(scope), problems.BodyTooLarge())
+                await refusal(scope, receive, send)
+                return
+        for attempt in range(attempts):
+            run = _Run(body, receive, send, last=attempt == attempts - 1)
             attempt_scope = {**scope, problems.COLLIDED: run.collided}
+            if attempt == 0:
+                attempt_scope[MAY_ASK_REPLICA] = run.ask_replica
             await self.app(attempt_scope, run.receive, run.send)
             scope["route"] = attempt_scope.get("route")  # for the log line of the request
             if not run.again:
                 return
-            await asyncio.sleep(ids.jitter(PAUSE_S * 2**attempt))
+            if run.has_collided:
+                await asyncio.sleep(ids.jitter(PAUSE_S * 2**attempt))
 
 
 class _Run:
     """One attempt: plays the body back, and keeps an answer to itself that is not the last word."""
 
-    def __init__(self, body: bytes, receive: Receive, send: Send, *, last: bool) -> None:
-        self._body: bytes | None = body
+    def __init__(self, body: bytes | None, receive: Receive, send: Send, *, last: bool) -> None:
+        self._body = body
         self._receive = receive
         self._send = send
         self._last = last
+        self._replica: Replica | None = None
         self.again = False
+        self.has_collided = False
 
     def collided(self) -> None:
         """Take note that the database asked for another attempt."""
-        self.again = not self._last
+        self.again = self.has_collided = not self._last
+
+    def ask_replica(self, replica: Replica) -> None:
+        """Take note that a replica has its part in the answer."""
+        self._replica = replica
 
     async def receive(self) -> Message:
         if self._body is None:
@@ -137,6 +156,14 @@ class _Run:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: Message) -> None:
+        if (
+            self._replica is not None
+            and not self._last
+            and message["type"] == "http.response.start"
+            and message["status"] >= HTTPStatus.BAD_REQUEST
+        ):
+            self._replica.answers["again"] += 1
+            self.again = True
         if not self.again:
             await self._send(message)
 

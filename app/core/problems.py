@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import asyncpg
 import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -213,6 +214,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(asyncpg.PostgresError, _connecting)
     app.add_exception_handler(PoolTimeoutError, _pool_exhausted)
     app.add_exception_handler(OSError, _pool_exhausted)
     app.add_exception_handler(Exception, _bug)
@@ -265,6 +267,16 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     return await _bug(request, error)
 
 
+async def _connecting(request: Request, error: Exception) -> JSONResponse:
+    # While connecting, SQLAlchemy passes the driver's errors on as they are: the server starts,
+    # stops, or has no connection to spare.
+    state = getattr(error, "sqlstate", None) or ""
+    if not state.startswith(_RETRYABLE):
+        return await _bug(request, error)
+    log.warning("database_busy", sqlstate=state)
+    return answer(request, Busy())
+
+
 async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
     log.warning("database_unreachable", error=type(error).__name__)
     return answer(request, Busy())
@@ -276,7 +288,7 @@ async def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error(
         "fault",
         error=type(error).__name__,
-        sqlstate=getattr(getattr(error, "orig", None), "sqlstate", None),
+        sqlstate=getattr(getattr(error, "orig", error), "sqlstate", None),
         stack=traceback.format_tb(error.__traceback__),
     )
     return answer(request, InternalFault(), status=HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -3,10 +3,15 @@
 import base64
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.sealing import KEY_BYTES
+
+
+def _or_none(value: object) -> object:
+    """Take an empty variable as one that is not set: compose files cannot leave one out."""
+    return None if value == "" else value
 
 
 def _async_url(url: str) -> str:
@@ -20,6 +25,9 @@ def _async_url(url: str) -> str:
     return url
 
 
+DatabaseUrl = Annotated[str, AfterValidator(_async_url)]
+
+
 class Settings(BaseSettings):
     """Everything an operator can set, each as an environment variable `YPT_<NAME>`.
 
@@ -28,7 +36,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="YPT_", extra="ignore", frozen=True)
 
-    database_url: Annotated[str, AfterValidator(_async_url)] = Field(
+    database_url: DatabaseUrl = Field(
         description="PostgreSQL 15 or newer, as postgresql://user:password@host:port/database."
     )
     database_role: str = Field(
@@ -41,6 +49,16 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         description="What a ticket's code begins with: scheme and host that readers can open.",
+    )
+    replica_url: Annotated[DatabaseUrl | None, BeforeValidator(_or_none)] = Field(
+        default=None,
+        description="A streaming replica of the database, for scans, traces and public pages.",
+    )
+    replica_lag_s_max: float = Field(
+        default=2.0,
+        gt=0,
+        le=60,
+        description="How many seconds a replica may be behind; beyond, the primary answers.",
     )
     pool_size: int = Field(default=10, ge=1, le=200, description="Database connections a process.")
     cookie_secure: bool = Field(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from app.core.db import DbSession
+from app.core.db import ReplicaSession
 from app.core.problems import declare
 from app.lot.rules import UnknownLot
 from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
@@ -29,7 +29,7 @@ async def trace_lot(
     lot_id: UUID,
     direction: Direction,
     caller: MayTrace,
-    session: DbSession,
+    session: ReplicaSession,
     limit: Limit = service.LOTS_MAX,
 ) -> TraceOut:
     """Trace a lot back to its sources, or forward to every holder."""
@@ -37,7 +37,7 @@ async def trace_lot(
 
 
 @router.get("/lots/{lot_id}/neighbours", responses=declare(UnknownLot, *_REFUSALS))
-async def lot_neighbours(lot_id: UUID, caller: MayTrace, session: DbSession) -> NeighboursOut:
+async def lot_neighbours(lot_id: UUID, caller: MayTrace, session: ReplicaSession) -> NeighboursOut:
     """Show what a lot came from and where it went, one step each way."""
     return await service.neighbours(session, lot_id, caller=caller)
 
@@ -47,7 +47,7 @@ async def trace_ticket(
     ticket_id: UUID,
     direction: Direction,
     caller: MayTrace,
-    session: DbSession,
+    session: ReplicaSession,
     limit: Limit = service.LOTS_MAX,
 ) -> TraceOut:
     """Trace a ticket's goods: back from what it draws on, forward from what the buyer received."""

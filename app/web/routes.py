@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.admission import rules as admission
 from app.admission.rules import CodeKind, Facts
-from app.core.db import DbSession
+from app.core.db import ReplicaSession
 from app.core.errors import Text
 from app.party.auth import allow
 from app.signing import qr, token
@@ -54,7 +54,7 @@ def _wants_json(request: Request) -> bool:
 
 @router.head("/t/{digits}", include_in_schema=False)
 @router.get("/t/{digits}", responses=_PAGE, response_class=HTMLResponse)
-async def show_document(digits: str, request: Request, session: DbSession) -> Response:
+async def show_document(digits: str, request: Request, session: ReplicaSession) -> Response:
     """Show anybody what a ticket or certificate says: a page, or with `Accept` its JSON.
 
     The signature is checked before anything is shown. A document that the books hold is found
@@ -78,7 +78,7 @@ async def show_document(digits: str, request: Request, session: DbSession) -> Re
     return HTMLResponse(html, status, headers=_FRESH)
 
 
-async def _drawable(digits: str, request: Request, session: DbSession) -> bool:
+async def _drawable(digits: str, request: Request, session: ReplicaSession) -> bool:
     frame = _frame(request)
     code = admission.read_token(digits)
     keyset = await request.app.state.ring.keyset(session, frame.now)
@@ -94,7 +94,7 @@ _NO_CODE: dict[int | str, dict[str, Any]] = {404: {"description": "No code of ou
     responses={200: {"content": {"image/png": {}}}, **_NO_CODE},
     response_class=Response,
 )
-async def draw_png(digits: str, request: Request, session: DbSession) -> Response:
+async def draw_png(digits: str, request: Request, session: ReplicaSession) -> Response:
     """Draw the QR code of a token that we signed, as a PNG."""
     if not await _drawable(digits, request, session):
         return Response(status_code=HTTPStatus.NOT_FOUND)
@@ -108,7 +108,7 @@ async def draw_png(digits: str, request: Request, session: DbSession) -> Respons
     responses={200: {"content": {"image/svg+xml": {}}}, **_NO_CODE},
     response_class=Response,
 )
-async def draw_svg(digits: str, request: Request, session: DbSession) -> Response:
+async def draw_svg(digits: str, request: Request, session: ReplicaSession) -> Response:
     """Draw the QR code of a token that we signed, as an SVG."""
     if not await _drawable(digits, request, session):
         return Response(status_code=HTTPStatus.NOT_FOUND)
@@ -130,7 +130,7 @@ _FOUND: dict[int | str, dict[str, Any]] = {
     responses=_FOUND,
     response_class=RedirectResponse,
 )
-async def follow_code(code: str, request: Request, session: DbSession) -> Response:
+async def follow_code(code: str, request: Request, session: ReplicaSession) -> Response:
     """Lead from a short code to its document's page."""
     return await _follow(code, request, session)
 
@@ -141,14 +141,14 @@ async def follow_code(code: str, request: Request, session: DbSession) -> Respon
 )
 async def look_up(
     request: Request,
-    session: DbSession,
+    session: ReplicaSession,
     code: Annotated[str, Query(max_length=_TYPED_CHARS_MAX)] = "",
 ) -> Response:
     """Lead from whatever was typed or pasted to its document's page."""
     return await _follow(code, request, session)
 
 
-async def _follow(text: str, request: Request, session: DbSession) -> Response:
+async def _follow(text: str, request: Request, session: ReplicaSession) -> Response:
     frame = _frame(request)
     code = admission.recognise(text, [request.app.state.settings.public_url])
     status, digits = HTTPStatus.BAD_REQUEST, None
