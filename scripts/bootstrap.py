@@ -26,6 +26,7 @@ TOOLS = ROOT / ".tools"
 LOCK = ROOT / "requirements-dev.lock"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LOCK_OF_UV = ROOT / "scripts" / "requirements-uv.lock"
+LOCK_OF_PEERS = ROOT / "requirements-peers.lock"
 
 TOO_OLD = """\
 需要 Python {min} 或更新的版本，这里是 {found}。在 Debian 上请输入：
@@ -58,6 +59,29 @@ def prepare() -> Path:
     with _alone():
         if not _is_current(python):
             _install(python)
+    return python
+
+
+def prepare_peers() -> Path:
+    """Answer the interpreter of the environment of the bench's peers, which is none of the product.
+
+    Leaves the process with a message when it cannot be made.
+    """
+    peers = TOOLS / "peers"
+    python = peers / "bin" / "python"
+    stamp = peers / "locked"
+    wanted = hashlib.sha256(LOCK_OF_PEERS.read_bytes()).hexdigest()
+    with _alone():
+        if python.exists() and stamp.exists() and stamp.read_text() == wanted:
+            return python
+        uv = _find_uv()
+        variables = environment() | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+        variables |= _network(variables)
+        say("bootstrap: installing the peers that the bench compares with")
+        _uv(uv, "venv", "--clear", "--python", PYTHON, str(peers), env=variables)
+        locked = ["--require-hashes", "--python", str(python), str(LOCK_OF_PEERS)]
+        _uv(uv, "pip", "sync", *locked, env=variables)
+        stamp.write_text(wanted)
     return python
 
 

@@ -1,0 +1,128 @@
+"""Sends requests over loopback from a process of its own, and measures each.
+
+    python -m benchmarks.load < order.json > outcome.json
+
+An order names the port, how many connections, a file of requests (each a line of Base64), how many
+seconds at most, and whether each connection works through all of them or they share them. Every
+connection sends its next request when the answer to the last one is complete.
+"""
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+_HOST = "127.0.0.1"
+
+
+class _Connection(asyncio.Protocol):
+    """One client: sends, waits for the whole answer, sends again."""
+
+    def __init__(self, run: "_Run") -> None:
+        self._run = run
+        self._received = bytearray()
+        self._size = -1
+        self._body_at = 0
+        self._place = -1
+        self._sent_at = 0
+        self._transport: asyncio.Transport | None = None
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's derives from nothing
+
+    def send_next(self) -> None:
+        """Send the next request, or end."""
+        assert self._transport is not None, "connected"
+        self._place = self._run.next_place()
+        if self._place < 0:
+            self._transport.close()
+            if not self.done.done():
+                self.done.set_result(None)
+            return
+        self._sent_at = time.perf_counter_ns()
+        self._transport.write(self._run.requests[self._place])
+
+    def data_received(self, data: bytes) -> None:
+        """Collect an answer; when it is complete, take its time."""
+        self._received += data
+        if self._size < 0:
+            end = self._received.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = bytes(self._received[:end]).lower()
+            at = head.find(b"\r\ncontent-length:")
+            if at < 0:
+                self.connection_lost(ValueError("an answer without a length"))
+                return
+            self._size = int(head[at + 17 :].partition(b"\r\n")[0])
+            self._body_at = end + 4
+        if len(self._received) >= self._body_at + self._size:
+            took_ns = time.perf_counter_ns() - self._sent_at
+            body = bytes(self._received[self._body_at :])
+            self._run.note(self._place, took_ns, bytes(self._received[9:12]), body)
+            self._received.clear()
+            self._size = -1
+            self.send_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; a connection that breaks is an error of the run."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+
+class _Run:
+    """What all connections of a run share."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        lines = Path(order["requests"]).read_bytes().splitlines()
+        self.requests = [base64.b64decode(line) for line in lines]
+        self._places: Iterator[int] = iter(order.get("places") or range(len(self.requests)))
+        self._until = time.perf_counter() + order["seconds_max"]
+        self._keep = order.get("keep", False)
+        self.statuses: Counter[str] = Counter()
+        self.taken: list[tuple[int, int]] = []
+        self.bodies: dict[int, str] = {}
+
+    def next_place(self) -> int:
+        """Answer which request comes next; -1 when it is time to end."""
+        return -1 if time.perf_counter() > self._until else next(self._places, -1)
+
+    def note(self, place: int, took_ns: int, status: bytes, body: bytes) -> None:
+        """Take an answer down."""
+        self.statuses[status.decode()] += 1
+        self.taken.append((place, took_ns // 1000))
+        if self._keep or status[:1] != b"2":
+            self.bodies[place] = body.decode(errors="replace")
+
+
+async def send(order: dict[str, Any]) -> dict[str, Any]:
+    """Carry an order out."""
+    run = _Run(order)
+    loop = asyncio.get_running_loop()
+    clients = [
+        (await loop.create_connection(lambda: _Connection(run), _HOST, order["port"]))[1]
+        for _ in range(order["connections"])
+    ]
+    began = time.perf_counter()
+    for client in clients:
+        client.send_next()
+    await asyncio.gather(*(client.done for client in clients))
+    return {
+        "seconds": time.perf_counter() - began,
+        "count": len(run.taken),
+        "statuses": run.statuses,
+        "taken": run.taken,
+        "bodies": run.bodies,
+    }
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    json.dump(uvloop.run(send(json.load(sys.stdin))), sys.stdout)

@@ -1,0 +1,146 @@
+"""What is measured of ours: the one place that knows how the application is called."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import httpx
+import orjson
+
+from app.certificate.service import Issuer
+from app.core import ids
+from app.core.clock import system_clock
+from app.core.db import Database
+from app.core.sealing import Vault
+from app.lot import service as lots
+from app.party.access import RoleKind
+from app.product import service as products
+from app.product.rules import Catalogue
+from app.signing import service as signing
+from app.signing.keys import Signer
+from app.ticket import service as tickets
+from app.ticket.rules import HandOver, PlannedDraw, TicketKind
+from app.ticket.service import Circumstances, LineDraft, TicketDraft
+from app.trace import queries, rules
+from app.trace.queries import Walk
+from app.trace.rules import Direction, Reckoning, SubGraph
+from benchmarks import stage
+from benchmarks.floors import DRAW_G
+from benchmarks.stage import Book
+from benchmarks.wire import Server
+
+LOTS_MAX = 1_000_000
+READY = "/healthz"
+_COOKIE = "ypt_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Our data layer, called as the routes call it."""
+
+    book: Book
+    database: Database
+    catalogue: Catalogue
+    signer: Signer
+
+    async def trace(self, lot: int, direction: Direction) -> tuple[SubGraph, Reckoning]:
+        """Trace a lot: the sub-graph with its grams, and the shares."""
+        async with self.database.reading() as session:
+            graph = await queries.walk(session, [lot], Walk(direction), limit=LOTS_MAX)
+        if direction is Direction.BACK:
+            return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
+        return graph, rules.forward(graph, [lot])
+
+    async def scope(self, lot: int) -> Sequence[int]:
+        """Answer every lot that a recall of one reaches."""
+        async with self.database.reading() as session:
+            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
+        return list(graph.nodes)
+
+    async def stop_sale(self, lot: int) -> int:
+        """Find every lot that a recall reaches and put a hold on each, in one transaction."""
+        async with self.database.transaction() as session:
+            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
+            await lots.count_hold(session, list(graph.nodes), +1)
+        return len(graph.nodes)
+
+    async def issue(self, stock: int, *, hot: bool = False, grams: int = DRAW_G) -> None:
+        """Issue a ticket on the lot at a place in the stock, or on the one that all draw on."""
+        await self.issue_on(*self._of(stock, hot=hot), grams=grams)
+
+    async def issue_on(self, lot: UUID, seller: tuple[int, UUID], *, grams: int = DRAW_G) -> None:
+        """Issue a ticket of one line on one lot."""
+        now = system_clock()
+        draft = TicketDraft(
+            public_id=ids.uuid7(),
+            digest=ids.secret(),
+            kind=TicketKind.SALE,
+            seller=Issuer(*seller, frozenset({RoleKind.STALL})),
+            buyer=self.book.actors.buyer[1],
+            hand_over=HandOver.TWO_SIDED,
+            lines=(
+                LineDraft(
+                    product_id=stage.PRODUCT,
+                    trade_name="青菜",
+                    quantity=Decimal(grams) / 1000,
+                    unit="公斤",
+                    mass_g=grams,
+                    draws=(PlannedDraw(lot, grams),),
+                ),
+            ),
+            sold_at=now,
+        )
+        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63())
+        async with self.database.transaction() as session:
+            await tickets.issue(session, draft, around)
+
+    def issue_request(self, stock: int, *, hot: bool = False) -> tuple[int, str, bytes]:
+        """Write the same as a request: whose session it needs, its path and its body."""
+        lot, _ = self._of(stock, hot=hot)
+        actors = self.book.actors
+        body = {
+            "buyer": {"party": str(actors.buyer[1])},
+            "lines": [
+                {
+                    "product": stage.PRODUCT,
+                    "quantity": "1",
+                    "unit": "公斤",
+                    "draws": [{"lot": str(lot)}],
+                }
+            ],
+        }
+        seller = 0 if hot else actors.seller_of(stock)
+        return seller, f"/tickets/{ids.uuid7()}", orjson.dumps(body)
+
+    def _of(self, stock: int, *, hot: bool) -> tuple[UUID, tuple[int, UUID]]:
+        actors = self.book.actors
+        if hot:
+            return actors.hot[1], actors.sellers[0]
+        return actors.stock[stock][1], actors.sellers[actors.seller_of(stock)]
+
+
+@asynccontextmanager
+async def opened(book: Book) -> AsyncIterator[Ours]:
+    """Open our data layer on a database."""
+    settings = book.settings()
+    database = Database(settings)
+    try:
+        async with database.reading() as session:
+            catalogue = await products.catalogue(session)
+            vault = Vault(settings.secret_bytes)
+            signer = await signing.load_signer(session, vault, system_clock())
+        yield Ours(book, database, catalogue, signer)
+    finally:
+        await database.close()
+
+
+async def sign_in(server: Server, login: str) -> dict[str, str]:
+    """Sign in over HTTP; answer the headers that requests of this session carry."""
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        answer = await client.post(
+            "/sessions", json={"login": f"bench-{login}", "password": stage.PASSWORD}
+        )
+        answer.raise_for_status()
+    return {"Cookie": f"{_COOKIE}={answer.cookies[_COOKIE]}", "Accept": "application/json"}
