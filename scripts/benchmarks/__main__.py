@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     edges = int(options.edges)
     effort = SMOKE if options.smoke else FULL
     if options.rounds:
-        effort = bench.Effort(options.rounds, effort.slice_s, effort.keys, effort.requests)
+        effort = replace(effort, rounds=options.rounds)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr if options.json else sys.stdout, flush=True)

@@ -1,6 +1,6 @@
 """What the rows share: the database, servers, and how much is measured."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks import floors, ours, wire
 from benchmarks.graph import Numbers
+from benchmarks.measure import interleave
 from benchmarks.ours import Ours
 from benchmarks.stage import Book, Connection, Stage
 from benchmarks.wire import Server
@@ -25,16 +26,18 @@ class Effort:
         slice_s: Seconds that each loads the machine in a round.
         keys: Lots asked about, each way.
         requests: Requests a round where a request counts only the first time.
+        warm: Whether an unmeasured round comes first.
     """
 
     rounds: int
     slice_s: int
     keys: int
     requests: int
+    warm: bool
 
 
-FULL = Effort(rounds=5, slice_s=3, keys=100, requests=3_000)
-SMOKE = Effort(rounds=1, slice_s=1, keys=20, requests=150)
+FULL = Effort(rounds=5, slice_s=3, keys=100, requests=3_000, warm=True)
+SMOKE = Effort(rounds=1, slice_s=1, keys=20, requests=150, warm=False)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,14 @@ class Bench:
         """Open a connection as the superuser."""
         async with self.book.connection() as connection:
             yield connection
+
+    async def interleave(
+        self, methods: Mapping[str, Callable[[int], Awaitable[float]]]
+    ) -> dict[str, list[float]]:
+        """Let methods take turns for as many rounds as this run wants."""
+        return await interleave(
+            methods, rounds=self.effort.rounds, chance=self.chance, warm=self.effort.warm
+        )
 
     def drawn(self, lots: Numbers, count: int) -> list[int]:
         """Draw lots, each once."""

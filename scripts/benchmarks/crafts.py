@@ -134,9 +134,7 @@ async def labels(bench: Bench) -> list[Row]:
                 raise WrongAnswerError(message)
         return count / took_s
 
-    found = await interleave(
-        {"searching": searching, "ours": own}, rounds=bench.effort.rounds, chance=bench.chance
-    )
+    found = await bench.interleave({"searching": searching, "ours": own})
     return [
         Row(
             "labels, a sheet of codes",

@@ -1,10 +1,10 @@
 """Sends requests over loopback from a process of its own, and measures each.
 
-    python -m benchmarks.load < order.json > outcome.json
+    python -m benchmarks.load < order.json
 
-An order names the port, how many connections, a file of requests (each a line of Base64), how many
-seconds at most, and whether each connection works through all of them or they share them. Every
-connection sends its next request when the answer to the last one is complete.
+An order names the port, how many connections, a file of requests (each a line of Base64), in which
+order they are sent, how many seconds that may take, and the file for the outcome. Every connection
+sends its next request when the answer to its last one is complete.
 """
 
 import asyncio
@@ -125,4 +125,6 @@ async def send(order: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     import uvloop
 
-    json.dump(uvloop.run(send(json.load(sys.stdin))), sys.stdout)
+    wanted = json.load(sys.stdin)
+    # To a file: an unbuffered standard output (PYTHONUNBUFFERED) loses the rest of a large write.
+    Path(wanted["outcome"]).write_text(json.dumps(uvloop.run(send(wanted))))

@@ -109,12 +109,26 @@ def percentile(values: Sequence[float], rank: float) -> float:
 
 
 async def interleave(
-    methods: Mapping[str, Callable[[int], Awaitable[float]]], *, rounds: int, chance: Random
+    methods: Mapping[str, Callable[[int], Awaitable[float]]],
+    *,
+    rounds: int,
+    chance: Random,
+    warm: bool = False,
 ) -> dict[str, list[float]]:
     """Run every method once a round, in an order shuffled anew each time.
 
     A fixed order would favour whoever comes after one that has touched the same rows.
+
+    Args:
+        methods: Each is told the number of the round and answers its figure.
+        rounds: How many count.
+        chance: Shuffles.
+        warm: Whether a round that does not count comes first: connections are opened and
+            statements prepared in it.
     """
+    if warm:
+        for method in methods.values():
+            await method(rounds)
     found: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(rounds):
         order = list(methods)

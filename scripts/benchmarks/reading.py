@@ -15,7 +15,6 @@ from benchmarks.measure import (
     Row,
     Target,
     WrongAnswerError,
-    interleave,
     median,
     percentile,
     spread,
@@ -59,9 +58,7 @@ async def scan_read(bench: Bench) -> list[Row]:
         return run
 
     names = ("bare", "framework", "ours")
-    found = await interleave(
-        {name: scans(name) for name in names}, rounds=bench.effort.rounds, chance=bench.chance
-    )
+    found = await bench.interleave({name: scans(name) for name in names})
     return [
         Row(
             "scan, read only",
@@ -78,7 +75,7 @@ async def scan_read(bench: Bench) -> list[Row]:
 async def scan_whole(bench: Bench) -> list[Row]:
     """Scan every ticket for the first time: look it up, check its signature, decide."""
     tokens = [token for token, *_ in (await _papers(bench))[_REMEMBERED:]]
-    count = min(bench.effort.requests, len(tokens) // bench.effort.rounds)
+    count = min(bench.effort.requests, len(tokens) // (bench.effort.rounds + 1))
 
     def scans(name: str, path: str) -> Callable[[int], Awaitable[float]]:
         async def run(number: int) -> float:
@@ -94,10 +91,8 @@ async def scan_whole(bench: Bench) -> list[Row]:
 
         return run
 
-    found = await interleave(
-        {"bare": scans("bare", "/decide/"), "ours": scans("ours", "/t/")},
-        rounds=bench.effort.rounds,
-        chance=bench.chance,
+    found = await bench.interleave(
+        {"bare": scans("bare", "/decide/"), "ours": scans("ours", "/t/")}
     )
     return [
         Row(
@@ -204,7 +199,7 @@ async def _trace(bench: Bench, direction: Direction) -> Row:
         await time_traces(bench.ours, direction, _shuffled(bench, keys), ours_us)
         return 0.0
 
-    await interleave({"floor": floor, "ours": own}, rounds=bench.effort.rounds, chance=bench.chance)
+    await bench.interleave({"floor": floor, "ours": own})
     floor_values, values = list(floor_us.values()), list(ours_us.values())
     return Row(
         f"trace {direction}, data layer",
@@ -288,14 +283,12 @@ async def _trace_http(
         return run
 
     static = [wire.request("GET", "/static")] * len(requests)
-    await interleave(
+    await bench.interleave(
         {
             "sql": sql,
             "static": sending("bare", static, static_us),
             "ours": sending("ours", requests, ours_us),
-        },
-        rounds=bench.effort.rounds,
-        chance=bench.chance,
+        }
     )
     return _http_row(f"trace over HTTP, {name}", sql_us, static_us, ours_us, large=large)
 
@@ -473,11 +466,7 @@ async def hub(bench: Bench) -> list[Row]:
         ("recall, scope", floors.scope(str(lot)), own_scope, 0.8),
         ("recall, stop-sale on all", floors.stop_sale(str(lot)), own_stop, 1.3),
     ):
-        found = await interleave(
-            {"floor": _once(bench, statement), "ours": own},
-            rounds=bench.effort.rounds,
-            chance=bench.chance,
-        )
+        found = await bench.interleave({"floor": _once(bench, statement), "ours": own})
         rows.append(
             Row(
                 name,

@@ -137,12 +137,13 @@ async def send(
 ) -> Answers:
     """Send requests from another process; each once, or in the order of `places`."""
     with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory) / "requests"
+        file, outcome = Path(directory) / "requests", Path(directory) / "outcome"
         content = b"\n".join(base64.b64encode(request) for request in requests)
         await asyncio.to_thread(file.write_bytes, content)
         order = {
             "port": server.port,
             "requests": str(file),
+            "outcome": str(outcome),
             "connections": connections,
             "seconds_max": seconds_max,
             "places": places,
@@ -154,14 +155,14 @@ async def send(
             "benchmarks.load",
             env={**os.environ, "PYTHONPATH": _SCRIPTS},
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(seconds_max + _START_S_MAX):
-            output, errors = await process.communicate(json.dumps(order).encode())
+            _, errors = await process.communicate(json.dumps(order).encode())
         if process.returncode != 0:
             raise ServerError(errors.decode().strip()[-500:])
-        found: dict[str, Any] = json.loads(output)
+        found: dict[str, Any] = json.loads(await asyncio.to_thread(outcome.read_text))
     return Answers(
         rate=found["count"] / found["seconds"],
         statuses=found["statuses"],

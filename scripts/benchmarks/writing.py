@@ -13,7 +13,7 @@ from app.lot.rules import LotExhausted
 from benchmarks import floors, orm, ours, stage, wire
 from benchmarks.bench import Bench
 from benchmarks.floors import DRAW_G
-from benchmarks.measure import Row, Target, WrongAnswerError, interleave, median, spread
+from benchmarks.measure import Row, Target, WrongAnswerError, median, spread
 from benchmarks.stage import CONNECTIONS, STOCK_LOTS, Connection
 
 EDGES_A_TRANSACTION = 1_000
@@ -84,11 +84,7 @@ def _own(
 
 async def issue(bench: Bench) -> list[Row]:
     """Issue tickets through the data layer."""
-    found = await interleave(
-        {"floor": _floor(bench), "ours": _own(bench)},
-        rounds=bench.effort.rounds,
-        chance=bench.chance,
-    )
+    found = await bench.interleave({"floor": _floor(bench), "ours": _own(bench)})
     await _check_books(bench)
     rates = {CONNECTIONS: (median(found["floor"]), median(found["ours"]))}
     if not bench.smoke:
@@ -144,11 +140,7 @@ async def issue_http(bench: Bench) -> list[Row]:
         return rate
 
     try:
-        found = await interleave(
-            {"floor": _floor(bench), "orm": mapper, "ours": own},
-            rounds=bench.effort.rounds,
-            chance=bench.chance,
-        )
+        found = await bench.interleave({"floor": _floor(bench), "orm": mapper, "ours": own})
     finally:
         await engine.dispose()
     await _check_books(bench)
@@ -175,10 +167,8 @@ async def issue_http(bench: Bench) -> list[Row]:
 
 async def issue_hot(bench: Bench) -> list[Row]:
     """Let everybody draw on one lot, and sell a scarce one out."""
-    found = await interleave(
-        {"floor": _floor(bench, hot=True), "ours": _own(bench, hot=True)},
-        rounds=bench.effort.rounds,
-        chance=bench.chance,
+    found = await bench.interleave(
+        {"floor": _floor(bench, hot=True), "ours": _own(bench, hot=True)}
     )
     await _check_books(bench)
     sold = await _sell_out(bench)
@@ -305,11 +295,7 @@ async def _append(bench: Bench, connection: Connection) -> list[Row]:
 
         return run
 
-    found = await interleave(
-        {table: appending(table) for table in bytes_an_edge},
-        rounds=bench.effort.rounds,
-        chance=bench.chance,
-    )
+    found = await bench.interleave({table: appending(table) for table in bytes_an_edge})
     plain, own = (median(bytes_an_edge[table]) for table in bytes_an_edge)
     return [
         Row(
