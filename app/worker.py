@@ -36,6 +36,16 @@ RETRY_AFTER_MAX = timedelta(minutes=10)
 DEQUEUE_EVERY = timedelta(seconds=10)
 RECONNECT_AFTER_S = 3.0
 
+# A connection that is cut in the middle of a statement may answer the next one with a fault of the
+# driver's own.
+_DISCONNECTED = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    FailingListenerError,
+)
+
 log = structlog.get_logger()
 
 
@@ -84,10 +94,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock = system_
         while not stop.is_set():
             try:
                 await _work(settings, database, stop, clock)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _DISCONNECTED as error:
                 log.warning("worker_disconnected", error=type(error).__name__)
-            except FailingListenerError:
-                log.warning("worker_disconnected", error="listener")
             if not stop.is_set():
                 await _pause(stop)
     finally:
