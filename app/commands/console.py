@@ -148,13 +148,17 @@ def _told(complaint: ComplaintError, as_json: bool) -> typer.Exit:
         }
         write_json({"code": complaint.code, **spoken, "facts": complaint.facts})
     console = screen()
-    console.print(Plain.assemble(("✘ ", "red"), f"{complaint.title.zh} · {complaint.title.en}"))
-    console.print(Plain(f"  [{complaint.code}]", style="dim"))
-    console.print(Plain(f"  → {complaint.next_step.zh}"))
-    console.print(Plain(f"  → {complaint.next_step.en}"))
+    lines = [
+        Plain.assemble(("✘ ", "red"), f"{complaint.title.zh} · {complaint.title.en}"),
+        Plain(f"  [{complaint.code}]", style="dim"),
+        Plain(f"  → {complaint.next_step.zh}"),
+        Plain(f"  → {complaint.next_step.en}"),
+    ]
     for name, fact in complaint.facts.items():
         told = str(fact).replace("\n", "\n      ")
-        console.print(Plain(f"    {name}: {told}"), soft_wrap=True)
+        lines.append(Plain(f"    {name}: {told}"))
+    for line in lines:
+        console.print(line, soft_wrap=True)  # so that what it says can be copied
     return typer.Exit(complaint.exit_code)
 
 

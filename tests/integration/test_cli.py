@@ -2,52 +2,22 @@
 
 import asyncio
 import base64
-import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from app import cli
-from app.core import logging
 from app.signing import token
 from app.signing.token import Claims, Flags, TokenType
 from tests.conftest import START, TEST_SECRET, Server
-
-Json = Any
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Json:
-        """Standard output, which must be one JSON value and nothing else."""
-        return json.loads(self.out)
-
+from tests.terminal import Said, say
 
 Ypt = Callable[..., Said]
-
-
-def say(*arguments: str, env: dict[str, str] | None = None, typed: str = "") -> Said:
-    """Run a command in this process."""
-    done = CliRunner().invoke(cli.app, arguments, env=env or {}, input=typed)
-    # The command's logger holds the runner's streams, which are closed now.
-    logging.configure("INFO")
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return Said(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
