@@ -214,7 +214,7 @@ async def run(
             command.append(f"--file={file}")
         process = await asyncio.create_subprocess_exec(
             *command,
-            env=_environment(url),
+            env=environment(url),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -236,7 +236,8 @@ def _latencies(directory: Path) -> dict[int, list[int]]:
     return found
 
 
-def _environment(url: str) -> dict[str, str]:
+def environment(url: str) -> dict[str, str]:
+    """Answer the environment in which PostgreSQL's own programs find a database."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     return {

@@ -21,9 +21,6 @@ import numpy.typing as npt
 
 Numbers: TypeAlias = "npt.NDArray[np.int64]"
 
-VERSION = 1
-"""Of the generator: a database that was filled by another one is filled anew."""
-
 FARM, COOPERATIVE, WHOLESALE, PROCESSOR, STALL, SHOP, KITCHEN, SCHOOL = range(8)
 STAGES = (
     "farm",

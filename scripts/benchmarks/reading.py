@@ -249,9 +249,9 @@ async def _trace_http(
     bench: Bench, asked: Sequence[tuple[int, Direction]], name: str, *, large: bool
 ) -> Row:
     headers = await ours.sign_in(await bench.server("ours"), "regulator")
-    public_ids = await _public_ids(bench, [key for key, _ in asked])
+    named = await public_ids(bench, [key for key, _ in asked])
     requests = [
-        wire.request("GET", f"/lots/{public_ids[key]}/trace?direction={direction}", headers)
+        wire.request("GET", f"/lots/{named[key]}/trace?direction={direction}", headers)
         for key, direction in asked
     ]
     await _check_bodies(bench, asked, requests)
@@ -322,7 +322,8 @@ def _http_row(
     )
 
 
-async def _public_ids(bench: Bench, keys: Sequence[int]) -> dict[int, str]:
+async def public_ids(bench: Bench, keys: Sequence[int]) -> dict[int, str]:
+    """Answer what lots are called over HTTP."""
     async with bench.connection() as connection:
         rows = await connection.fetch("SELECT id, public_id FROM lot WHERE id = ANY($1)", keys)
     return {row["id"]: str(row["public_id"]) for row in rows}
