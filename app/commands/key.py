@@ -46,6 +46,9 @@ def new(
             min=0, max=366, help="Days it is public before it signs; 7, and 0 for a first key."
         ),
     ] = None,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="The same as --publish-ahead 0: an emergency.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create the next signing key of a class."""
@@ -55,7 +58,7 @@ def new(
         async def work(session: AsyncSession) -> dict[str, Any]:
             known = await service.list_keys(session)
             first = not any(key.issuer_class is issuer_class for key in known)
-            ahead = publish_ahead
+            ahead = 0 if at_once else publish_ahead
             if ahead is None:
                 ahead = 0 if first else PUBLISH_AHEAD_DAYS
             now = system_clock()

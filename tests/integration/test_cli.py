@@ -2,12 +2,23 @@
 
 import asyncio
 import base64
+import contextlib
+import json
+import os
 import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 from typer.main import get_command
 
@@ -16,6 +27,9 @@ from app.signing import token
 from app.signing.token import Claims, Flags, TokenType
 from tests.conftest import START, TEST_SECRET, Server
 from tests.terminal import Said, say
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60
 
 Ypt = Callable[..., Said]
 
@@ -127,6 +141,63 @@ def test_a_database_out_of_reach_is_no_traceback(name: str) -> None:
     assert said.code == 3, said.err
     assert said.json["code"] == "database-out-of-reach"
     assert "geheim" not in said.out + said.err
+
+
+# --- serve --------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_until_it_is_told_to_stop(database_url: str, workers: int) -> None:
+    port = free_port()
+    options = ["--port", str(port), "--workers", str(workers), "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "serve", *options],
+        cwd=ROOT,
+        env=os.environ | {"YPT_DATABASE_URL": database_url, "YPT_SECRET_KEY": TEST_SECRET},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        answer = healthz(port)
+        # Who claims to be a proxy is not believed, and the server does not tell what it is.
+        assert "server" not in answer.headers
+        assert answer.json() == {"status": "ok"}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode in {0, -signal.SIGTERM}, err
+    assert json.loads(out) == {"host": "127.0.0.1", "port": port, "workers": workers}
+    assert "Traceback" not in err
+    logged = [json.loads(line) for line in err.splitlines()]
+    assert {"serving", "request"} <= {line["event"] for line in logged}
+
+
+def healthz(port: int) -> httpx.Response:
+    """Ask until somebody answers."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False)
+        time.sleep(0.1)
+    pytest.fail("nobody answers")
+
+
+def test_serve_tells_that_the_port_is_taken(database_url: str) -> None:
+    env = {"YPT_DATABASE_URL": database_url, "YPT_SECRET_KEY": TEST_SECRET}
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        said = say("serve", "--port", str(other.getsockname()[1]), "--json", env=env)
+    assert (said.code, said.json["code"]) == (3, "port-taken")
 
 
 # --- migrate --------------------------------------------------------------------------------------
@@ -287,7 +358,8 @@ def test_signing_keys_are_made_listed_and_dropped(ypt: Ypt) -> None:
     assert (second["kid"], second["state"]) == (2, "published"), "readers learn of it before"
     assert ypt("key", "new", "--class", "log").json["state"] == "signing"
     assert ypt("key", "new", "--publish-ahead", "0").json["state"] == "signing"
-    assert [key["kid"] for key in ypt("key", "list").json] == [1, 2, 3, 4]
+    assert ypt("key", "new", "--now").json["state"] == "signing"
+    assert [key["kid"] for key in ypt("key", "list").json] == [1, 2, 3, 4, 5]
     dropped = ypt("key", "drop", "1", "--yes")
     assert dropped.json["state"] == "dropped"
     assert ypt("key", "drop", "1", "--yes").json == dropped.json
