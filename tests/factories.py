@@ -271,23 +271,24 @@ class Trade:
         )
 
 
-def settings_of(database_url: str, *, pool_size: int = 5) -> Settings:
-    """Write settings that log nothing but faults."""
+def settings_of(database_url: str, *, pool_size: int = 5, **more: Any) -> Settings:
+    """Write settings that log nothing but faults; `more` are further fields."""
     return Settings(
         database_url=database_url,
         secret_key=SecretStr(TEST_SECRET),
         pool_size=pool_size,
         log_level="ERROR",
+        **more,
     )
 
 
 @asynccontextmanager
 async def open_trade(
-    database_url: str, clock: FakeClock | None = None, *, pool_size: int = 5
+    database_url: str, clock: FakeClock | None = None, *, pool_size: int = 5, **more: Any
 ) -> AsyncIterator[Trade]:
     """Build the application on a database that has the reference data, with a key that signs."""
     clock = clock or FakeClock(START)
-    settings = settings_of(database_url, pool_size=pool_size)
+    settings = settings_of(database_url, pool_size=pool_size, **more)
     app = create_app(settings, clock=clock)
     owner = Database(settings, role=OWNER)
     async with owner.transaction() as session:

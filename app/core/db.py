@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
-from app.core.replica import LOOK_S_MAX, Replica
+from app.core.replica import Replica
 from app.core.settings import Settings
 
 LOCK_TIMEOUT_MS = 2_000
@@ -154,10 +154,9 @@ def _replica(settings: Settings, role: str) -> Replica:
     assert settings.replica_url is not None, "asked for only when there is one"
 
     def watch(url: str) -> AsyncEngine:
-        patience = {"timeout": REPLICA_CONNECT_S_MAX, "command_timeout": LOOK_S_MAX}
-        return _engine(url, role, size=1, name="ypt-watch", **patience).execution_options(
-            isolation_level="AUTOCOMMIT"
-        )
+        return _engine(
+            url, role, size=1, name="ypt-watch", timeout=REPLICA_CONNECT_S_MAX
+        ).execution_options(isolation_level="AUTOCOMMIT")
 
     return Replica(
         _engine(

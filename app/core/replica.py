@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from typing import Any
+from weakref import WeakSet
 
 import asyncpg
 import structlog
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
@@ -86,6 +88,9 @@ class Replica:
         self._lag_s_max = lag_s_max
         self._standing = Standing.UNSEEN
         self._fit_until_s = 0.0
+        self._connections: WeakSet[Any] = WeakSet()
+        for each in (engine, watch, primary_watch):
+            event.listen(each.sync_engine, "connect", self._connected)
         reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._read = async_sessionmaker(reading, expire_on_commit=False)
 
@@ -122,23 +127,42 @@ class Replica:
             for engine in (self._engine, self._watch, self._primary_watch):
                 await engine.dispose()
 
+    def _connected(self, connection: Any, _record: Any) -> None:
+        self._connections.add(connection.driver_connection)
+
     async def _keep_looking(self) -> None:
         while True:
             try:
                 async with self._watch.connect() as replica, self._primary_watch.connect() as it:
-                    await self._look_on(replica, it)
-            except DATABASE_FAULTS as error:
+                    try:
+                        await self._look_on(replica, it)
+                    except DATABASE_FAULTS as error:
+                        self._stand(Standing.UNREACHABLE, error=type(error).__name__)
+                        await replica.invalidate()
+                        await it.invalidate()
+            except Exception as error:  # noqa: BLE001 (a watch that ended would not be noticed)
                 self._stand(Standing.UNREACHABLE, error=type(error).__name__)
             await asyncio.sleep(RETRY_EVERY_S)
 
     async def _look_on(self, replica: AsyncConnection, primary: AsyncConnection) -> None:
         """Look again and again; answer when it is a stranger, fail when a connection does."""
-        if await _row(replica, _IDENTITY) != await _row(primary, _IDENTITY):
-            self._stand(Standing.STRANGE)
-            return
+        with self._deadline():
+            if await _row(replica, _IDENTITY) != await _row(primary, _IDENTITY):
+                self._stand(Standing.STRANGE)
+                return
         while True:
-            await self._look(replica, primary)
+            with self._deadline():
+                await self._look(replica, primary)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    @contextlib.contextmanager
+    def _deadline(self) -> Iterator[None]:
+        # A time limit of the driver's would first ask the server to cancel, and wait for that.
+        late = asyncio.get_running_loop().call_later(LOOK_S_MAX, self._stand, Standing.UNREACHABLE)
+        try:
+            yield
+        finally:
+            late.cancel()
 
     async def _look(self, replica: AsyncConnection, primary: AsyncConnection) -> None:
         began_s = time.monotonic()
@@ -161,6 +185,10 @@ class Replica:
         """Take note of what the replica is worth; a change is logged, once."""
         if standing is not Standing.FIT:
             self._fit_until_s = 0.0
+        if standing is Standing.UNREACHABLE:
+            # Whoever still waits for an answer of a server that hangs need not wait any longer.
+            for connection in self._connections:
+                connection.terminate()
         if standing is self._standing:
             return
         self._standing = standing
