@@ -142,6 +142,16 @@ async def test_an_altered_token_is_forged_and_shows_nothing(market: Market) -> N
     assert answer["ticket"] is None
 
 
+async def test_what_no_key_vouches_for_is_not_even_looked_up(market: Market) -> None:
+    """The books hold this very token, and its key is another one now: the signature comes first."""
+    ticket = await market.sound_ticket()
+    await market.trade.execute("UPDATE signing_key SET public_key = :other", other=bytes(32))
+    market.read_keys_again()
+    answer = await market.scan(ticket["url"])
+    assert (answer["decision"], codes(answer)) == ("refuse", ["bad-signature"])
+    assert answer["ticket"] is None
+
+
 async def test_an_unknown_key_cannot_be_verified(market: Market) -> None:
     private_key = Ed25519PrivateKey.generate().private_bytes_raw()
     digits = market.token(TokenSigner(999, IssuerClass.TICKET, private_key))
