@@ -1,5 +1,6 @@
 """Tells the way of goods in plain words, from the graph of their lots. Pure."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -113,7 +114,9 @@ class _Happened:
 
 def steps(graph: SubGraph, names: Names, *, beside: date) -> list[Text]:
     """Say what happened between the beginnings and the document, oldest first."""
-    into = graph.into()
+    into: dict[int, list[Edge]] = defaultdict(list)
+    for edge in graph.edges:
+        into[edge.dst].append(edge)
     happened: dict[tuple[LotOrigin, int | None, str, date], _Happened] = {}
     for node in graph.nodes.values():
         if node.ending is not None:
