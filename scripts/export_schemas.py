@@ -13,10 +13,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from app.admission.schemas import VerdictOut  # noqa: E402
 from pydantic import BaseModel, SecretStr  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
+from app.admission.schemas import VerdictOut  # noqa: E402
 from app.certificate.schemas import CertificateIn, CertificateOut, MergeIn  # noqa: E402
 from app.core.settings import Settings  # noqa: E402
 from app.main import create_app  # noqa: E402

@@ -262,13 +262,7 @@ def _check(
     if outputs & locked.keys():
         raise rules.Cycle(lot=str(min(outputs & locked.keys())))
     check_occurred(draft.occurred_at, now=now)
-    draws = [
-        Draw(
-            locked[item.lot],
-            locked[item.lot].remaining_g if item.mass_g is None else item.mass_g,
-        )
-        for item in draft.inputs
-    ]
+    draws = [_drawn(draft, item, locked[item.lot]) for item in draft.inputs]
     for draw in draws:
         rules.check_draw(draw, holder_id=draft.holder_id, held_too=draft.kind is ChangeKind.DESTROY)
         if draw.mass_g == 0:
@@ -284,6 +278,20 @@ def _check(
         if difference_g:
             raise rules.MassesDiffer(difference_g=difference_g)
     return draws
+
+
+def _drawn(draft: ChangeDraft, item: Input, lot: LotState) -> Draw:
+    """Say what leaves a lot; of its pieces all, those that were counted out, or nobody knows."""
+    mass_g = lot.remaining_g if item.mass_g is None else item.mass_g
+    pieces: int | None = None
+    if mass_g == lot.remaining_g:
+        pieces = lot.remaining_pieces
+    elif draft.kind is ChangeKind.LOSS:
+        pieces = 0  # Goods dry out, and are as many as before.
+    elif draft.kind is ChangeKind.SPLIT:
+        counted = [output.pieces for output in draft.outputs if output.pieces is not None]
+        pieces = sum(counted) if len(counted) == len(draft.outputs) else None
+    return Draw(lot, mass_g, pieces)
 
 
 def _check_yield(

@@ -257,7 +257,12 @@ class LotState:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Grams, and perhaps pieces, that leave a lot; `cover_g` of them under its certificates."""
+    """Grams that leave a lot; `cover_g` of them under its certificates.
+
+    Attributes:
+        pieces: Single things that leave with them; None where nobody counted, and from then on
+            nobody knows how many are left.
+    """
 
     lot: LotState
     mass_g: int
@@ -306,11 +311,18 @@ def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:
         raise LotExhausted(
             lot=str(lot.public_id), wanted_g=draw.mass_g, remaining_g=lot.remaining_g
         )
-    if draw.pieces is not None and draw.pieces > (lot.remaining_pieces or 0):
+    check_pieces(draw, lot.remaining_pieces)
+
+
+def check_pieces(draw: Draw, left: int | None) -> None:
+    """Refuse more pieces than are left, as far as they were counted.
+
+    Raises:
+        LotExhausted: fewer than that are left.
+    """
+    if draw.pieces is not None and left is not None and draw.pieces > left:
         raise LotExhausted(
-            lot=str(lot.public_id),
-            wanted_pieces=draw.pieces,
-            remaining_pieces=lot.remaining_pieces or 0,
+            lot=str(draw.lot.public_id), wanted_pieces=draw.pieces, remaining_pieces=left
         )
 
 

@@ -64,14 +64,14 @@ class LotDraft:
 @dataclass(slots=True)
 class _Taken:
     mass_g: int = 0
-    pieces: int | None = None
+    pieces: int | None = 0
     cover_g: int = 0
 
     def add(self, mass_g: int, pieces: int | None, cover_g: int) -> None:
         self.mass_g += mass_g
         self.cover_g += cover_g
-        if pieces is not None:
-            self.pieces = (self.pieces or 0) + pieces
+        # NULL goes through the arithmetic of the balance: uncounted stays uncounted.
+        self.pieces = None if pieces is None or self.pieces is None else self.pieces + pieces
 
 
 @dataclass(slots=True)
@@ -91,9 +91,12 @@ class Withdrawal:
         so_far.add(draw.mass_g, draw.pieces, cover_g)
         return cover_g
 
-    def mass_of(self, lot: LotState) -> int:
-        """Answer the grams taken from a lot so far."""
-        return self._taken[lot.id].mass_g if lot.id in self._taken else 0
+    def left(self, lot: LotState) -> tuple[int, int | None]:
+        """Answer the grams and, if counted, the pieces that are left of a lot by now."""
+        so_far = self._taken.get(lot.id, _Taken())
+        uncounted = lot.remaining_pieces is None or so_far.pieces is None
+        pieces = None if uncounted else (lot.remaining_pieces or 0) - (so_far.pieces or 0)
+        return lot.remaining_g - so_far.mass_g, pieces
 
     def parameters(self) -> dict[str, Any]:
         """Write the withdrawal as the parameters of `DRAW_SQL`."""
@@ -101,7 +104,7 @@ class Withdrawal:
         return {
             "draw_lots": [lot_id for lot_id, _ in ordered],
             "draw_grams": [taken.mass_g for _, taken in ordered],
-            "draw_pieces": [taken.pieces or 0 for _, taken in ordered],
+            "draw_pieces": [taken.pieces for _, taken in ordered],
             "draw_cover": [taken.cover_g for _, taken in ordered],
         }
 
@@ -444,6 +447,34 @@ async def stock(
         statement, {"holder": holder_id, "product": product_id, "most": most}
     )
     return [_state(row) for row in rows]
+
+
+_SUPPLIERS = text("""
+    WITH RECURSIVE up AS (
+        SELECT id AS start, id FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+        UNION
+        SELECT up.start, e.src
+        FROM up JOIN lot l ON l.id = up.id AND l.holder_id = :holder
+        JOIN lot_edge e ON e.dst = up.id
+    )
+    SELECT up.start, array_agg(DISTINCT l.from_party_id)
+    FROM up JOIN lot l ON l.id = up.id AND l.holder_id = :earlier
+    GROUP BY up.start
+""")
+
+
+async def suppliers_of_earlier(
+    session: AsyncSession, lot_ids: Iterable[int], *, holder_id: int, earlier_id: int
+) -> dict[int, int]:
+    """Answer who had supplied lots to the party that held the goods before their holder does.
+
+    What goes back to that party can go on back to its own supplier. Lots of several suppliers, and
+    of none, are left out.
+    """
+    rows = await session.execute(
+        _SUPPLIERS, {"lots": sorted(set(lot_ids)), "holder": holder_id, "earlier": earlier_id}
+    )
+    return {row[0]: row[1][0] for row in rows if len(row[1]) == 1 and row[1][0] is not None}
 
 
 async def has_children(session: AsyncSession, lot_ids: Sequence[int]) -> bool:

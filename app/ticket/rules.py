@@ -1,6 +1,6 @@
 """Which tickets may be issued, decided and voided, and what their token says."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -14,7 +14,9 @@ from app.lot.rules import (
     LotState,
     MassesDiffer,
     ProductsDiffer,
+    apportion,
     check_draw,
+    check_pieces,
 )
 
 
@@ -247,46 +249,48 @@ def check_parties(
         raise HandOverImpossible
 
 
-def plan_draws(
-    line: Line, lots: Mapping[UUID, LotState], *, seller: int, taken: Callable[[LotState], int]
-) -> list[Draw]:
+Left = Callable[[LotState], tuple[int, int | None]]
+"""Answers the grams and, if counted, the pieces that earlier lines of a ticket leave of a lot."""
+
+
+def plan_draws(line: Line, lots: Mapping[UUID, LotState], *, seller: int, left: Left) -> list[Draw]:
     """Decide what leaves which lot for a line; the first failing rule is the answer.
 
     Args:
         line: The line.
         lots: The locked lots by public id, oldest first: those named, and the seller's stock.
         seller: Who sells.
-        taken: Grams that earlier lines of the same ticket take from a lot.
+        left: What earlier lines of the same ticket leave of a lot.
 
     Raises:
         NotHolder: a named lot is another party's.
         LotOnHold: it may not move.
         ProductsDiffer: it is of another product.
         MassesDiffer: the named draws do not add up to the line.
-        LotExhausted: less than that is left.
+        LotExhausted: less than that is left, or fewer pieces.
         StockShort: no lot was named, and the stock does not suffice.
     """
     if not line.draws:
-        return _from_stock(line, lots.values(), seller=seller, taken=taken)
+        return _counted(line, _from_stock(line, lots.values(), seller=seller, left=left), left)
     named = [(lots[planned.lot], planned.mass_g) for planned in line.draws]
     for lot, _ in named:
         check_draw(Draw(lot, 0), holder_id=seller)
         if lot.product_id != line.product_id:
             raise ProductsDiffer(lot=str(lot.public_id), line=line.no)
-    draws: list[Draw] = []
+    picked: list[tuple[LotState, int]] = []
     missing_g = line.mass_g
     for position, (lot, wanted_g) in enumerate(named):
         last = position == len(named) - 1
-        left_g = lot.remaining_g - taken(lot)
+        left_g, _ = left(lot)
         mass_g = wanted_g if wanted_g is not None else missing_g if last else min(left_g, missing_g)
         missing_g -= mass_g
         if mass_g > left_g:
             raise LotExhausted(lot=str(lot.public_id), wanted_g=mass_g, remaining_g=left_g)
         if mass_g > 0:
-            draws.append(Draw(lot, mass_g))
+            picked.append((lot, mass_g))
     if missing_g:
         raise MassesDiffer(line=line.no, line_g=line.mass_g, difference_g=missing_g)
-    return draws
+    return _counted(line, picked, left)
 
 
 def _from_stock(
@@ -294,19 +298,35 @@ def _from_stock(
     lots: Iterable[LotState],
     *,
     seller: int,
-    taken: Callable[[LotState], int],
-) -> list[Draw]:
-    draws: list[Draw] = []
+    left: Left,
+) -> list[tuple[LotState, int]]:
+    picked: list[tuple[LotState, int]] = []
     missing_g = line.mass_g
     for lot in lots:
         if lot.product_id != line.product_id or lot.holder_id != seller or lot.holds:
             continue
-        mass_g = min(missing_g, lot.remaining_g - taken(lot))
+        mass_g = min(missing_g, left(lot)[0])
         if mass_g > 0:
-            draws.append(Draw(lot, mass_g))
+            picked.append((lot, mass_g))
             missing_g -= mass_g
     if missing_g:
         raise StockShort(line=line.no, wanted_g=line.mass_g, missing_g=missing_g)
+    return picked
+
+
+def _counted(line: Line, picked: Sequence[tuple[LotState, int]], left: Left) -> list[Draw]:
+    """Share a line's pieces out over its lots, in proportion to the grams."""
+    masses = [mass_g for _, mass_g in picked]
+    shares: Sequence[int | None] = (
+        [None] * len(picked) if line.pieces is None else apportion(line.pieces, masses)
+    )
+    draws: list[Draw] = []
+    for (lot, mass_g), share in zip(picked, shares, strict=True):
+        left_g, left_pieces = left(lot)
+        everything = left_pieces if mass_g == left_g else None
+        draw = Draw(lot, mass_g, everything if share is None else share)
+        check_pieces(draw, left_pieces)
+        draws.append(draw)
     return draws
 
 

@@ -254,7 +254,14 @@ async def issue(
     await _check_lots(session, draft, named, line_draws, around)
     received: list[LotDraft] = []
     if draft.hand_over is HandOver.ONE_SIDED:
-        received = _claimed(draft, named, line_draws, around)
+        sources = await _sources(
+            session,
+            draft.kind,
+            (line_draw.draw.lot for line_draw in line_draws),
+            seller_id=draft.seller.party_id,
+            buyer_id=named.buyer_id,
+        )
+        received = _claimed(draft, named, line_draws, sources, around)
     made = await _sign(session, draft, named, line_draws, around)  # 4 sign
     statement = _statement(draft, named, line_draws, received, made)
     event_id = await _write(  # 5 write
@@ -308,7 +315,7 @@ def _plan(draft: TicketDraft, locked: Mapping[UUID, LotState]) -> tuple[list[Lin
             Line(no, line.product_id, line.mass_g, line.pieces, line.draws),
             locked,
             seller=draft.seller.party_id,
-            taken=withdrawal.mass_of,
+            left=withdrawal.left,
         )
         line_draws += [LineDraw(no, draw, withdrawal.take(draw)) for draw in planned]
     return line_draws, withdrawal
@@ -577,12 +584,15 @@ def _received(
     cover_g: int,
     certificate_ids: Sequence[int],
     holder_id: int | None,
-    from_party_id: int,
+    from_party_id: int | None,
     origin: LotOrigin,
     proof: Proof,
-    consumed: bool = False,
+    pieces: int | None = None,
 ) -> LotDraft:
-    """Draft the lot that a draw becomes with another holder: same goods, same past."""
+    """Draft the lot that a draw becomes with another holder: same goods, same past.
+
+    Without a holder it is a walk-in's, who consumes it.
+    """
     return LotDraft(
         public_id=public_id,
         product_id=lot.product_id,
@@ -600,9 +610,10 @@ def _received(
         made_on=lot.made_on,
         certificate_ids=tuple(certificate_ids),
         certified_g=cover_g,
+        pieces=pieces,
         documents=lot.documents,
         parents=(Parent(lot.id, mass_g, proof),),
-        consumed=consumed,
+        consumed=holder_id is None,
     )
 
 
@@ -614,6 +625,7 @@ def _claimed(
     draft: TicketDraft,
     named: _Named,
     line_draws: Sequence[LineDraw],
+    sources: Mapping[int, int | None],
     around: Circumstances,
 ) -> list[LotDraft]:
     """Draft the buyer's lots as the seller's claim; a walk-in consumes them."""
@@ -625,13 +637,35 @@ def _claimed(
             cover_g=line_draw.cover_g,
             certificate_ids=line_draw.draw.lot.certificate_ids,
             holder_id=named.buyer_id,
-            from_party_id=draft.seller.party_id,
+            from_party_id=sources[line_draw.draw.lot.id],
             origin=_origin_of(draft.kind),
             proof=Proof.CLAIMED,
-            consumed=named.buyer_id is None,
+            pieces=line_draw.draw.pieces,
         )
         for line_draw in line_draws
     ]
+
+
+async def _sources(
+    session: AsyncSession,
+    kind: TicketKind,
+    given: Iterable[LotState],
+    *,
+    seller_id: int,
+    buyer_id: int | None,
+) -> dict[int, int | None]:
+    """Answer, by the seller's lot, from whom the buyer has what it becomes.
+
+    That is the seller; but goods that went back are from whoever had supplied them before, to whom
+    they may go on back.
+    """
+    lot_ids = {lot.id for lot in given}
+    if kind is not TicketKind.RETURN or buyer_id is None:
+        return dict.fromkeys(lot_ids, seller_id)
+    earlier = await lots.suppliers_of_earlier(
+        session, lot_ids, holder_id=seller_id, earlier_id=buyer_id
+    )
+    return {lot_id: earlier.get(lot_id) for lot_id in lot_ids}
 
 
 async def _hand_over_at_once(
@@ -845,36 +879,18 @@ async def _receive(
     Returns:
         For each decision the lot that the buyer received, and the one that came back.
     """
+    sources = await _sources(
+        session,
+        TicketKind(ticket.kind),
+        (decision.lot for decision in decisions),
+        seller_id=ticket.seller_id,
+        buyer_id=ticket.buyer_id,
+    )
     made: list[LotDraft] = []
     receipts: list[tuple[_DrawDecision, UUID | None, UUID | None]] = []
     for decision in decisions:
-        received = returned = None
-        if decision.accepted_g:
-            received = _received(
-                decision.lot,
-                public_id=new_id(),
-                mass_g=decision.accepted_g,
-                cover_g=decision.accepted_cover_g,
-                certificate_ids=decision.draw.certificate_ids,
-                holder_id=ticket.buyer_id,
-                from_party_id=ticket.seller_id,
-                origin=_origin_of(TicketKind(ticket.kind)),
-                proof=Proof.PROVED,
-            )
-            made.append(received)
-        if decision.rest_g:
-            returned = _received(
-                decision.lot,
-                public_id=new_id(),
-                mass_g=decision.rest_g,
-                cover_g=decision.draw.cover_g - decision.accepted_cover_g,
-                certificate_ids=decision.draw.certificate_ids,
-                holder_id=ticket.seller_id,
-                from_party_id=decision.lot.from_party_id or ticket.seller_id,
-                origin=LotOrigin.RETURN,
-                proof=Proof.PROVED,
-            )
-            made.append(returned)
+        received, returned = _halves(ticket, decision, sources[decision.lot.id], new_id)
+        made += [lot for lot in (received, returned) if lot is not None]
         receipts.append(
             (
                 decision,
@@ -898,6 +914,40 @@ async def _receive(
         ],
     )
     return [(received, returned) for _, received, returned in receipts]
+
+
+def _halves(
+    ticket: Ticket, decision: _DrawDecision, source: int | None, new_id: Callable[[], UUID]
+) -> tuple[LotDraft | None, LotDraft | None]:
+    """Draft the lot that the buyer receives of a draw, and the lot that comes back."""
+    received = returned = None
+    if decision.accepted_g:
+        received = _received(
+            decision.lot,
+            public_id=new_id(),
+            mass_g=decision.accepted_g,
+            cover_g=decision.accepted_cover_g,
+            certificate_ids=decision.draw.certificate_ids,
+            holder_id=ticket.buyer_id,
+            from_party_id=source,
+            origin=_origin_of(TicketKind(ticket.kind)),
+            proof=Proof.PROVED,
+            pieces=None if decision.rest_g else decision.draw.pieces,
+        )
+    if decision.rest_g:
+        returned = _received(
+            decision.lot,
+            public_id=new_id(),
+            mass_g=decision.rest_g,
+            cover_g=decision.draw.cover_g - decision.accepted_cover_g,
+            certificate_ids=decision.draw.certificate_ids,
+            holder_id=ticket.seller_id,
+            from_party_id=decision.lot.from_party_id,
+            origin=LotOrigin.RETURN,
+            proof=Proof.PROVED,
+            pieces=None if decision.accepted_g else decision.draw.pieces,
+        )
+    return received, returned
 
 
 async def _confirm(
@@ -924,7 +974,9 @@ async def _confirm(
         (decision, receipts[decision.draw.line_no, decision.draw.lot_id]) for decision in decisions
     ]
     going_back = {
-        _arrived(receipt): decision.rest_g for decision, receipt in held if decision.rest_g
+        _arrived(receipt): _GoingBack(decision.rest_g, decision.lot.from_party_id)
+        for decision, receipt in held
+        if decision.rest_g
     }
     returned = await _send_back(
         session, ticket, going_back, event_id, holder_id=ticket.buyer_id, now=now, new_id=new_id
@@ -950,10 +1002,18 @@ def _arrived(receipt: TicketReceipt) -> int:
     return receipt.received_lot_id
 
 
+@dataclass(frozen=True, slots=True)
+class _GoingBack:
+    """What leaves a lot of the buyer again, and from whom the seller had it before."""
+
+    mass_g: int
+    from_party_id: int | None
+
+
 async def _send_back(
     session: AsyncSession,
     ticket: Ticket,
-    going_back: Mapping[int, int],
+    going_back: Mapping[int, _GoingBack],
     event_id: int,
     *,
     holder_id: int | None,
@@ -968,7 +1028,9 @@ async def _send_back(
     withdrawal = Withdrawal()
     made: list[tuple[LotState, LotDraft]] = []
     for lot in locked.values():
-        draw = lot_rules.Draw(lot, going_back[lot.id])
+        mass_g = going_back[lot.id].mass_g
+        pieces = lot.remaining_pieces if mass_g == lot.mass_g else None
+        draw = lot_rules.Draw(lot, mass_g, pieces)
         cover_g = min(draw.mass_g, lot.certified_g)
         if holder_id is not None:  # What a walk-in took is booked out of its lot already.
             lot_rules.check_draw(draw, holder_id=holder_id)
@@ -983,9 +1045,10 @@ async def _send_back(
                     cover_g=cover_g,
                     certificate_ids=lot.certificate_ids,
                     holder_id=ticket.seller_id,
-                    from_party_id=ticket.seller_id,
+                    from_party_id=going_back[lot.id].from_party_id,
                     origin=LotOrigin.RETURN,
                     proof=Proof.CLAIMED,
+                    pieces=draw.pieces,
                 ),
             )
         )
@@ -1081,10 +1144,15 @@ async def _take_back(
         ),
         now=now,
     )
+    known = {receipt.lot_id for receipt in receipts} | set(map(_arrived, receipts))
+    states = await lots.states_by_id(session, known)
     returned = await _send_back(
         session,
         ticket,
-        {_arrived(receipt): receipt.accepted_g for receipt in receipts},
+        {
+            _arrived(receipt): _GoingBack(receipt.accepted_g, states[receipt.lot_id].from_party_id)
+            for receipt in receipts
+        },
         event_id,
         holder_id=ticket.buyer_id,
         now=now,
@@ -1094,8 +1162,6 @@ async def _take_back(
         receipt.accepted_g = 0
         receipt.returned_lot_id, _ = returned[_arrived(receipt)]
     await session.flush()
-    known = {receipt.lot_id for receipt in receipts} | set(map(_arrived, receipts))
-    states = await lots.states_by_id(session, known)
     return [
         _became(
             receipt.line_no,

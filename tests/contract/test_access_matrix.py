@@ -21,10 +21,16 @@ from tests.conftest import FakeClock
 
 # The action that each route asks the policy for. The policy says who may take it.
 ACTIONS = {
+    "GET /": "public.read",
+    "HEAD /": "public.read",
     "PUT /accounts/{account_id}": "account.create",
     "GET /api-keys": "api-key.manage",
     "DELETE /api-keys/{key_id}": "api-key.manage",
     "PUT /api-keys/{key_id}": "api-key.manage",
+    "GET /c": "public.read",
+    "HEAD /c": "public.read",
+    "GET /c/{code}": "public.read",
+    "HEAD /c/{code}": "public.read",
     "GET /certificate-forms": "form.read",
     "GET /certificates": "certificate.read",
     "GET /certificates/{certificate_id}": "certificate.read",
@@ -59,9 +65,17 @@ ACTIONS = {
     "GET /products": "product.read",
     "GET /products/{product_id}": "product.read",
     "GET /reporting-units": "product.read",
+    "GET /scans": "scan.record",
+    "POST /scans": "scan.record",
     "POST /sessions": "session.create",
     "DELETE /sessions/current": "session.end",
     "PUT /splits/{change_id}": "lot.write",
+    "GET /t/{digits}": "public.read",
+    "HEAD /t/{digits}": "public.read",
+    "GET /t/{digits}/code.png": "public.read",
+    "HEAD /t/{digits}/code.png": "public.read",
+    "GET /t/{digits}/code.svg": "public.read",
+    "HEAD /t/{digits}/code.svg": "public.read",
     "GET /tickets": "ticket.read",
     "GET /tickets/{ticket_id}": "ticket.read",
     "PUT /tickets/{ticket_id}": "ticket.issue",
@@ -133,7 +147,8 @@ def test_openapi_and_the_table_name_the_same_routes(app: FastAPI) -> None:
         for path, operations in app.openapi()["paths"].items()
         for method in operations
     }
-    assert described == set(ACTIONS) | OPEN
+    # HEAD is GET without the body, and OpenAPI has nothing more to say of it.
+    assert described == {name for name in ACTIONS if not name.startswith("HEAD ")} | OPEN
 
 
 @pytest.fixture

@@ -360,9 +360,7 @@ class Books:
         yield 201
         passes = actor != "collector" or lot.producer == me
         outputs = [(name, lot.product, grams) for name, grams in parts]
-        self._changed(
-            "split", subject, actor, [(body["lot"], total)], outputs, cover_passes=passes
-        )
+        self._changed("split", subject, actor, [(body["lot"], total)], outputs, cover_passes=passes)
         self.done["change", subject] = ("split", actor, body)
 
     def merge(self, actor: str, subject: str, body: Json) -> Command:
@@ -453,7 +451,8 @@ class Books:
     def issue(self, actor: str, subject: str, body: Json) -> Command:
         me = self._admit(actor)
         asked = [
-            (line["product"], grams_of(line), line.get("draws", [])) for line in body.get("lines", [])
+            (line["product"], grams_of(line), line.get("draws", []))
+            for line in body.get("lines", [])
         ]
         one_sided = {"one_sided": True, "two_sided": False, None: None}[body.get("hand_over")]
         buyer, kind = None, body.get("kind")
@@ -568,7 +567,13 @@ class Books:
             one_sided=one_sided,
             lines=[(product, grams) for product, grams, _ in asked],
             draws=[
-                Draw(no, name, grams, self._take(self.lots[name], grams), self.lots[name].certificates)
+                Draw(
+                    no,
+                    name,
+                    grams,
+                    self._take(self.lots[name], grams),
+                    self.lots[name].certificates,
+                )
                 for no, name, grams in planned
             ],
         )

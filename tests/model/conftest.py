@@ -20,9 +20,9 @@ def world(server: "object", template: str) -> Iterator[World]:
     asyncio.run(world.admin(f'DROP DATABASE "{world.name}" WITH (FORCE)'))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runner() -> Iterator[asyncio.Runner]:
-    """One event loop for all examples of a test."""
+    """One event loop for all examples: the application stays in it."""
     with asyncio.Runner() as runner:
         yield runner
 

@@ -139,9 +139,10 @@ def test_a_role_is_in_force_from_its_first_day_until_before_its_end(
         (-10, None, 0, True),
         (-10, None, 30, True),
         (-10, None, -1, False),  # rewrites yesterday
-        (0, None, 0, False),  # not after the beginning
+        (0, None, 0, True),  # given by mistake: never in force
         (0, None, 1, True),
-        (5, None, 5, False),
+        (5, None, 5, True),
+        (5, None, 4, False),  # before the beginning
         (-10, 20, 10, True),
         (-10, 20, 21, False),  # lengthens
         (-10, -5, 0, False),  # over already: a new role, not a later end
