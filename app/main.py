@@ -14,6 +14,7 @@ from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.lot import routes as lots
+from app.paper.press import Press
 from app.party import routes as parties
 from app.party.auth import allow
 from app.place import routes as places
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    app.state.press = Press()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
