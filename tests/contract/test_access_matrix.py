@@ -40,6 +40,8 @@ ACTIONS = {
     "PUT /destructions/{change_id}": "lot.write",
     "GET /divisions": "product.read",
     "GET /divisions/{code}": "product.read",
+    "GET /evidence/{evidence_id}": "evidence.read",
+    "PUT /evidence/{evidence_id}": "evidence.store",
     "GET /healthz": "public.read",
     "GET /holds": "hold.read",
     "PUT /holds/{hold_id}": "hold.place",
