@@ -662,9 +662,7 @@ async def _sources(
     lot_ids = {lot.id for lot in given}
     if kind is not TicketKind.RETURN or buyer_id is None:
         return dict.fromkeys(lot_ids, seller_id)
-    earlier = await lots.suppliers_of_earlier(
-        session, lot_ids, holder_id=seller_id, earlier_id=buyer_id
-    )
+    earlier = await lots.suppliers_of_earlier(session, lot_ids, earlier_id=buyer_id)
     return {lot_id: earlier.get(lot_id) for lot_id in lot_ids}
 
 
