@@ -10,6 +10,7 @@ from app.certificate import service as certificates
 from app.core.migrate import upgrade
 from app.place import service as places
 from app.product import service as products
+from app.recall import terms as recalls
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
@@ -17,6 +18,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     products.load_catalogue,
     certificates.load_forms,
     tickets.load_validity,
+    recalls.load_terms,
 )
 
 

@@ -11,6 +11,7 @@ from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
+from app.recall import models as recall
 from app.signing import models as signing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
@@ -29,6 +30,7 @@ __all__ = [
     "party",
     "place",
     "product",
+    "recall",
     "signing",
     "ticket",
     "transparency",

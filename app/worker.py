@@ -79,6 +79,7 @@ CHORES: Mapping[str, tuple[str, Chore]] = {
     "partitions.make": ("30 3 * * *", _make_partitions),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),
+    **recall_jobs.CHORES,
 }
 """What the calendar asks for: when (cron, in UTC) and what."""
 

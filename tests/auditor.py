@@ -16,6 +16,14 @@ MOVES_NOTHING = {
     "evidence.stored",
     "hold.hold",
     "hold.release",
+    "recall.acknowledged",
+    "recall.closed",
+    "recall.disposal",
+    "recall.forwarded",
+    "recall.opened",
+    "recall.step",
+    "referral.answered",
+    "referral.asked",
 }
 NEXT_STATES = {
     "issued": {"accepted", "accepted_in_part", "refused", "voided"},

@@ -15,6 +15,15 @@ class NoticeKind(StrEnum):
     HELD = "held"
     RELEASED = "released"
     CERTIFICATE_VOIDED = "certificate_voided"
+    RECALLED = "recalled"
+    MOCK_RECALL = "mock_recall"
+    RECALL_REPORTED = "recall_reported"
+    RECALL_LATE = "recall_late"
+    RECALL_OVERDUE = "recall_overdue"
+    RECALL_CLOSED = "recall_closed"
+    REFERRED = "referred"
+    REFERRAL_ANSWERED = "referral_answered"
+    REFERRAL_OVERDUE = "referral_overdue"
 
 
 class UnknownHold(DomainError):

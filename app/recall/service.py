@@ -13,10 +13,9 @@ from app.hold.models import Hold
 from app.hold.rules import NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
-from app.lot.rules import LotState
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
-from app.recall import rules
+from app.party.access import Caller
+from app.recall import authority
 from app.recall.schemas import HoldIn, HoldOut
 from app.trace import queries as traces
 from app.trace.queries import Walk
@@ -45,7 +44,7 @@ async def place(
     existing = await holds.repeated(session, order)
     if existing is not None:
         return existing, False
-    await _check_answers_for(session, lot, caller)
+    await authority.check_may_hold(session, lot, caller)
     return await holds.place(session, order, lot, now=now), True
 
 
@@ -64,7 +63,7 @@ async def release(
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
     if hold.placed_by != caller.party_id:
-        await _check_answers_for(session, lot, caller, office_only=True)
+        await authority.check_may_hold(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
 
@@ -77,26 +76,6 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
         party=caller.acting_public_id,
         reason=reason,
     )
-
-
-async def _check_answers_for(
-    session: AsyncSession, lot: LotState, caller: Caller, *, office_only: bool = False
-) -> None:
-    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market."""
-    holders = await parties.by_ids(session, [lot.holder_id] if lot.holder_id else [])
-    places = {lot.division_code, *(holder.division_code for holder in holders.values())}
-    if any(may_supervise(caller, code) for code in places):
-        return
-    known = {"lots": [lot.id], "asked": [lot.id]}
-    if Audience.REGULATOR in caller.audiences:
-        codes = await traces.market_divisions(session, **known)
-        if any(may_supervise(caller, code) for code in codes):
-            return
-    if Audience.MARKET in caller.audiences and not office_only:
-        inside = await traces.lots_in_market(session, caller.acting_party, **known)
-        if lot.id in inside:
-            return
-    raise rules.HoldNotYours(lot=str(lot.public_id))
 
 
 async def tell_of_voided_certificate(

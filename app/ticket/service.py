@@ -1030,6 +1030,9 @@ async def _send_back(
         pieces = lot.remaining_pieces if mass_g == lot.mass_g else None
         draw = lot_rules.Draw(lot, mass_g, pieces)
         cover_g = min(draw.mass_g, lot.certified_g)
+        if holder_id is None and lot.holds:
+            # What a walk-in brings back of recalled goods must not come into being free to sell.
+            raise lot_rules.LotOnHold(lot=str(lot.public_id))
         if holder_id is not None:  # What a walk-in took is booked out of its lot already.
             lot_rules.check_draw(draw, holder_id=holder_id)
             cover_g = withdrawal.take(draw)

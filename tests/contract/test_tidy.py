@@ -60,6 +60,15 @@ FURTHER_FILES = {
         "search.py",  # finding products as sellers call them
         "units.py",  # from what was said to grams, and back
     },
+    "recall": {
+        "authority.py",  # who answers for a lot, which offices for places
+        "following.py",  # the second half of the service: what is recorded in an open case
+        "opening.py",  # the scope of a case, stopped at once
+        "printing.py",  # the case as a record, a spreadsheet, on paper
+        "referrals.py",  # questions to other offices
+        "terms.py",  # how long things may take
+        "wording.py",  # words in both languages
+    },
     "signing": {
         "keys.py",  # keys and their history, without a database: verifiers use it offline
         "qr.py",  # what a code becomes on paper
