@@ -232,7 +232,7 @@ async def _sign(
         around.signer,
         TokenType.TICKET,
         serial=around.serial,
-        issued_at=around.now,
+        signed_at=around.now,
         ttl_h=await service.ttl_h(session, groups, local_date(around.now)),
         product=products.pop() if len(products) == 1 else 0,
         mass_g=sum(line.mass_g for line in draft.lines),
