@@ -13,6 +13,8 @@ from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.evidence import routes as evidence
+from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.lot import routes as lots
 from app.party import routes as parties
 from app.party.auth import allow
@@ -69,6 +71,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         parties,
         places,
         products,
+        evidence,
         lots,
         certificates,
         tickets,
@@ -81,7 +84,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.include_router(health)
     app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
-    app.add_middleware(http.Unit)
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
     return app

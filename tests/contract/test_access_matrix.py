@@ -42,6 +42,8 @@ ACTIONS = {
     "HEAD /docs": "public.read",
     "GET /divisions": "product.read",
     "GET /divisions/{code}": "product.read",
+    "GET /evidence/{evidence_id}": "evidence.read",
+    "PUT /evidence/{evidence_id}": "evidence.store",
     "GET /healthz": "public.read",
     "GET /holds": "hold.read",
     "PUT /holds/{hold_id}": "hold.place",
