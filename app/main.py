@@ -16,6 +16,7 @@ from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.lot import routes as lots
+from app.paper.press import Press
 from app.party import routes as parties
 from app.party.auth import allow
 from app.place import routes as places
@@ -64,6 +65,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    app.state.press = Press()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
