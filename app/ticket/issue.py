@@ -101,19 +101,14 @@ async def issue(
         MadeTooEarly: a lot came into being after the sale.
         CertificateVoided, CertificateMissing: see `rules.check_certificates`.
     """
-    locked = await lots.lock(  # 1 lock
-        session,
-        (planned.lot for line in draft.lines for planned in line.draws),
-        stock_of=draft.seller.party_id,
-        product_ids={line.product_id for line in draft.lines if not line.draws},
-    )
+    locked = await _lock(session, draft)  # 1 lock
     named = await _look_up(session, draft)
     if named.existing_digest is not None:  # 2 repeated?
         if named.existing_digest != draft.digest:
             raise IdReused(ticket=str(draft.public_id))
         return await _internal_id(session, draft.public_id), False
     _check(draft, named, now=around.now)  # 3 decide
-    line_draws, withdrawal = _plan(draft, locked)
+    line_draws, withdrawal = await _plan_stock(session, draft, locked)
     await _check_lots(session, draft, named, line_draws, around)
     received: list[LotDraft] = []
     if draft.hand_over is HandOver.ONE_SIDED:
@@ -133,6 +128,33 @@ async def issue(
     if received:
         await _hand_over_at_once(session, draft, named, line_draws, received, event_id)
     return named.next_id, True
+
+
+async def _lock(session: AsyncSession, draft: TicketDraft) -> dict[UUID, LotState]:
+    return await lots.lock(
+        session,
+        (planned.lot for line in draft.lines for planned in line.draws),
+        stock_of=draft.seller.party_id,
+        product_ids={line.product_id for line in draft.lines if not line.draws},
+    )
+
+
+async def _plan_stock(
+    session: AsyncSession, draft: TicketDraft, locked: Mapping[UUID, LotState]
+) -> tuple[list[LineDraw], Withdrawal]:
+    """Plan the draws; look again before the stock is called short.
+
+    While the lock was waited for, a merge may have turned what was in stock into a lot that the
+    waiting statement could not see yet. The next statement sees it.
+    """
+    while True:
+        try:
+            return _plan(draft, locked)
+        except rules.StockShort:
+            again = await _lock(session, draft)
+            if again.keys() <= locked.keys():
+                raise
+            locked = again
 
 
 async def _internal_id(session: AsyncSession, public_id: UUID) -> int:
