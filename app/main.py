@@ -56,6 +56,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         version="1",
         description="产地证明、承诺达标合格证、一票通与批次追溯 · Certificates, tickets and traces",
         lifespan=_lifespan,
+        # Ours is at /docs: FastAPI's own pages load scripts from other sites.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
@@ -82,6 +84,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(package.router)
     app.include_router(health)
+    app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
     app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)

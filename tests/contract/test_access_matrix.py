@@ -38,6 +38,8 @@ ACTIONS = {
     "PUT /certificates/{certificate_id}/void": "certificate.issue",
     "POST /claims": "invitation.claim",
     "PUT /destructions/{change_id}": "lot.write",
+    "GET /docs": "public.read",
+    "HEAD /docs": "public.read",
     "GET /divisions": "product.read",
     "GET /divisions/{code}": "product.read",
     "GET /evidence/{evidence_id}": "evidence.read",
