@@ -25,6 +25,7 @@ from app.recall import routes as holds
 from app.signing.ring import Ring
 from app.ticket import routes as tickets
 from app.trace import routes as traces
+from app.web import recalls as recall_pages
 from app.web import routes as pages
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
@@ -81,6 +82,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         traces,
         holds,
         pages,
+        recall_pages,
     ):
         app.include_router(package.router)
     app.include_router(health)

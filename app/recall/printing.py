@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Final
 
 import xlsxwriter
@@ -197,7 +198,7 @@ def _head(recall: RecallOut) -> list[tuple[str, str]]:
         ("原因 Reason", recall.reason),
         ("要求 Advice", both(ADVICE) if advice is None else advice),
         ("立案方 Opened by", recall.opened_by_name),
-        ("范围摘要 SHA-256 of the scope", recall.scope_sha256),
+        ("范围摘要 SHA-256 of the scope", " ".join(wrap(recall.scope_sha256, 16))),
         (
             "结果 Outcome",
             ""

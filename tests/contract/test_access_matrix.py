@@ -81,6 +81,7 @@ ACTIONS = {
     "GET /recalls/{recall_id}/letter.pdf": "recall.follow",
     "GET /recalls/{recall_id}/lots": "recall.read",
     "GET /recalls/{recall_id}/notices": "recall.read",
+    "GET /recalls/{recall_id}/page": "recall.read",
     "GET /recalls/{recall_id}/record": "recall.read",
     "GET /recalls/{recall_id}/record.pdf": "recall.read",
     "GET /recalls/{recall_id}/record.xlsx": "recall.read",

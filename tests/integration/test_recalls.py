@@ -742,6 +742,25 @@ async def test_a_trader_sees_its_own_part_and_a_stranger_nothing(morning: Mornin
     assert [row["recall"] for row in await stall.read("/recalls")] == [opened["recall"]]
 
 
+async def test_the_page_of_a_case_says_in_both_languages_how_it_stands(morning: Morning) -> None:
+    opened = await recalled(morning.office, morning.at_first, reason="<b>克百威</b>")
+    at = f"/recalls/{opened['recall']}/page"
+    page = (await morning.office.get(at)).text
+    assert "&lt;b&gt;克百威&lt;/b&gt;" in page
+    for said in ("范围内的货物不得流转", "Nothing in scope may move", "98.000 kg", "未确认 open"):
+        assert said in page
+    assert page.count("<tr><td>") == 8 + 6
+    mine = (await morning.first.get(at)).text
+    assert "98.000 kg" not in mine
+    assert morning.at_second not in mine
+    assert "给场外购买者的公告（1 笔销售）" in mine
+    assert (await morning.trade.client.get(at)).status_code == 401
+    exercise = await recalled(morning.office, morning.at_first, mock=True)
+    mock = (await morning.office.get(f"/recalls/{exercise['recall']}/page")).text
+    assert "演练：货物没有问题，未被控制" in mock
+    assert "不得流转" not in mock
+
+
 async def test_buyers_outside_the_platform_are_told_by_a_letter(morning: Morning) -> None:
     opened = await recalled(morning.office, morning.at_first)
     at, stall = f"/recalls/{opened['recall']}", morning.first

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0005_recall"
-down_revision = "0004_evidence"
+revision = "0006_recall"
+down_revision = "0005_capitals"
 branch_labels = None
 depends_on = None
 
