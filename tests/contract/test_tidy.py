@@ -35,6 +35,7 @@ FURTHER_FILES = {
         "console.py",  # how commands speak
         "key.py",
         "party.py",
+        "recall.py",
         "running.py",  # serve, worker, migrate, demo
     },
     "demo": {

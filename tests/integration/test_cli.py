@@ -83,6 +83,20 @@ NEEDS_BOOKS = {
     "party api-key": [str(uuid4()), "--name", "x", "--scope", "lot.read"],
     "party role give": [str(uuid4()), "FARMER"],
     "party role end": [str(uuid4()), "1"],
+    "recall list": [],
+    "recall show": [str(uuid4())],
+    "recall lots": [str(uuid4())],
+    "recall scope": [str(uuid4())],
+    "recall open": [
+        str(uuid4()),
+        *("--party", str(uuid4()), "--reason", "x", "--grade", "1", "--trigger", "test"),
+    ],
+    "recall close": [
+        str(uuid4()),
+        *("--party", str(uuid4()), "--outcome", "lifted", "--reason", "x"),
+    ],
+    "recall late": [],
+    "recall export": [str(uuid4()), "recall.xlsx"],
     "trace": [str(uuid4())],
     "verify": ["1234"],
 }
