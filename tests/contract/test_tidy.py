@@ -69,6 +69,15 @@ FURTHER_FILES = {
     "ticket": {
         "audit.py",  # the books checked against themselves
     },
+    "trace": {
+        "export.py",  # a whole graph as a stream
+        "folding.py",  # what is drawn as one in a picture
+        "kinship.py",  # ways between lots, and what several have in common
+        "levels.py",  # the walk that a cluster can run
+        "scope.py",  # how far a recall reaches
+        "scribe.py",  # describes what a caller may see
+        "sweep.py",  # shares of a graph that does not fit into memory
+    },
 }
 FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
