@@ -9,6 +9,7 @@ Regulators and operators get any graph. Others get what `trace` answers them, in
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -73,6 +74,8 @@ async def ticket(
         TraceTooLarge: see `lots`.
     """
     question = await service.question_of_ticket(session, public_id, direction, caller)
+    named = {stock.lot: stock.public_id for stock in await levels.stocks(session, question.asked)}
+    question = replace(question, lots=tuple(named[lot] for lot in question.asked))
     return await _begin(session, question, direction, caller=caller, reader=reader)
 
 
@@ -104,7 +107,7 @@ async def _touches(
         return True
     sweep = Sweep(direction, question.asked)
     while True:
-        nodes = await _fetch(session, sweep, direction)
+        nodes = await fetch(session, sweep, direction)
         graph = SubGraph({node.id: node for node in nodes}, [])
         transits = await _transits(session, direction, graph.nodes)
         parties = await service.parties_of(session, graph, transits, question)
@@ -117,9 +120,11 @@ async def _touches(
             raise TraceTooLarge(limit=TOUCHED_LOTS_MAX)
 
 
-async def _fetch(session: AsyncSession, sweep: Sweep, direction: Direction) -> list[Node]:
+async def fetch(
+    session: AsyncSession, sweep: Sweep, direction: Direction, *, most: int = BATCH_LOTS
+) -> list[Node]:
     """Bring a sweep the next lots that it wants."""
-    wanted = sweep.wanted(BATCH_LOTS)
+    wanted = sweep.wanted(most)
     if direction is Direction.BACK:
         edges = await levels.edges_into(session, wanted)
         into_g: dict[int, int] = {}
@@ -162,7 +167,7 @@ async def _streamed(
     done = False
     while not done:
         async with reader() as session:
-            fetched = await _fetch(session, sweep, direction)
+            fetched = await fetch(session, sweep, direction)
             passed = list(sweep.passed())
             nodes = [lot.node for lot in passed]
             ways = await _transits(session, direction, [node.id for node in nodes])
@@ -262,5 +267,7 @@ def _line(name: str, value: Out | dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):  # the driver's own kind, which orjson does not know
+        return str(value)
     assert isinstance(value, Out), f"{type(value).__name__} has no place in a line"
     return value.model_dump(mode="json")
