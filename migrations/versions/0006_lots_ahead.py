@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006_lots_ahead"
+down_revision = "0005_capitals"
 branch_labels = None
 depends_on = None
 
