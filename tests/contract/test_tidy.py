@@ -31,11 +31,12 @@ FILES_OF_A_FEATURE = {
 # files are its own.
 FURTHER_FILES = {
     "commands": {
-        "books.py",  # trace, verify, audit, problems: what is in the books
+        "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "tracing.py",  # back, forward, ways between lots, common sources
     },
     "demo": {
         "main_job.py",  # the journey, through HTTP
