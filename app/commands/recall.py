@@ -183,14 +183,15 @@ def scope(
         wanted = ScopeIn(found=found, suspects=suspects or [], siblings=siblings)
 
         async def work(session: AsyncSession) -> dict[str, Any]:
-            graph, relations = await opening.preview(session, wanted, AT_THE_TERMINAL)
+            reached = await opening.preview(session, wanted, AT_THE_TERMINAL)
             spans: dict[str, dict[str, int]] = {}
-            for lot, relation in relations.items():
-                span = spans.setdefault(str(relation), {"lots": 0, "mass_g": 0, "on_hand_g": 0})
+            for stock in reached.stocks:
+                name = str(reached.relations[stock.lot])
+                span = spans.setdefault(name, {"lots": 0, "mass_g": 0, "on_hand_g": 0})
                 span["lots"] += 1
-                span["mass_g"] += graph.nodes[lot].mass_g
-                span["on_hand_g"] += graph.nodes[lot].remaining_g
-            return {"lots": len(graph.nodes), "relations": spans}
+                span["mass_g"] += stock.mass_g
+                span["on_hand_g"] += stock.remaining_g
+            return {"lots": len(reached.stocks), "relations": spans}
 
         value = with_books(work, settings())
 

@@ -7,6 +7,8 @@ what comes after us waits. When a walk meets nothing that is not locked, nothing
 any more, and one statement counts a hold on every lot.
 """
 
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -30,9 +32,12 @@ from app.party import service as parties
 from app.party.access import Caller
 from app.recall import authority, rules, terms
 from app.recall.models import Recall
+from app.recall.rules import Relation
 from app.recall.schemas import RecallIn, ScopeIn
+from app.trace import levels
 from app.trace import queries as traces
 from app.trace import rules as shares
+from app.trace.levels import Stock
 from app.trace.queries import Walk
 from app.trace.rules import SubGraph, TraceTooLarge
 from app.transparency import service as transparency
@@ -65,9 +70,21 @@ class Roots:
         return self.found | self.suspects
 
 
-async def preview(
-    session: AsyncSession, wanted: ScopeIn, caller: Caller
-) -> tuple[SubGraph, dict[int, rules.Relation]]:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """All lots of a scope by ascending id, what is known of each, and how it is connected."""
+
+    roots: Roots
+    stocks: Sequence[Stock]
+    relations: Mapping[int, Relation]
+
+    @property
+    def lots(self) -> list[int]:
+        """The lots' internal ids, oldest first."""
+        return [stock.lot for stock in self.stocks]
+
+
+async def preview(session: AsyncSession, wanted: ScopeIn, caller: Caller) -> Scope:
     """Answer how far a recall would reach, and hold nothing.
 
     Raises:
@@ -75,8 +92,7 @@ async def preview(
     """
     await be_patient(session)
     roots = await _roots(session, wanted, caller)
-    graph = await _walk(session, roots)
-    return graph, _relations(graph, roots)
+    return await _scope(session, roots, await _ahead(session, roots.lots))
 
 
 async def open_case(
@@ -103,12 +119,13 @@ async def open_case(
         return existing, False
     await be_patient(session)
     roots = await _roots(session, body, caller, now=now)
-    graph = await (_walk if body.mock else _lock)(session, roots)
-    recall = await _write(session, public_id, body, caller, graph, roots, digest=digest, now=now)
-    await _stop(session, recall, graph, roots)
-    told = await _tell_holders(session, recall, graph, caller)
-    await _tell_offices(session, recall, graph, caller, now=now)
-    await _record(session, recall, body, graph, caller, told=told, now=now)
+    met = await (_ahead(session, roots.lots) if body.mock else _lock(session, roots.lots))
+    scope = await _scope(session, roots, met)
+    recall = await _write(session, public_id, body, caller, scope, digest=digest, now=now)
+    await _stop(session, recall, scope)
+    told = await _tell_holders(session, recall, scope, caller)
+    await _tell_offices(session, recall, scope, caller, now=now)
+    await _record(session, recall, body, caller, told=told, now=now)
     return recall, True
 
 
@@ -137,7 +154,7 @@ async def _roots(
     siblings = caller.supervises if wanted.siblings is None else wanted.siblings
     if not siblings and not wanted.suspects:
         return Roots(found, frozenset(), frozenset())
-    upstream = await _walked(session, found, Walk.BACK)
+    upstream = await _back(session, found)
     suspects = frozenset(known[public_id] for public_id in wanted.suspects)
     for public_id in wanted.suspects:
         if known[public_id] not in upstream.nodes:
@@ -149,39 +166,44 @@ async def _roots(
     return Roots(found, suspects, frozenset(upstream.nodes) - found)
 
 
-async def _walked(session: AsyncSession, begin: frozenset[int], way: Walk) -> SubGraph:
+async def _back(session: AsyncSession, begin: Collection[int]) -> SubGraph:
     try:
-        return await traces.walk(session, begin, way, limit=SCOPE_LOTS_MAX)
+        return await traces.walk(session, begin, Walk.BACK, limit=SCOPE_LOTS_MAX)
     except TraceTooLarge:
         raise rules.RecallTooLarge(limit=SCOPE_LOTS_MAX) from None
 
 
-async def _walk(session: AsyncSession, roots: Roots) -> SubGraph:
-    return await _walked(session, roots.lots, Walk.FORWARD)
+async def _ahead(session: AsyncSession, begin: Collection[int]) -> Collection[int]:
+    try:
+        return await traces.ahead(session, begin, limit=SCOPE_LOTS_MAX)
+    except TraceTooLarge:
+        raise rules.RecallTooLarge(limit=SCOPE_LOTS_MAX) from None
 
 
-async def _lock(session: AsyncSession, roots: Roots) -> SubGraph:
+async def _lock(session: AsyncSession, begin: Collection[int]) -> Collection[int]:
     """Lock the balances of the whole scope; see the module's docstring.
 
     Raises:
         RecallTooLarge: it has too many lots, or grows faster than it can be locked.
     """
-    locked = set(roots.lots)
-    await lots.lock_balances(session, locked)
+    locked: set[int] = set()
     for _ in range(WALKS_MAX):
-        graph = await _walk(session, roots)
-        born = graph.nodes.keys() - locked
+        met = set(await _ahead(session, begin))
+        born = met - locked
         if not born:
-            return graph
+            return met
         await lots.lock_balances(session, born)
         locked |= born
     raise rules.RecallTooLarge(limit=SCOPE_LOTS_MAX)
 
 
-def _relations(graph: SubGraph, roots: Roots) -> dict[int, rules.Relation]:
-    return rules.relations(
-        graph, found=roots.found, suspects=roots.suspects, upstream=roots.upstream
+async def _scope(session: AsyncSession, roots: Roots, met: Collection[int]) -> Scope:
+    alone = roots.suspects <= roots.found
+    below = set(met) if alone else set(await _ahead(session, roots.found))
+    relations = rules.relations(
+        met, found=roots.found, suspects=roots.suspects, upstream=roots.upstream, below=below
     )
+    return Scope(roots, await levels.stocks(session, met), relations)
 
 
 async def _write(
@@ -189,8 +211,7 @@ async def _write(
     public_id: UUID,
     body: RecallIn,
     caller: Caller,
-    graph: SubGraph,
-    roots: Roots,
+    scope: Scope,
     *,
     digest: bytes,
     now: datetime,
@@ -212,11 +233,9 @@ async def _write(
         acknowledge_due_at=rules.due_at(known, f"acknowledge_{body.grade}", now),
         finish_due_on=finish.on,
         finish_arranged=finish.arranged,
-        siblings=bool(roots.suspects),
-        lot_count=len(graph.nodes),
-        scope_sha256=rules.scope_hash(
-            (node.public_id, node.mass_g) for node in graph.nodes.values()
-        ),
+        siblings=bool(scope.roots.suspects),
+        lot_count=len(scope.stocks),
+        scope_sha256=rules.scope_hash((stock.public_id, stock.mass_g) for stock in scope.stocks),
     )
     session.add(recall)
     await session.flush()
@@ -269,22 +288,26 @@ _STOP = text(_stopping(lots.HOLD_SQL))
 _COUNT = text(_stopping(_BALANCES))
 
 
-async def _stop(session: AsyncSession, recall: Recall, graph: SubGraph, roots: Roots) -> None:
+async def _stop(session: AsyncSession, recall: Recall, scope: Scope) -> None:
     """Count a hold on every lot of the scope and write down what was there, in one statement."""
-    reckoning = shares.forward(graph, roots.lots)
-    relations = _relations(graph, roots)
-    scope = sorted(graph.nodes)
+    met = scope.lots
+    parts = await levels.parts_of(session, met)
+    # A gate in the same process must not wait until a hundred thousand shares are reckoned.
+    reckoned = await asyncio.to_thread(shares.exposures, parts, met, scope.roots.lots)
     done = await session.execute(
         _COUNT if recall.mock else _STOP,
         {
             "recall": recall.id,
-            "hold_lots": scope,
+            "hold_lots": met,
             "hold_change": 1,
-            "relations": [relations[lot] for lot in scope],
-            "exposed": [min(reckoning.grams[lot], graph.nodes[lot].mass_g) for lot in scope],
+            "relations": [scope.relations[lot] for lot in met],
+            "exposed": [
+                min(shares.grams_of(reckoned[stock.lot], stock.mass_g), stock.mass_g)
+                for stock in scope.stocks
+            ],
         },
     )
-    assert done.rowcount == len(scope), "every lot has a balance"  # type: ignore[attr-defined]
+    assert done.rowcount == len(met), "every lot has a balance"  # type: ignore[attr-defined]
 
 
 _NOTICES = text(f"""
@@ -306,14 +329,12 @@ _NOTICES = text(f"""
 """)  # noqa: S608 (constants)
 
 
-async def _tell_holders(
-    session: AsyncSession, recall: Recall, graph: SubGraph, caller: Caller
-) -> int:
+async def _tell_holders(session: AsyncSession, recall: Recall, scope: Scope, caller: Caller) -> int:
     rows = await session.execute(
         _NOTICES,
         {
             "recall": recall.id,
-            "hold_lots": sorted(graph.nodes),
+            "hold_lots": scope.lots,
             "sent_at": recall.opened_at,
             "due_at": recall.acknowledge_due_at,
             "opener": caller.acting_party,
@@ -338,6 +359,9 @@ def _facts(recall: Recall) -> dict[str, Any]:
 _PLACES = text("""
     SELECT DISTINCT p.division_code FROM recall_notice n JOIN party p ON p.id = n.party_id
     WHERE n.recall_id = :recall AND p.division_code IS NOT NULL
+    UNION
+    SELECT l.division_code FROM recall_lot s JOIN lot l ON l.id = s.lot_id
+    WHERE s.recall_id = :recall AND l.division_code IS NOT NULL
 """)
 _MARKETS = text("""
     SELECT DISTINCT p.party_id, p.division_code
@@ -347,12 +371,11 @@ _MARKETS = text("""
 
 
 async def _tell_offices(
-    session: AsyncSession, recall: Recall, graph: SubGraph, caller: Caller, *, now: datetime
+    session: AsyncSession, recall: Recall, scope: Scope, caller: Caller, *, now: datetime
 ) -> None:
     """Tell the regulators of every place that the goods reached, and the markets they were in."""
     codes = set((await session.execute(_PLACES, {"recall": recall.id})).scalars())
-    codes |= {node.division_code for node in graph.nodes.values() if node.division_code}
-    markets = (await session.execute(_MARKETS, {"lots": sorted(graph.nodes)})).all()
+    markets = (await session.execute(_MARKETS, {"lots": scope.lots})).all()
     codes |= {code for _, code in markets}
     offices = await authority.offices_of(session, codes, on=local_date(now))
     told = {*offices, *(party for party, _ in markets)} - {caller.party_id}
@@ -365,7 +388,6 @@ async def _record(
     session: AsyncSession,
     recall: Recall,
     body: RecallIn,
-    graph: SubGraph,
     caller: Caller,
     *,
     told: int,
@@ -391,7 +413,7 @@ async def _record(
         "reason_commit": await commit_to(session, caller, recall.reason),
         "known_at": recall.known_at.isoformat(),
         "found": sorted(str(lot) for lot in body.found),
-        "lots": len(graph.nodes),
+        "lots": recall.lot_count,
         "notices": told,
         "scope_sha256": recall.scope_sha256.hex(),
         "t": now.isoformat(),

@@ -30,6 +30,10 @@ from app.recall.schemas import (
 )
 
 PRINTED_LOTS_MAX: Final = 400
+SPREADSHEET_LOTS_MAX: Final = 20_000
+"""More take a minute of a server's processor, which has tickets to issue; `ypt recall export` writes
+all of them."""
+
 PRINTED_NOTICES_MAX: Final = 400
 REFERRALS_MAX: Final = 1_000
 TEMPLATES: Final = Path(__file__).resolve().parent / "templates"
@@ -210,6 +214,10 @@ def _head(recall: RecallOut) -> list[tuple[str, str]]:
 
 def _sheets(written: RecordOut, lots: Sequence[RecallLotOut]) -> list[Sheet]:
     case = [*_head(written.recall), *clocks(written.recall), *sums(written.recall)]
+    totals = written.recall.totals
+    if totals is not None and totals.lots > len(lots):
+        more = f"{totals.lots - len(lots)}，见 see /recalls/…/lots, ypt recall export"
+        case.append(("未列入本表的批次 Lots not in this file", more))
     return [
         ("案件 Case", ("项目 Item", "内容 Content"), case),
         ("批次 Lots", _LOT_COLUMNS, (_lot(lot) for lot in lots)),

@@ -140,15 +140,14 @@ async def preview_scope(
     body: schemas.ScopeIn, session: DbSession, caller: Opener
 ) -> schemas.ScopeOut:
     """Answer how far a recall would reach; nothing is held and nobody is told."""
-    graph, relations = await opening.preview(session, body, caller)
+    scope = await opening.preview(session, body, caller)
     spans: dict[rules.Relation, list[int]] = {}
-    for lot, relation in relations.items():
-        spans.setdefault(relation, []).append(graph.nodes[lot].mass_g)
-    holders = {node.holder_id for node in graph.nodes.values()} - {None}
+    for stock in scope.stocks:
+        spans.setdefault(scope.relations[stock.lot], []).append(stock.mass_g)
     return schemas.ScopeOut(
-        lots=len(graph.nodes),
-        holders=len(holders),
-        on_hand_g=sum(node.remaining_g for node in graph.nodes.values()),
+        lots=len(scope.stocks),
+        holders=len({stock.holder_id for stock in scope.stocks} - {None}),
+        on_hand_g=sum(stock.remaining_g for stock in scope.stocks),
         relations=[
             schemas.SpanOut(relation=relation, lots=len(masses), mass_g=sum(masses))
             for relation, masses in sorted(spans.items())
@@ -398,11 +397,13 @@ async def read_record(
 async def export_record(
     recall_id: UUID, request: Request, session: DbSession, caller: Viewer
 ) -> Response:
-    """Write all that is recorded in a case, every lot included, into a spreadsheet."""
+    """Write all that is recorded in a case into a spreadsheet, with its first 20,000 lots."""
     recall = await queries.find(session, recall_id)
     written = await printing.record(session, recall, caller, now=_now(request))
     holder = None if written.recall.totals is not None else caller.acting_party
-    page = await queries.lots_of(session, recall, holder=holder, after=0, most=None)
+    page = await queries.lots_of(
+        session, recall, holder=holder, after=0, most=printing.SPREADSHEET_LOTS_MAX
+    )
     content = await printing.spreadsheet(written, page.lots)
     return _file(content, SPREADSHEET, f"recall-{recall_id}.xlsx")
 

@@ -345,17 +345,22 @@ def sources_of(graph: SubGraph) -> set[int]:
 
 
 def relations(
-    graph: SubGraph, *, found: Collection[int], suspects: Collection[int], upstream: Collection[int]
+    lots: Iterable[int],
+    *,
+    found: Collection[int],
+    suspects: Collection[int],
+    upstream: Collection[int],
+    below: Collection[int],
 ) -> dict[int, Relation]:
     """Say how each lot of a scope is connected with what was found.
 
     Args:
-        graph: What was found, the suspect sources, and all that any of them went into.
+        lots: What was found, the suspect sources, and all that any of them went into.
         found: The lots in question.
         suspects: Sources that are recalled with all that was made of them.
         upstream: All that went into what was found.
+        below: All that what was found went into.
     """
-    below = graph.descendants(found)
 
     def relation(lot: int) -> Relation:
         if lot in found:
@@ -366,7 +371,7 @@ def relations(
             return Relation.DESCENDANT
         return Relation.UPSTREAM if lot in upstream else Relation.SIBLING
 
-    return {lot: relation(lot) for lot in graph.nodes}
+    return {lot: relation(lot) for lot in lots}
 
 
 def scope_hash(lots: Iterable[tuple[UUID, int]]) -> bytes:

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0006_recall"
-down_revision = "0005_capitals"
+revision = "0007_recall"
+down_revision = "0006_lots_ahead"
 branch_labels = None
 depends_on = None
 
