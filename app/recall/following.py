@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -277,7 +277,7 @@ async def record_step(
     else:
         lot.consumed_g += body.mass_g
         if not recall.mock:
-            await _take_out(session, ChangeKind.LOSS, recall, {lot: body.mass_g}, now=now)
+            await _take_out(session, ChangeKind.LOSS, recall, step_id, {lot: body.mass_g}, now=now)
     step = RecallStep(
         public_id=step_id,
         digest=digest,
@@ -308,11 +308,14 @@ async def _take_out(
     session: AsyncSession,
     kind: ChangeKind,
     recall: Recall,
+    cause: UUID,
     grams: dict[RecallLot, int],
     *,
     now: datetime,
 ) -> None:
     """Book goods out of the lots of their holders; what walk-ins took is booked out already.
+
+    The change of each holder's lots is named after the step or disposal that caused it.
 
     Raises:
         LotExhausted: less is left in the books.
@@ -329,7 +332,7 @@ async def _take_out(
     why = "recall_consumed" if kind is ChangeKind.LOSS else "recall_disposal"
     for holder_id, own in sorted(by_holder.items()):
         draft = ChangeDraft(
-            public_id=ids.uuid7(),
+            public_id=uuid5(cause, str(holders[holder_id].public_id)),
             kind=kind,
             digest=b"",
             holder_id=holder_id,
@@ -387,7 +390,7 @@ async def record_disposal(
     grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
     accounts = {public: _account(one.lot) for public, one in found.items()}
     rules.check_disposal(accounts, grams, mock=recall.mock)
-    await _dispose(session, recall, body.method, found, grams, now=now)
+    await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
     disposal = RecallDisposal(
         public_id=disposal_id,
         digest=digest,
@@ -438,6 +441,7 @@ async def _write_disposal(
 async def _dispose(
     session: AsyncSession,
     recall: Recall,
+    cause: UUID,
     method: Method,
     found: dict[UUID, _Found],
     grams: dict[UUID, int],
@@ -451,7 +455,7 @@ async def _dispose(
         for public, mass_g in grams.items():
             found[public].lot.destroyed_g += mass_g
         taken = {found[public].lot: mass_g for public, mass_g in grams.items()}
-        await _take_out(session, ChangeKind.DESTROY, recall, taken, now=now)
+        await _take_out(session, ChangeKind.DESTROY, recall, cause, taken, now=now)
     await session.flush()
 
 

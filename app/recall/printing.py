@@ -31,7 +31,7 @@ from app.recall.schemas import (
 
 PRINTED_LOTS_MAX: Final = 400
 SPREADSHEET_LOTS_MAX: Final = 20_000
-"""More take a minute of a server's processor, which has tickets to issue; `ypt recall export` writes
+"""More take a minute of a processor that has tickets to issue; `ypt recall export` writes
 all of them."""
 
 PRINTED_NOTICES_MAX: Final = 400

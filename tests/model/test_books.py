@@ -42,7 +42,7 @@ from tests.model.books import (
     Json,
     Refused,
 )
-from tests.model.stage import VILLAGE, Stage, World, expected, uuid_of
+from tests.model.stage import VILLAGE, Stage, World, expected, photo_of, uuid_of
 
 T = TypeVar("T")
 
@@ -443,6 +443,115 @@ class Machine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from((*known, uuid_of(9))), label="hold")
         self.send("release", self.actor(data, OFFICE), {"reason": "合格"}, name)
 
+    # --- recalls --------------------------------------------------------------------------------
+
+    @rule(data=st.data())
+    def recall(self, data: st.DataObject) -> None:
+        pending = sum(case.outcome is None for case in self.books.recalls.values())
+        if pending > 1 or data.draw(st.integers(0, 2), label="rarely"):
+            return
+        names = list(dict.fromkeys(self.lot(data) for _ in range(2)))
+        body: Json = {
+            "found": names[: data.draw(st.integers(1, 2), label="lots")],
+            "grade": 1,
+            "trigger": "complaint",
+            "reason": "投诉",
+            "known_at": self.books.now.isoformat(),
+            "mock": self.seldom(data),
+        }
+        fitting = data.draw(st.sampled_from((OFFICE, OFFICE, self.holder(names[0]) or OFFICE)))
+        self.send("recall", self.actor(data, fitting), body)
+
+    def case(self, data: st.DataObject) -> str:
+        cases = self.books.recalls
+        pending = [name for name, case in cases.items() if case.outcome is None]
+        return data.draw(st.sampled_from(pending * 4 + [*cases, uuid_of(9)]), label="case")
+
+    def lot_of_case(self, data: st.DataObject, name: str, wanted: str) -> tuple[str, int]:
+        """Choose a lot of a case that something can still be said of, and grams about that."""
+        case = self.books.recalls.get(name)
+        if case is None or self.seldom(data):
+            return self.lot(data), 1
+        room = {
+            lot: {
+                "recovered": scope.located - scope.recovered,
+                "disposed": scope.recovered - scope.destroyed,
+            }.get(wanted, scope.room)
+            for lot, scope in case.lots.items()
+        }
+        open_lots = [lot for lot, grams in room.items() if grams] or list(room)
+        lot = data.draw(st.sampled_from(open_lots), label="lot of the case")
+        return lot, self.grams(data, room[lot] or 1)
+
+    def speaker(self, data: st.DataObject, lot: str) -> str:
+        known = self.books.lots.get(lot)
+        party = known.holder or known.supplier if known else None
+        return self.actor(data, data.draw(st.sampled_from((OFFICE, self.trader(party) or OFFICE))))
+
+    @precondition(lambda self: self.books.recalls)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        name = self.case(data)
+        case = self.books.recalls.get(name)
+        told = list(case.told) if case else []
+        everybody = [*told * 4, *self.books.ids.values(), uuid_of(9)]
+        party = data.draw(st.sampled_from(everybody), label="party")
+        fitting = data.draw(st.sampled_from((OFFICE, self.trader(party) or OFFICE)))
+        subject = f"{name}/acknowledgements/{party}"
+        self.send("acknowledge", self.actor(data, fitting), {}, subject)
+
+    @precondition(lambda self: self.books.recalls)
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from(("located", "located", "recovered", "recovered", "consumed")),
+    )
+    def step(self, data: st.DataObject, kind: str) -> None:
+        name = self.case(data)
+        lot, grams = self.lot_of_case(data, name, kind)
+        body = {"lot": lot, "kind": kind, "mass_g": grams, "note": "过秤"}
+        self.send("step", self.speaker(data, lot), body, f"{name}/steps/{self.new_id()}")
+
+    @precondition(lambda self: self.books.recalls)
+    @rule(data=st.data())
+    def dispose(self, data: st.DataObject) -> None:
+        name = self.case(data)
+        lot, grams = self.lot_of_case(data, name, "disposed")
+        actor = self.speaker(data, lot)
+        body = {
+            "method": "destroyed",
+            "place": "处置点",
+            "witness": "李四",
+            "announced_at": (self.books.now - timedelta(hours=2)).isoformat(),
+            "disposed_at": (self.books.now - timedelta(hours=1)).isoformat(),
+            "evidence": [photo_of(actor if actor != NOBODY else OFFICE)],
+            "lots": [{"lot": lot, "mass_g": grams}],
+        }
+        self.send("dispose", actor, body, f"{name}/disposals/{self.new_id()}")
+
+    @precondition(lambda self: self.books.recalls)
+    @rule(data=st.data())
+    def bring_back(self, data: st.DataObject) -> None:
+        """Bring back all that is there, so that some cases are completed."""
+        name = self.case(data)
+        case = self.books.recalls.get(name)
+        if case is None or case.outcome or case.mock:
+            return
+        for lot, scope in case.lots.items():
+            for kind in ("located", "recovered"):
+                grams = scope.room if kind == "located" else scope.located - scope.recovered
+                if grams and scope.held:
+                    body = {"lot": lot, "kind": kind, "mass_g": grams, "note": "过秤"}
+                    self.send("step", OFFICE, body, f"{name}/steps/{self.new_id()}")
+
+    @precondition(lambda self: self.books.recalls)
+    @rule(data=st.data(), outcome=st.sampled_from(("completed", "completed", "lifted")))
+    def close(self, data: st.DataObject, outcome: str) -> None:
+        name = self.case(data)
+        case = self.books.recalls.get(name)
+        fitting = data.draw(st.sampled_from((OFFICE, case.opener if case else OFFICE)))
+        body = {"outcome": outcome, "reason": "结案"}
+        self.send("close", self.actor(data, fitting), body, name)
+
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
         """Send a former request again, as it was."""
@@ -498,6 +607,7 @@ class Machine(RuleBasedStateMachine):
         held, ours = self._runner.run(self.stage.held()), expected(self.books)
         for name, part in ours.items():
             assert held[name] == part, name
+        assert self.books.escaped() == {}, "goods left a lot while a recall held it"
         balance = self.books.conserved()
         assert sum(balance.values()) == 0, balance
         self.answers["steps"] += 1
