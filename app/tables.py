@@ -11,6 +11,7 @@ from app.party import models as party
 from app.place import models as place
 from app.product import models as product
 from app.signing import models as signing
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -28,6 +29,7 @@ __all__ = [
     "place",
     "product",
     "signing",
+    "testing",
     "ticket",
     "transparency",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.certificate import service as certificates
 from app.hold import service as holds
 from app.hold.models import Hold
-from app.hold.rules import NoticeKind, Order
+from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.lot.rules import LotState
@@ -45,7 +45,7 @@ async def place(
     existing = await holds.repeated(session, order)
     if existing is not None:
         return existing, False
-    await _check_answers_for(session, lot, caller)
+    await check_answers_for(session, lot, caller)
     return await holds.place(session, order, lot, now=now), True
 
 
@@ -59,12 +59,15 @@ async def release(
 
     Raises:
         UnknownHold: there is none.
+        HoldRestsOnTest: a test holds the lot, and the caller is no office of supervision.
         HoldNotYours: the caller neither placed it nor answers for the lot.
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
+    if hold.cause == HoldCause.TEST and not caller.supervises:
+        raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
-        await _check_answers_for(session, lot, caller, office_only=True)
+        await check_answers_for(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
 
@@ -79,10 +82,14 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
     )
 
 
-async def _check_answers_for(
+async def check_answers_for(
     session: AsyncSession, lot: LotState, caller: Caller, *, office_only: bool = False
 ) -> None:
-    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market."""
+    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market.
+
+    Raises:
+        HoldNotYours: that is so.
+    """
     holders = await parties.by_ids(session, [lot.holder_id] if lot.holder_id else [])
     places = {lot.division_code, *(holder.division_code for holder in holders.values())}
     if any(may_supervise(caller, code) for code in places):
@@ -138,6 +145,8 @@ async def describe(session: AsyncSession, found: Sequence[Hold]) -> list[HoldOut
             lot=states[hold.lot_id].public_id,
             placed_by=named[hold.placed_by].public_id,
             reason=hold.reason,
+            cause=HoldCause(hold.cause),
+            subject=hold.subject,
             placed_at=hold.placed_at,
             released_by=None if hold.released_by is None else named[hold.released_by].public_id,
             release_reason=hold.release_reason,
