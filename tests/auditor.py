@@ -102,6 +102,11 @@ class Auditor:
 
     lot_destroy = lot_loss
 
+    def sample_taken(self, leaf: Json) -> None:
+        lot, mass_g = leaf["lot"], int(leaf["mass_g"])
+        self._take(lot, mass_g, leaf["holder"])
+        self.gone_g[lot] = self.gone_g.get(lot, 0) + mass_g
+
     # --- certificates -----------------------------------------------------------------------------
 
     def certificate_issued(self, leaf: Json) -> None:
@@ -196,6 +201,8 @@ class Auditor:
 
     def hold_release(self, leaf: Json) -> None:
         pass
+
+    test_recorded = test_objected = test_started = test_finished = test_published = hold_hold
 
 
 LOTS = """

@@ -18,6 +18,7 @@ from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.recall import rules
 from app.recall.schemas import HoldIn, HoldOut
+from app.testing import service as samples
 from app.trace import queries as traces
 from app.trace.queries import Walk
 
@@ -104,6 +105,20 @@ async def check_answers_for(
         if lot.id in inside:
             return
     raise rules.HoldNotYours(lot=str(lot.public_id))
+
+
+async def tell_of_failed_test(session: AsyncSession, sample_id: UUID, *, now: datetime) -> int:
+    """Tell everybody who holds goods out of a lot whose sample is confirmed to have failed.
+
+    Returns:
+        How many parties hold such goods.
+    """
+    sample = await samples.find(session, sample_id)
+    graph = await traces.walk(session, [sample.lot_id], Walk.FORWARD, limit=AFFECTED_LOTS_MAX)
+    holders = {node.holder_id for node in graph.nodes.values() if node.holder_id is not None}
+    facts = {"product": sample.product_id, "number": sample.number}
+    await holds.tell(session, NoticeKind.TEST_FAILED, sample_id, holders, facts, now)
+    return len(holders)
 
 
 async def tell_of_voided_certificate(

@@ -672,6 +672,15 @@ class Standing:
     inherited_from: int | None = None
 
 
+def worst(standings: Iterable[Standing]) -> Standing:
+    """Answer the standing that matters most; of two alike the later one."""
+    found = Standing()
+    for standing in standings:
+        if _VERDICTS.index(standing.verdict) >= _VERDICTS.index(found.verdict):
+            found = standing
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Lineage:
     """What a caller knows of lots and what went into them.
@@ -721,9 +730,9 @@ def _inherited(
     standing = own.get(lot, Standing())
     above = [(parent, settled[parent]) for parent in parents]
     against = [_from(parent, known) for parent, known in above if known.verdict in AGAINST]
-    worst = max([standing, *against], key=lambda known: _VERDICTS.index(known.verdict))
-    if worst.verdict in AGAINST or standing.verdict is Verdict.PASSED or not above:
-        return worst
+    gravest_of_all = worst([*against, standing])
+    if gravest_of_all.verdict in AGAINST or standing.verdict is Verdict.PASSED or not above:
+        return gravest_of_all
     product = lineage.products.get(lot)
     same = all(
         known.verdict is Verdict.PASSED and lineage.products.get(parent) == product
