@@ -1,23 +1,17 @@
-"""Working days, and the clocks that count in them (domain.md §2.11). Pure.
+"""The clocks of the law, and the working days that they count (domain.md §2.11). Pure.
 
-The State Council announces each year's holidays and make-up days (补班) at the end of the year
-before. `chinesecalendar` knows the years that were announced when it was released. For other years
-every day from Monday to Friday counts as a working day, holidays of the law too, and a clock that
-reaches into such a year says so (`assumed`). The table of overrides comes before both: an operator
-enters an announcement there on the day it is made.
+Which days are worked is `app.core.calendar`'s: of a year that nobody has announced every Monday to
+Friday, holidays of the law too, and a clock that reaches into such a year says so (`assumed`). The
+table of overrides comes before it: an operator enters an announcement there on the day it is made.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final
 
-import chinese_calendar
-
+from app.core import calendar
 from app.core.clock import SHANGHAI, local_date
-
-_SATURDAY: Final = 5
 
 
 class ClockUnit(StrEnum):
@@ -77,7 +71,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class WorkingDays:
-    """Which days are working days; `overrides` come before what the package knows."""
+    """Which days are working days; `overrides` come before what was announced."""
 
     overrides: Mapping[date, bool]
 
@@ -85,10 +79,7 @@ class WorkingDays:
         """Answer whether a day is a working day, and whether that is only assumed."""
         if day in self.overrides:
             return self.overrides[day], False
-        try:
-            return chinese_calendar.is_workday(day), False
-        except NotImplementedError:  # a year that is not announced, or long ago
-            return day.weekday() < _SATURDAY, True
+        return calendar.is_working_day(day), not calendar.add_working_days(day, 0).arranged
 
     def due(self, rule: ClockRule, began_at: datetime) -> Due:
         """Say when a time that began at an instant is over.
