@@ -5,6 +5,7 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.evidence import models as evidence
 from app.hold import models as hold
 from app.lot import models as lot
 from app.party import models as party
@@ -21,6 +22,7 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "evidence",
     "heartbeat",
     "hold",
     "lot",

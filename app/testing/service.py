@@ -343,12 +343,7 @@ async def record(
         if existing.digest != digest:
             raise IdReused(test=str(public_id))
         return existing, sample, False
-    _check_tester(sample, body.kind, caller)
-    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
-    tested_at = body.tested_at or now
-    check_occurred(tested_at, now=now, pointer="/tested_at")
-    if tested_at < sample.taken_at:
-        raise rules.TestedTooEarly(pointer="/tested_at")
+    place_id = await _check(session, sample, body, caller, now=now)
     earlier = await cases.tests_of(session, sample.id)
     objection = await cases.open_objection(session, sample.id)
     rules.check_test(
@@ -377,7 +372,7 @@ async def record(
         tested_by=caller.acting_party,
         testers=sealed(vault, body.testers, purpose=TESTERS),
         place_id=place_id,
-        tested_at=tested_at,
+        tested_at=body.tested_at or now,
         recorded_at=now,
     )
     session.add(test)
@@ -389,12 +384,21 @@ async def record(
     return test, sample, True
 
 
-def _check_tester(sample: Sample, kind: TestKind, caller: Caller) -> None:
-    if kind is TestKind.LAB:
+async def _check(
+    session: AsyncSession, sample: Sample, body: TestIn, caller: Caller, *, now: datetime
+) -> int | None:
+    """Refuse a tester, a place or an instant that cannot be; answer the place's internal id."""
+    if body.kind is TestKind.LAB:
         if RoleKind.LAB not in caller.roles:
             raise rules.LabNotAccredited
     elif sample.taken_by != caller.party_id and not caller.roles & _TESTERS_BY_TRADE:
         raise rules.TestNotYours(sample=str(sample.public_id))
+    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
+    tested_at = body.tested_at or now
+    check_occurred(tested_at, now=now, pointer="/tested_at")
+    if tested_at < sample.taken_at:
+        raise rules.TestedTooEarly(pointer="/tested_at")
+    return place_id
 
 
 async def _judge(
