@@ -57,12 +57,13 @@ def import_limits(
     生效 valid_from, 失效 valid_to, 来源 source, 已核实 verified.
     """
     with complaining(as_json):
+        chosen = settings()
         rows = _rows(file)
 
         async def work(session: AsyncSession) -> ImportReport:
             return await standards.import_limits(session, rows, dry_run=dry_run)
 
-        report = with_books(work, settings(), role=OWNER)
+        report = with_books(work, chosen, role=OWNER)
         answer(_told(report), as_json, lambda console: _tell(console, report))
         if report.refused:
             raise typer.Exit(REFUSED)
