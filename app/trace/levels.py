@@ -9,7 +9,7 @@ a level. On one server the answers are the same, and a small graph takes a few t
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -209,21 +209,17 @@ async def parts_of(
     return parts
 
 
-class Stock(NamedTuple):
-    """What a recall has to know about a lot: whose it is, and how much it was and still is."""
+async def stocks(
+    session: AsyncSession, lots: Collection[int]
+) -> list[tuple[int, UUID, int | None, int, int]]:
+    """Fetch what a recall has to know about lots, by ascending id.
 
-    lot: int
-    public_id: UUID
-    holder_id: int | None
-    mass_g: int
-    remaining_g: int
-
-
-async def stocks(session: AsyncSession, lots: Collection[int]) -> list[Stock]:
-    """Fetch what a recall has to know about lots, by ascending id."""
-    found: list[Stock] = []
+    Returns:
+        Of each lot its id, public id, holder, and its grams at the beginning and now.
+    """
+    found: list[tuple[int, UUID, int | None, int, int]] = []
     for row in await _rows(session, _STOCKS, lots):
-        found += map(Stock, *(column or () for column in row))
+        found += zip(*(column or () for column in row), strict=True)
     found.sort()
     return found
 

@@ -100,10 +100,14 @@ async def _exposed(session: AsyncSession, asked: Collection[int], limit: int) ->
     # A gate in the same process must not wait until a hundred thousand shares are reckoned.
     shares = await asyncio.to_thread(rules.exposures, parts, met, frozenset(asked))
     return {
-        stock.lot: Exposed(
-            *stock,
-            share=rules.fraction(shares[stock.lot]),
-            exposed_g=rules.grams_of(shares[stock.lot], stock.mass_g),
+        lot: Exposed(
+            lot,
+            public_id,
+            holder_id,
+            mass_g,
+            remaining_g,
+            rules.fraction(shares[lot]),
+            rules.grams_of(shares[lot], mass_g),
         )
-        for stock in await levels.stocks(session, met)
+        for lot, public_id, holder_id, mass_g, remaining_g in await levels.stocks(session, met)
     }
