@@ -55,7 +55,10 @@ ACTIONS = {
     "GET /lots/{lot_id}": "lot.read",
     "PUT /lots/{lot_id}": "lot.write",
     "GET /lots/{lot_id}/neighbours": "trace.read",
+    "GET /lots/{lot_id}/path": "trace.read",
     "GET /lots/{lot_id}/trace": "trace.read",
+    "GET /lots/{lot_id}/trace/lots": "trace.read",
+    "GET /lots/{lot_id}/trace/picture": "trace.read",
     "GET /me": "account.read",
     "PUT /merges/{change_id}": "lot.write",
     "GET /notices": "hold.read",
@@ -100,6 +103,7 @@ ACTIONS = {
     "PUT /tickets/{ticket_id}/decision": "ticket.decide",
     "GET /tickets/{ticket_id}/trace": "trace.read",
     "PUT /tickets/{ticket_id}/void": "ticket.issue",
+    "POST /traces/common-source": "trace.read",
     "PUT /transforms/{change_id}": "lot.write",
     "GET /units": "product.read",
 }
