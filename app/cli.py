@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, party, recall, running, tracing
+from app.commands import books, key, party, recall, running, standards, tracing
 
 app = typer.Typer(
     name="ypt",
@@ -27,6 +27,8 @@ for name, command in (
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
 app.add_typer(recall.app, name="recall")
+app.add_typer(standards.limits, name="limits")
+app.command("workday")(standards.workday)
 
 
 def main() -> None:

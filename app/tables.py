@@ -13,6 +13,7 @@ from app.place import models as place
 from app.product import models as product
 from app.recall import models as recall
 from app.signing import models as signing
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -32,6 +33,7 @@ __all__ = [
     "product",
     "recall",
     "signing",
+    "testing",
     "ticket",
     "transparency",
 ]

@@ -34,6 +34,7 @@ from app.recall import authority, rules, terms
 from app.recall.models import Recall
 from app.recall.rules import Relation
 from app.recall.schemas import RecallIn, ScopeIn
+from app.testing import standards
 from app.trace import levels
 from app.trace import queries as traces
 from app.trace import rules as shares
@@ -217,7 +218,8 @@ async def _write(
     now: datetime,
 ) -> Recall:
     known = await terms.terms(session)
-    finish = rules.due_on(known, f"finish_{body.grade}", now)
+    days = (await standards.clocks(session)).working_days
+    finish = rules.due_on(known, f"finish_{body.grade}", now, days)
     recall = Recall(
         public_id=public_id,
         digest=digest,

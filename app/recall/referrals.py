@@ -19,6 +19,7 @@ from app.recall import authority, queries, rules, terms
 from app.recall.models import Recall, Referral
 from app.recall.opening import commit_to
 from app.recall.schemas import ReferralIn, ReferralOut
+from app.testing import standards
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
@@ -46,6 +47,7 @@ async def ask(
         if existing.digest != digest:
             raise IdReused(referral=str(public_id))
         return existing, False
+    days = (await standards.clocks(session)).working_days
     referral = Referral(
         public_id=public_id,
         digest=digest,
@@ -56,7 +58,7 @@ async def ask(
         department=body.department,
         question=body.question,
         asked_at=now,
-        due_on=rules.due_on(await terms.terms(session), "referral", now).on,
+        due_on=rules.due_on(await terms.terms(session), "referral", now, days).on,
     )
     session.add(referral)
     await session.flush()

@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from app.core.calendar import WorkingDay, add_working_days
+from app.core.calendar import WorkingDay
 from app.core.clock import local_date
 from app.core.errors import DomainError, Kind, Text
 from app.party.access import Department, RoleKind
+from app.testing.calendar import WorkingDays
 from app.trace.rules import SubGraph
 
 
@@ -328,12 +329,21 @@ def due_at(terms: Iterable[Term], kind: str, since: datetime) -> datetime:
     return since + timedelta(hours=term.hours)
 
 
-def due_on(terms: Iterable[Term], kind: str, since: datetime) -> WorkingDay:
-    """Answer the last day on which something can be done, by the law of the day it began."""
-    on = local_date(since)
+def due_on(terms: Iterable[Term], kind: str, since: datetime, days: WorkingDays) -> WorkingDay:
+    """Answer the last day on which something can be done, by the law of the day it began.
+
+    The day on which it began does not count (Civil Code art. 201).
+    """
+    on, arranged = local_date(since), True
     term = _in_force(terms, kind, on)
     assert term.working_days is not None, "this term is in working days"
-    return add_working_days(on, term.working_days)
+    left = term.working_days
+    while left:
+        on += timedelta(days=1)
+        works, assumed = days.is_working_day(on)
+        arranged = arranged and not assumed
+        left -= works
+    return WorkingDay(on, arranged)
 
 
 # --- scope ------------------------------------------------------------------------------------
@@ -529,3 +539,17 @@ def merged(rows: Sequence[tuple[Any, int]]) -> dict[Any, int]:
     for name, mass_g in rows:
         sums[name] = sums.get(name, 0) + mass_g
     return sums
+
+
+class HoldRestsOnTest(DomainError):
+    """What a test holds is let go by a test, or by an office on its own account."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "hold-rests-on-test"
+    title: ClassVar[Text] = Text(
+        "该批次因检测结果被控制", "The lot is on hold because of a test result"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请完成复检或送实验室, 合格后自动解除; 或由监管部门解除",
+        "Repeat the test or send it to a laboratory: a pass lifts the hold. Or ask the regulator",
+    )

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from app.core.schemas import MASS_G_MAX, In, Instant, Line, MassG, Out
-from app.hold.rules import NoticeKind
+from app.hold.rules import HoldCause, NoticeKind
 from app.party.access import Department
 from app.recall.rules import Channel, Method, Outcome, Relation, StepKind, Trigger
 
@@ -37,6 +37,8 @@ class HoldOut(Out):
     lot: UUID
     placed_by: UUID
     reason: str
+    cause: HoldCause
+    subject: UUID | None = Field(description="The sample, where a test holds the lot.")
     placed_at: datetime
     released_by: UUID | None
     release_reason: str | None
@@ -48,7 +50,9 @@ class NoticeOut(Out):
 
     id: int
     kind: NoticeKind
-    subject: UUID = Field(description="The hold, certificate, recall or referral it is about.")
+    subject: UUID = Field(
+        description="The hold, certificate, sample, recall or referral it is about."
+    )
     facts: dict[str, Any]
     created_at: datetime
 

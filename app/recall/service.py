@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.certificate import service as certificates
 from app.hold import service as holds
 from app.hold.models import Hold
-from app.hold.rules import NoticeKind, Order
+from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.party import service as parties
 from app.party.access import Caller
-from app.recall import authority
+from app.recall import authority, rules
 from app.recall.schemas import HoldIn, HoldOut
+from app.testing import service as samples
 from app.trace import queries as traces
 from app.trace.queries import Walk
 
@@ -58,10 +59,13 @@ async def release(
 
     Raises:
         UnknownHold: there is none.
+        HoldRestsOnTest: a test holds the lot, and the caller is no office of supervision.
         HoldNotYours: the caller neither placed it nor answers for the lot.
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
+    if hold.cause == HoldCause.TEST and not caller.supervises:
+        raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
         await authority.check_may_hold(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
@@ -76,6 +80,20 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
         party=caller.acting_public_id,
         reason=reason,
     )
+
+
+async def tell_of_failed_test(session: AsyncSession, sample_id: UUID, *, now: datetime) -> int:
+    """Tell everybody who holds goods out of a lot whose sample is confirmed to have failed.
+
+    Returns:
+        How many parties hold such goods.
+    """
+    sample = await samples.find(session, sample_id)
+    graph = await traces.walk(session, [sample.lot_id], Walk.FORWARD, limit=AFFECTED_LOTS_MAX)
+    holders = {node.holder_id for node in graph.nodes.values() if node.holder_id is not None}
+    facts = {"product": sample.product_id, "number": sample.number}
+    await holds.tell(session, NoticeKind.TEST_FAILED, sample_id, holders, facts, now)
+    return len(holders)
 
 
 async def tell_of_voided_certificate(
@@ -117,6 +135,8 @@ async def describe(session: AsyncSession, found: Sequence[Hold]) -> list[HoldOut
             lot=states[hold.lot_id].public_id,
             placed_by=named[hold.placed_by].public_id,
             reason=hold.reason,
+            cause=HoldCause(hold.cause),
+            subject=hold.subject,
             placed_at=hold.placed_at,
             released_by=None if hold.released_by is None else named[hold.released_by].public_id,
             release_reason=hold.release_reason,

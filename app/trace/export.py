@@ -74,7 +74,7 @@ async def ticket(
         TraceTooLarge: see `lots`.
     """
     question = await service.question_of_ticket(session, public_id, direction, caller)
-    named = {stock.lot: stock.public_id for stock in await levels.stocks(session, question.asked)}
+    named = {lot: named for lot, named, *_ in await levels.stocks(session, question.asked)}
     question = replace(question, lots=tuple(named[lot] for lot in question.asked))
     return await _begin(session, question, direction, caller=caller, reader=reader)
 

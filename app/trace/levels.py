@@ -9,7 +9,7 @@ a level. On one server the answers are the same, and a small graph takes a few t
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -102,8 +102,7 @@ async def forward(session: AsyncSession, lots: Collection[int], *, limit: int) -
         TraceTooLarge: these are more than `limit`.
         TraceTimedOut: it took too long.
     """
-    met = await ahead(session, lots, limit=limit)
-    return await _graph(session, met, await edges_into(session, met))
+    return await among(session, await ahead(session, lots, limit=limit))
 
 
 async def around(session: AsyncSession, lots: Collection[int], *, limit: int) -> SubGraph:
@@ -117,7 +116,7 @@ async def around(session: AsyncSession, lots: Collection[int], *, limit: int) ->
     down = await edges_out_of(session, lots)
     met = {*lots, *(edge.src for edge in up), *(edge.dst for edge in down)}
     _check(met, limit, time.perf_counter() + WALK_S_MAX)
-    return await _graph(session, met, await edges_into(session, met))
+    return await among(session, met)
 
 
 async def ahead(session: AsyncSession, lots: Collection[int], *, limit: int) -> set[int]:
@@ -144,7 +143,12 @@ def _check(met: Collection[int], limit: int, ends_s: float) -> None:
         raise TraceTimedOut(seconds=WALK_S_MAX)
 
 
-async def _graph(session: AsyncSession, lots: set[int], edges: Sequence[Edge]) -> SubGraph:
+async def among(session: AsyncSession, lots: Collection[int]) -> SubGraph:
+    """Fetch lots and the edges among them."""
+    return await _graph(session, lots, await edges_into(session, lots))
+
+
+async def _graph(session: AsyncSession, lots: Collection[int], edges: Sequence[Edge]) -> SubGraph:
     """Put a graph together of lots and all edges into them, from lots outside too."""
     into_g: dict[int, int] = {}
     for edge in edges:
@@ -205,21 +209,17 @@ async def parts_of(
     return parts
 
 
-class Stock(NamedTuple):
-    """What a recall has to know about a lot: whose it is, and how much it was and still is."""
+async def stocks(
+    session: AsyncSession, lots: Collection[int]
+) -> list[tuple[int, UUID, int | None, int, int]]:
+    """Fetch what a recall has to know about lots, by ascending id.
 
-    lot: int
-    public_id: UUID
-    holder_id: int | None
-    mass_g: int
-    remaining_g: int
-
-
-async def stocks(session: AsyncSession, lots: Collection[int]) -> list[Stock]:
-    """Fetch what a recall has to know about lots, by ascending id."""
-    found: list[Stock] = []
+    Returns:
+        Of each lot its id, public id, holder, and its grams at the beginning and now.
+    """
+    found: list[tuple[int, UUID, int | None, int, int]] = []
     for row in await _rows(session, _STOCKS, lots):
-        found += map(Stock, *(column or () for column in row))
+        found += zip(*(column or () for column in row), strict=True)
     found.sort()
     return found
 

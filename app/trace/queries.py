@@ -14,7 +14,7 @@ from app.core.db import TRACE_STRATEGY
 from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
 from app.trace import levels
-from app.trace.rules import Edge, Node, SubGraph, TraceTooLarge
+from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge
 
 
 class Walk(StrEnum):
@@ -160,6 +160,20 @@ async def ahead(session: AsyncSession, lots: Collection[int], *, limit: int) -> 
     if len(met) > limit:
         raise TraceTooLarge(limit=limit)
     return met
+
+
+async def walk_far(
+    session: AsyncSession, lots: Collection[int], direction: Direction, *, limit: int
+) -> SubGraph:
+    """Fetch a graph of very many lots, in many statements each of which gets done in time.
+
+    Raises:
+        TraceTooLarge: it has more lots than `limit`.
+        TraceTimedOut: it took too long.
+    """
+    if direction is Direction.BACK:
+        return await levels.back(session, lots, limit=limit)
+    return await levels.among(session, await ahead(session, lots, limit=limit))
 
 
 _PLOTS = text("""

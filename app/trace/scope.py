@@ -4,6 +4,7 @@ A recall may concern a hundred thousand lots and more. So ids, grams and holders
 arrays, and nothing is named here.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -95,12 +96,18 @@ async def sources_of(session: AsyncSession, lots: Collection[int]) -> list[int]:
 
 async def _exposed(session: AsyncSession, asked: Collection[int], limit: int) -> dict[int, Exposed]:
     met = await queries.ahead(session, asked, limit=limit)
-    shares = rules.exposures(await levels.parts_of(session, met), met, frozenset(asked))
+    parts = await levels.parts_of(session, met)
+    # A gate in the same process must not wait until a hundred thousand shares are reckoned.
+    shares = await asyncio.to_thread(rules.exposures, parts, met, frozenset(asked))
     return {
-        stock.lot: Exposed(
-            *stock,
-            share=rules.fraction(shares[stock.lot]),
-            exposed_g=rules.grams_of(shares[stock.lot], stock.mass_g),
+        lot: Exposed(
+            lot,
+            public_id,
+            holder_id,
+            mass_g,
+            remaining_g,
+            rules.fraction(shares[lot]),
+            rules.grams_of(shares[lot], mass_g),
         )
-        for stock in await levels.stocks(session, met)
+        for lot, public_id, holder_id, mass_g, remaining_g in await levels.stocks(session, met)
     }

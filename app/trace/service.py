@@ -244,7 +244,7 @@ async def _explore(
 ) -> _Found:
     if not caller.supervises:
         await check_granted(session, caller, question)
-    graph = await queries.walk(session, question.asked, Walk(direction), limit=limit)
+    graph = await _walk(session, question.asked, direction, limit)
     transits: Sequence[Transit] = ()
     if direction is Direction.FORWARD:
         transits = await queries.transits(session, graph.nodes, ticket_id=question.ticket_id)
@@ -258,6 +258,17 @@ async def _explore(
         reckoning=await _reckoned(graph, question, direction),
         transits=transits,
     )
+
+
+async def _walk(
+    session: AsyncSession, asked: Collection[int], direction: Direction, limit: int
+) -> SubGraph:
+    try:
+        return await queries.walk(session, asked, Walk(direction), limit=min(limit, LOTS_MAX))
+    except rules.TraceTooLarge:
+        if limit <= LOTS_MAX:
+            raise
+    return await queries.walk_far(session, asked, direction, limit=limit)
 
 
 async def _reckoned(graph: SubGraph, question: Question, direction: Direction) -> Reckoning:

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0007_recall"
-down_revision = "0006_lots_ahead"
+down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
 

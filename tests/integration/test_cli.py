@@ -101,6 +101,8 @@ NEEDS_BOOKS = {
     ],
     "recall late": [],
     "recall export": [str(uuid4()), "recall.xlsx"],
+    "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "workday": ["2031-10-11", "--working", "--source", "x"],
     "trace": [str(uuid4())],
     "common-source": [str(uuid4())],
     "verify": ["1234"],

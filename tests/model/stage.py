@@ -69,6 +69,8 @@ PATHS = {
     "step": "/recalls/{}",
     "dispose": "/recalls/{}",
     "close": "/recalls/{}/closure",
+    "sample": "/samples/{}",
+    "test": "/samples/{}",  # the subject names the test too
 }
 
 
@@ -271,6 +273,16 @@ def expected(books: Books) -> dict[str, Any]:
             }
             for name, recall in books.recalls.items()
         },
+        "samples": {
+            name: {
+                "lot": sample.lot,
+                "grams": sample.grams,
+                "status": sample.status,
+                "hold": sample.hold,
+                "tests": len(sample.readings),
+            }
+            for name, sample in books.samples.items()
+        },
         "changes": sum(kind == "change" for kind, _ in books.done),
         "invited": len(books.invited),
         "entries": Counter(
@@ -330,6 +342,10 @@ SELECT json_build_object(
         'destroyed', s.destroyed_g, 'consumed', s.consumed_g))
       FROM recall_lot s JOIN lot l ON l.id = s.lot_id WHERE s.recall_id = r.id))), '{}')
   FROM recall r),
+'samples', (SELECT coalesce(json_object_agg(s.public_id, json_build_object(
+    'lot', l.public_id, 'grams', s.mass_g, 'status', s.status, 'hold', h.public_id,
+    'tests', (SELECT count(*) FROM test t WHERE t.sample_id = s.id))), '{}')
+  FROM sample s JOIN lot l ON l.id = s.lot_id LEFT JOIN hold h ON h.id = s.hold_id),
 'changes', (SELECT count(*) FROM lot_change),
 'invited', (SELECT count(*) FROM party WHERE status = 'invited'),
 'entries', (SELECT coalesce(json_object_agg(kind || ' ' || subject, n), '{}')
@@ -350,7 +366,8 @@ SELECT json_build_object(
   ) AS l
   WHERE (origin IN ('split', 'merge', 'purchase', 'return') AND came <> 0)
      OR (origin IN ('harvest', 'declare') AND came IS NOT NULL)
-     -- What went otherwise is lost, destroyed, or taken home by a walk-in: never less than nothing.
+     -- What went otherwise is lost, destroyed, sampled, or taken home by a walk-in: never less than
+     -- nothing.
      OR went < 0)
 )
 """

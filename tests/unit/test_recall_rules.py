@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.party.access import Department, RoleKind, departments_of
 from app.recall import rules, seed
 from app.recall.rules import LotAccount, Outcome, Relation, StepKind, Term, Totals
+from app.testing.calendar import WorkingDays
 
 AT = datetime(2026, 6, 18, 2, tzinfo=UTC)
 TERMS = [Term(**entry.model_dump()) for entry in seed.read_terms()]
@@ -93,7 +94,14 @@ def test_a_role_without_a_department_is_for_both() -> None:
 def test_each_class_has_its_clocks(grade: int, start: int, finish: date) -> None:
     due = rules.due_at(TERMS, f"start_{grade}", AT)
     assert (due - AT).total_seconds() == start * 3600
-    assert rules.due_on(TERMS, f"finish_{grade}", AT) == (finish, True)
+    assert rules.due_on(TERMS, f"finish_{grade}", AT, WorkingDays({})) == (finish, True)
+
+
+def test_what_an_operator_knows_of_the_calendar_counts() -> None:
+    worked = WorkingDays({date(2026, 6, 20): True, date(2026, 6, 22): False})
+    assert rules.due_on(TERMS, "finish_1", AT, worked) == (date(2026, 7, 3), True)
+    far = datetime(2099, 1, 1, tzinfo=UTC)
+    assert rules.due_on(TERMS, "finish_1", far, WorkingDays({})).arranged is False
 
 
 def test_the_term_of_the_day_counts() -> None:
