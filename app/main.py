@@ -13,6 +13,7 @@ from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
 from app.party import routes as parties
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         scans,
         traces,
         holds,
+        ledgers,
         pages,
     ):
         app.include_router(package.router)

@@ -5,6 +5,7 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
@@ -21,6 +22,7 @@ __all__ = [
     "certificate",
     "event",
     "heartbeat",
+    "ledger",
     "lot",
     "metadata",
     "party",

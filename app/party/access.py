@@ -119,6 +119,7 @@ POLICY: dict[str, frozenset[Audience]] = {
     "hold.read": _SIGNED_IN,
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
+    "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
     "party.read": _SIGNED_IN,

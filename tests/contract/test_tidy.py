@@ -44,6 +44,12 @@ FURTHER_FILES = {
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
     },
+    "ledger": {
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
+    },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },

@@ -1,0 +1,167 @@
+"""HTTP for ledgers: JSON by pages, and a month as a spreadsheet or on paper."""
+
+import asyncio
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.core.db import DbSession
+from app.core.problems import declare
+from app.ledger import rules, service, sheets, wording
+from app.ledger.rules import Contacts, LedgerKind, Mark, Month
+from app.ledger.schemas import LedgerOut
+from app.ledger.workbook import Workbook
+from app.paper.rules import PressBusy
+from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
+from app.party.auth import allow
+from app.party.rules import UnknownParty
+
+ROWS_MAX = 200
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PDF = "application/pdf"
+
+router = APIRouter(tags=["ledgers"])
+
+Reader = Annotated[Caller, Depends(allow("ledger.read"))]
+MonthText = Annotated[
+    str, Query(alias="month", description="As in 2026-06.", min_length=1, max_length=7)
+]
+OwnerId = Annotated[
+    UUID | None, Query(alias="party", description="Whose, for an office; your own if left out.")
+]
+ContactsWanted = Annotated[
+    Contacts | None,
+    Query(
+        alias="contacts",
+        description="`full` opens phones and addresses, which is recorded. Left out: masked in "
+        "JSON and for offices, full in your own files, as the law asks.",
+    ),
+]
+Reason = Annotated[
+    str | None, Query(max_length=200, description="Why an office opens contacts in full.")
+]
+
+_REFUSALS = (
+    NotSignedIn,
+    NotAllowed,
+    rules.MonthInvalid,
+    UnknownParty,
+    OtherParty,
+    rules.ReasonMissing,
+)
+_KEPT_TO_ITSELF = {"Cache-Control": "no-store"}
+
+
+def _file(content: bytes, media_type: str, name: str, ending: str) -> Response:
+    # RFC 6266: the plain name for old readers, the real one beside it.
+    disposition = f"attachment; filename=\"ledger.{ending}\"; filename*=UTF-8''{quote(name)}"
+    return Response(
+        content,
+        media_type=media_type,
+        headers=_KEPT_TO_ITSELF | {"Content-Disposition": f"{disposition}.{ending}"},
+    )
+
+
+@router.get(
+    "/ledgers/{kind}.xlsx",
+    responses={200: {"content": {XLSX: {}}}, **declare(*_REFUSALS)},
+    response_class=Response,
+)
+async def download_workbook(
+    kind: LedgerKind,
+    month: MonthText,
+    request: Request,
+    session: DbSession,
+    caller: Reader,
+    owner: OwnerId = None,
+    contacts: ContactsWanted = None,
+    reason: Reason = None,
+) -> Response:
+    """Download a month's ledger as an Excel workbook, with totals in 公斤 and 斤."""
+    state, now = request.app.state, request.app.state.clock()
+    asked = service.Request(
+        caller, kind, Month.read(month), "xlsx", owner=owner, contacts=contacts, reason=reason
+    )
+    ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
+    book = Workbook(ledger.head, made_at=now)
+    async for rows in service.all_pages(session, ledger):
+        await asyncio.to_thread(book.write, rows)
+    content = await asyncio.to_thread(book.finish)
+    await service.record_access(session, ledger, now=now)
+    name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
+    return _file(content, XLSX, name, "xlsx")
+
+
+@router.get(
+    "/ledgers/{kind}.pdf",
+    responses={
+        200: {"content": {PDF: {}}},
+        **declare(*_REFUSALS, rules.UnknownVolume, PressBusy),
+    },
+    response_class=Response,
+)
+async def download_paper(
+    kind: LedgerKind,
+    month: MonthText,
+    request: Request,
+    session: DbSession,
+    caller: Reader,
+    owner: OwnerId = None,
+    contacts: ContactsWanted = None,
+    reason: Reason = None,
+    volume: Annotated[int, Query(ge=1, le=10_000, description="A long month has several.")] = 1,
+) -> Response:
+    """Download a volume of a month's ledger as a PDF to sign and keep."""
+    state, now = request.app.state, request.app.state.clock()
+    asked = service.Request(
+        caller, kind, Month.read(month), "pdf", owner=owner, contacts=contacts, reason=reason
+    )
+    ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
+    if volume > ledger.head.volumes:
+        raise rules.UnknownVolume(volumes=ledger.head.volumes)
+    before = (volume - 1) * service.ROWS_A_VOLUME
+    rows, _ = await service.page(
+        session, ledger, after=None, most=service.ROWS_A_VOLUME, skip=before
+    )
+    told = sheets.data(ledger.head, rows, first=before + 1, volume=volume, at=now)
+    content = await state.press.pdf(sheets.TEMPLATE, told, at=now)
+    await service.record_access(session, ledger, now=now)
+    name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
+    if ledger.head.volumes > 1:
+        name += f"-{volume}"
+    return _file(content, PDF, name, "pdf")
+
+
+@router.get("/ledgers/{kind}", responses=declare(*_REFUSALS, rules.CursorInvalid))
+async def read_ledger(
+    kind: LedgerKind,
+    month: MonthText,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Reader,
+    owner: OwnerId = None,
+    contacts: ContactsWanted = None,
+    reason: Reason = None,
+    after: Annotated[
+        str | None, Query(max_length=60, description="`next` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=ROWS_MAX)] = 100,
+) -> LedgerOut:
+    """Read a month's purchases or sales, oldest first, with totals of the whole month."""
+    state, now = request.app.state, request.app.state.clock()
+    asked = service.Request(
+        caller, kind, Month.read(month), "json", owner=owner, contacts=contacts, reason=reason
+    )
+    mark = None if after is None else Mark.read(after)
+    ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
+    rows, following = await service.page(session, ledger, after=mark, most=limit)
+    await service.record_access(session, ledger, now=now)
+    response.headers.update(_KEPT_TO_ITSELF)
+    return LedgerOut(
+        **dict(ledger.head),
+        rows=rows,
+        next=None if following is None else following.write(),
+    )
