@@ -11,6 +11,7 @@ from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
+from app.core.errors import DomainError
 from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.ledger import routes as ledgers
@@ -80,6 +81,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         pages,
     ):
         app.include_router(package.router)
+    app.include_router(pages.own)
+    app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
     # The last one added is the first that a request meets.
     app.add_middleware(http.Unit)

@@ -22,6 +22,23 @@ from app.ledger.schemas import LedgerHead, LedgerRow
 
 TABLE_ROWS_MAX: Final = 5_000
 _HEADER_ROW: Final = 5
+_FORMATS: Final[Mapping[str, dict[str, Any]]] = {
+    "text": {"text_wrap": True},
+    "number": {"num_format": "0.0##"},
+    "mass": {"num_format": "#,##0.0##"},
+    "day": {"num_format": "yyyy-mm-dd"},
+    "instant": {"num_format": "yyyy-mm-dd hh:mm"},
+    "title": {"font_size": 16, "bold": True},
+    "plain": {},
+    "header": {
+        "bold": True,
+        "text_wrap": True,
+        "valign": "vcenter",
+        "bg_color": "#0A5C30",
+        "font_color": "#FFFFFF",
+    },
+    "total": {"bold": True, "top": 1, "num_format": "#,##0.0##"},
+}
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -118,27 +135,8 @@ class Workbook:
         self._begin(local)
 
     def _formats(self) -> Mapping[str, Format]:
-        plain = {"font_name": "宋体", "font_size": 11, "valign": "top"}
-        return {
-            name: self._book.add_format(plain | more)
-            for name, more in {
-                "text": {"text_wrap": True},
-                "number": {"num_format": "0.0##"},
-                "mass": {"num_format": "#,##0.0##"},
-                "day": {"num_format": "yyyy-mm-dd"},
-                "instant": {"num_format": "yyyy-mm-dd hh:mm"},
-                "title": {"font_size": 16, "bold": True},
-                "plain": {},
-                "header": {
-                    "bold": True,
-                    "text_wrap": True,
-                    "valign": "vcenter",
-                    "bg_color": "#0A5C30",
-                    "font_color": "#FFFFFF",
-                },
-                "total": {"bold": True, "top": 1, "num_format": "#,##0.0##"},
-            }.items()
-        }
+        plain: dict[str, Any] = {"font_name": "宋体", "font_size": 11, "valign": "top"}
+        return {name: self._book.add_format(plain | more) for name, more in _FORMATS.items()}
 
     def _begin(self, made_at: datetime) -> None:
         sheet, head, forms = self._sheet, self._head, self._forms

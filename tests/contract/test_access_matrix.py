@@ -27,6 +27,7 @@ ACTIONS = {
     "GET /api-keys": "api-key.manage",
     "DELETE /api-keys/{key_id}": "api-key.manage",
     "PUT /api-keys/{key_id}": "api-key.manage",
+    "GET /books/{kind}": "ledger.read",
     "GET /c": "public.read",
     "HEAD /c": "public.read",
     "GET /c/{code}": "public.read",
@@ -72,6 +73,9 @@ ACTIONS = {
     "POST /scans": "scan.record",
     "POST /sessions": "session.create",
     "DELETE /sessions/current": "session.end",
+    "GET /sign-in": "session.create",
+    "POST /sign-in": "session.create",
+    "POST /sign-out": "session.end",
     "PUT /splits/{change_id}": "lot.write",
     "GET /t/{digits}": "public.read",
     "HEAD /t/{digits}": "public.read",
@@ -248,4 +252,4 @@ def _filled(path: str) -> str:
 
 
 # Signing out in the middle would make somebody else of the caller.
-ENDS_SESSION = {"DELETE /sessions/current"}
+ENDS_SESSION = {"DELETE /sessions/current", "POST /sign-out"}
