@@ -1,6 +1,5 @@
 """HTTP for ledgers: JSON by pages, and a month as a spreadsheet or on paper."""
 
-import asyncio
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -9,10 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.core.db import DbSession
 from app.core.problems import declare
-from app.ledger import rules, service, sheets, wording
+from app.ledger import files, rules, service, wording
 from app.ledger.rules import Contacts, LedgerKind, Mark, Month
 from app.ledger.schemas import LedgerOut
-from app.ledger.workbook import Workbook
 from app.paper.rules import PressBusy
 from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
 from app.party.auth import allow
@@ -85,11 +83,7 @@ async def download_workbook(
         caller, kind, Month.read(month), "xlsx", owner=owner, contacts=contacts, reason=reason
     )
     ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
-    book = Workbook(ledger.head, made_at=now)
-    async for rows in service.all_pages(session, ledger):
-        await asyncio.to_thread(book.write, rows)
-    content = await asyncio.to_thread(book.finish)
-    await service.record_access(session, ledger, now=now)
+    content = await files.workbook(session, ledger, now=now)
     name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
     return _file(content, XLSX, name, "xlsx")
 
@@ -119,15 +113,7 @@ async def download_paper(
         caller, kind, Month.read(month), "pdf", owner=owner, contacts=contacts, reason=reason
     )
     ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
-    if volume > ledger.head.volumes:
-        raise rules.UnknownVolume(volumes=ledger.head.volumes)
-    before = (volume - 1) * service.ROWS_A_VOLUME
-    rows, _ = await service.page(
-        session, ledger, after=None, most=service.ROWS_A_VOLUME, skip=before
-    )
-    told = sheets.data(ledger.head, rows, first=before + 1, volume=volume, at=now)
-    content = await state.press.pdf(sheets.TEMPLATE, told, at=now)
-    await service.record_access(session, ledger, now=now)
+    content = await files.paper(session, ledger, state.press, volume=volume, now=now)
     name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
     if ledger.head.volumes > 1:
         name += f"-{volume}"

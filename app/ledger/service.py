@@ -46,8 +46,8 @@ FILES = frozenset({"xlsx", "pdf"})
 """Forms that are kept and shown to an inspector: the law's contacts belong into them."""
 ROWS_A_PAGE = 1_000
 """How many entries a file is made of at a time: memory stays the same however long the month."""
-ROWS_A_VOLUME = 2_000
-"""What one PDF holds: half a second of typesetting, and as many pages as a folder takes."""
+ROWS_A_VOLUME = 500
+"""What one PDF holds: a second of typesetting, and as many pages as a folder takes."""
 
 
 # --- the law's data -------------------------------------------------------------------------------
@@ -145,6 +145,30 @@ class Ledger:
     roles: frozenset[str]
     vault: Vault | None
     opened: set[int] = field(default_factory=set)
+    _divisions: dict[tuple[str, date], str] = field(default_factory=dict)
+    _law: dict[date, tuple[list[rules.Field], rules.Keeping]] = field(default_factory=dict)
+
+    def division(self, code: str, on: date) -> str:
+        """Name a division as of a day; a long month asks for the same few again and again."""
+        if (code, on) not in self._divisions:
+            self._divisions[code, on] = _division(code, self.gazetteer, on)
+        return self._divisions[code, on]
+
+    def law(self, on: date) -> tuple[list[rules.Field], rules.Keeping]:
+        """Answer what the law of a day asks for, and until when its entries are kept."""
+        if on not in self._law:
+            kind = self.request.kind
+            self._law[on] = (
+                rules.fields_on(self.statute, kind, on),
+                rules.keep(self.statute, kind, self.roles, on),
+            )
+        return self._law[on]
+
+    def address(self, contact: Contact, on: date) -> str | None:
+        """Answer the address on file where it was opened; else the township or village."""
+        if contact.address is not None or contact.division_code is None:
+            return contact.address
+        return self.division(contact.division_code, on)
 
 
 async def open_ledger(
@@ -174,12 +198,12 @@ async def open_ledger(
     own = (await parties_read.contacts(session, [owner.id], vault=opener))[owner.id]
     totals = _totals(sums)
     asked = _asked_in(law, request.kind, request.month)
-    told = LedgerOwner(
-        party=own.public_id,
-        name=own.name,
-        phone=own.phone,
-        address=_address(own, gazetteer, local_date(now)),
+    own_address = own.address or (
+        None
+        if own.division_code is None
+        else _division(own.division_code, gazetteer, local_date(now))
     )
+    told = LedgerOwner(party=own.public_id, name=own.name, phone=own.phone, address=own_address)
     return Ledger(
         request=request,
         owner=owner,
@@ -333,7 +357,7 @@ def _row(
 ) -> LedgerRow:
     on = local_date(one.mark.at)
     partner = None if one.partner_id is None else partners[one.partner_id]
-    keeping = rules.keep(ledger.statute, ledger.request.kind, ledger.roles, on)
+    asked, keeping = ledger.law(on)
     product = ledger.catalogue.product(one.product_id).name
     values: dict[str, Any] = {
         "product": product,
@@ -341,13 +365,12 @@ def _row(
         "dated_on": on,
         "partner_name": partner and partner.name,
         "partner_phone": partner and partner.phone,
-        "partner_address": partner and _address(partner, ledger.gazetteer, on),
-        "origin": [_division(code, ledger.gazetteer, on) for code in one.division_codes],
+        "partner_address": partner and ledger.address(partner, on),
+        "origin": [ledger.division(code, on) for code in one.division_codes],
         "market": one.market_id and sites[one.market_id],
         "stall": one.stall_id and sites[one.stall_id],
         "vouchers": list(_vouchers(one)),
     }
-    asked = rules.fields_on(ledger.statute, ledger.request.kind, on)
     return LedgerRow(
         **values,
         entry=one.entry,
@@ -392,14 +415,6 @@ def _vouchers(one: Found) -> Iterable[Voucher]:
         if name not in seen:
             seen.add(name)
             yield Voucher(kind=paper["kind"], number=paper["number"])
-
-
-def _address(contact: Contact, gazetteer: Gazetteer, on: date) -> str | None:
-    """Answer the address on file where it was opened; else the township or village."""
-    if contact.address is not None:
-        return contact.address
-    code = contact.division_code
-    return None if code is None else _division(code, gazetteer, on)
 
 
 def _division(code: str, gazetteer: Gazetteer, on: date) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.core.clock import SHANGHAI
 from app.ledger import wording
-from app.ledger.rules import LedgerKind, Standing
+from app.ledger.rules import Standing
 from app.ledger.schemas import LedgerHead, LedgerRow
 
 TEMPLATE: Final = Path(__file__).resolve().parent / "templates" / "ledger.typ"
@@ -39,7 +39,6 @@ def data(
         "volume": volume,
         "volumes": head.volumes,
         "made": f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
-        "day": "进货日期" if head.ledger is LedgerKind.PURCHASES else "销售日期",
         "partner": partner.zh,
         "partner_en": partner.en,
         "rows": [_row(first + place, row) for place, row in enumerate(rows)],

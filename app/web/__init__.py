@@ -5,8 +5,8 @@ before anything else), *step* (one thing that happened to the goods, in plain wo
 
 Invariants:
     1. A token's signature is checked before anything that it says is looked up or shown.
-    2. A public page shows no price, phone, number of a person, plate or position, and natural persons by
-       their family name only.
+    2. A public page shows no price, phone, number of a person, plate or position, and natural
+       persons by their family name only.
     3. A public page sets no cookie, and is at most 15 KB.
     4. Its JSON form says what the page says, and nothing more.
     5. No page needs a script; what acts is a form of ours, which no other site can send.

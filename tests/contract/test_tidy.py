@@ -34,6 +34,7 @@ FURTHER_FILES = {
         "books.py",  # trace, verify, audit, problems: what is in the books
         "console.py",  # how commands speak
         "key.py",
+        "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
     },
@@ -45,6 +46,7 @@ FURTHER_FILES = {
         "stage.py",  # data directory, secret, database, server
     },
     "ledger": {
+        "files.py",  # a month as a file
         "retention.py",  # what may leave the tables at hand
         "sheets.py",  # a ledger on paper
         "wording.py",  # how ledgers put things

@@ -1,8 +1,10 @@
 """Ledgers: real tickets through HTTP, against entries that were written by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +14,10 @@ from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
 from app.party.access import RoleKind
-from tests.conftest import FakeClock
+from tests.conftest import TEST_SECRET, FakeClock
 from tests.factories import CHIVES, GREENS, Actor, Json, code_of, line, new_id
 from tests.market import Market, open_market
+from tests.terminal import say
 
 JUNE = "month=2026-06"
 PHONE = "13812345678"
@@ -520,3 +523,42 @@ async def test_a_lot_on_hold_keeps_its_past(market: Market) -> None:
         ]
         event, _ = await retention.plans(session, today=today)
     assert (event.may_go, event.held_back, event.hold_from) == ((), (), None)
+
+
+# --- at the terminal ------------------------------------------------------------------------------
+
+
+async def test_ypt_ledger_shows_writes_and_records(
+    market: Market, database_url: str, tmp_path: Path
+) -> None:
+    await a_small_month(market)
+    env = {"YPT_DATABASE_URL": database_url, "YPT_SECRET_KEY": TEST_SECRET}
+    asked = ("ledger", "show", str(market.kitchen.public_id), "purchases", "--month", "2026-06")
+    shown = await asyncio.to_thread(say, *asked, "--json", env=env)
+    assert shown.code == 0, shown.err
+    assert [row["counted_g"] for row in shown.json["rows"]] == [12_500, 4_000, -1_000]
+    assert shown.json["rows"][0]["partner_phone"] == "138****5678"
+    sheet, paper = tmp_path / "l.xlsx", tmp_path / "l.pdf"
+    more = ("--xlsx", str(sheet), "--pdf", str(paper), "--reason", "备查", "--json")
+    written = await asyncio.to_thread(say, *asked, *more, env=env)
+    assert written.code == 0, written.err
+    assert written.json["written"] == [str(sheet), str(paper)]
+    assert sheet.read_bytes().startswith(b"PK")
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert [look[0] for look in await looks(market)] == [None] * 3
+    assert [look[5] for look in await looks(market)] == [None, "备查", "备查"]
+    told = await asyncio.to_thread(say, *asked, env=env)
+    assert "15.5 公斤（31 斤）" in told.out
+
+
+async def test_ypt_ledger_retention_says_and_does(market: Market, database_url: str) -> None:
+    await market.trade.execute("SELECT make_partition('entry', '2021-03-01')")
+    env = {"YPT_DATABASE_URL": database_url, "YPT_SECRET_KEY": TEST_SECRET}
+    plan = await asyncio.to_thread(say, "ledger", "retention", "--json", env=env)
+    assert plan.code == 0, plan.err
+    assert [(one["table"], one["may_go"]) for one in plan.json["plans"]] == [
+        ("event", []),
+        ("entry", ["2021-03-01"]),
+    ]
+    done = await asyncio.to_thread(say, "ledger", "retention", "--set-aside", "--json", env=env)
+    assert done.json["set_aside"] == ["entry_202103"]
