@@ -1,5 +1,6 @@
 """HTTP for ledgers: JSON by pages, and a month as a spreadsheet or on paper."""
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote
 from uuid import UUID
@@ -23,23 +24,32 @@ PDF = "application/pdf"
 router = APIRouter(tags=["ledgers"])
 
 Reader = Annotated[Caller, Depends(allow("ledger.read"))]
-MonthText = Annotated[
-    str, Query(alias="month", description="As in 2026-06.", min_length=1, max_length=7)
-]
 OwnerId = Annotated[
     UUID | None, Query(alias="party", description="Whose, for an office; your own if left out.")
 ]
-ContactsWanted = Annotated[
-    Contacts | None,
-    Query(
-        alias="contacts",
-        description="`full` opens phones and addresses, which is recorded. Left out: masked in "
-        "JSON and for offices, full in your own files, as the law asks.",
-    ),
-]
-Reason = Annotated[
-    str | None, Query(max_length=200, description="Why an office opens contacts in full.")
-]
+
+
+async def _asked(
+    kind: LedgerKind,
+    caller: Reader,
+    month: Annotated[str, Query(description="As in 2026-06.", max_length=7)],
+    owner: OwnerId = None,
+    contacts: Annotated[
+        Contacts | None,
+        Query(
+            description="`full` opens phones and addresses, which is recorded. Left out: masked in "
+            "JSON and for offices, full in your own files, as the law asks.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None, Query(max_length=200, description="Why an office opens contacts in full.")
+    ] = None,
+) -> service.Request:
+    """Read what every form of a ledger is asked for with."""
+    return service.Request(
+        caller, kind, Month.read(month), "json", owner=owner, contacts=contacts, reason=reason
+    )
+
 
 _REFUSALS = (
     NotSignedIn,
@@ -68,23 +78,16 @@ def _file(content: bytes, media_type: str, name: str, ending: str) -> Response:
     response_class=Response,
 )
 async def download_workbook(
-    kind: LedgerKind,
-    month: MonthText,
+    asked: Annotated[service.Request, Depends(_asked)],
     request: Request,
     session: DbSession,
-    caller: Reader,
-    owner: OwnerId = None,
-    contacts: ContactsWanted = None,
-    reason: Reason = None,
 ) -> Response:
     """Download a month's ledger as an Excel workbook, with totals in 公斤 and 斤."""
     state, now = request.app.state, request.app.state.clock()
-    asked = service.Request(
-        caller, kind, Month.read(month), "xlsx", owner=owner, contacts=contacts, reason=reason
-    )
+    asked = replace(asked, form="xlsx")
     ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
     content = await files.workbook(session, ledger, now=now)
-    name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
+    name = wording.file_name(asked.kind, ledger.head.month, ledger.head.owner.name)
     return _file(content, XLSX, name, "xlsx")
 
 
@@ -97,24 +100,17 @@ async def download_workbook(
     response_class=Response,
 )
 async def download_paper(
-    kind: LedgerKind,
-    month: MonthText,
+    asked: Annotated[service.Request, Depends(_asked)],
     request: Request,
     session: DbSession,
-    caller: Reader,
-    owner: OwnerId = None,
-    contacts: ContactsWanted = None,
-    reason: Reason = None,
     volume: Annotated[int, Query(ge=1, le=10_000, description="A long month has several.")] = 1,
 ) -> Response:
     """Download a volume of a month's ledger as a PDF to sign and keep."""
     state, now = request.app.state, request.app.state.clock()
-    asked = service.Request(
-        caller, kind, Month.read(month), "pdf", owner=owner, contacts=contacts, reason=reason
-    )
+    asked = replace(asked, form="pdf")
     ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
     content = await files.paper(session, ledger, state.press, volume=volume, now=now)
-    name = wording.file_name(kind, ledger.head.month, ledger.head.owner.name)
+    name = wording.file_name(asked.kind, ledger.head.month, ledger.head.owner.name)
     if ledger.head.volumes > 1:
         name += f"-{volume}"
     return _file(content, PDF, name, "pdf")
@@ -122,15 +118,10 @@ async def download_paper(
 
 @router.get("/ledgers/{kind}", responses=declare(*_REFUSALS, rules.CursorInvalid))
 async def read_ledger(
-    kind: LedgerKind,
-    month: MonthText,
+    asked: Annotated[service.Request, Depends(_asked)],
     request: Request,
     response: Response,
     session: DbSession,
-    caller: Reader,
-    owner: OwnerId = None,
-    contacts: ContactsWanted = None,
-    reason: Reason = None,
     after: Annotated[
         str | None, Query(max_length=60, description="`next` of the page before.")
     ] = None,
@@ -138,9 +129,6 @@ async def read_ledger(
 ) -> LedgerOut:
     """Read a month's purchases or sales, oldest first, with totals of the whole month."""
     state, now = request.app.state, request.app.state.clock()
-    asked = service.Request(
-        caller, kind, Month.read(month), "json", owner=owner, contacts=contacts, reason=reason
-    )
     mark = None if after is None else Mark.read(after)
     ledger = await service.open_ledger(session, asked, vault=state.vault, now=now)
     rows, following = await service.page(session, ledger, after=mark, most=limit)
