@@ -14,6 +14,8 @@ from app.core.db import Database, DbSession
 from app.core.errors import DomainError
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.evidence import routes as evidence
+from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
@@ -56,6 +58,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         version="1",
         description="产地证明、承诺达标合格证、一票通与批次追溯 · Certificates, tickets and traces",
         lifespan=_lifespan,
+        # Ours is at /docs: FastAPI's own pages load scripts from other sites.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
@@ -71,6 +75,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         parties,
         places,
         products,
+        evidence,
         lots,
         certificates,
         tickets,
@@ -84,8 +89,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.include_router(pages.own)
     app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
+    app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
-    app.add_middleware(http.Unit)
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
     return app

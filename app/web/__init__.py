@@ -7,7 +7,9 @@ Invariants:
     1. A token's signature is checked before anything that it says is looked up or shown.
     2. A public page shows no price, phone, number of a person, plate or position, and natural
        persons by their family name only.
-    3. A public page sets no cookie, and is at most 15 KB.
+    3. A public page sets no cookie, and is at most 15 KB. All that a page loads is ours: no other
+       site learns who reads it.
     4. Its JSON form says what the page says, and nothing more.
-    5. No page needs a script; what acts is a form of ours, which no other site can send.
+    5. No page needs a script; only /docs, for programmers, runs any. What acts is a form of ours,
+       which no other site can send.
 """

@@ -79,6 +79,12 @@ FURTHER_FILES = {
     },
     "ticket": {
         "audit.py",  # the books checked against themselves
+        "decide.py",  # one verb of the service each: decide, issue, void
+        "drafts.py",  # what is to be issued
+        "handover.py",  # what goods become in other hands, whichever verb hands them over
+        "issue.py",
+        "record.py",  # the one statement that writes a ticket
+        "void.py",
     },
 }
 FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}
