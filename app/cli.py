@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, party, running, standards, tracing
+from app.commands import books, key, ledger, party, running, standards, tracing
 
 app = typer.Typer(
     name="ypt",
@@ -28,6 +28,7 @@ app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
 app.add_typer(standards.limits, name="limits")
 app.command("workday")(standards.workday)
+app.add_typer(ledger.app, name="ledger")
 
 
 def main() -> None:
