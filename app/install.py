@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.ledger import service as ledgers
 from app.place import service as places
 from app.product import service as products
 from app.recall import terms as recalls
@@ -21,6 +22,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     standards.load,
     tickets.load_validity,
     recalls.load_terms,
+    ledgers.load_statute,
 )
 
 

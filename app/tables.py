@@ -7,6 +7,7 @@ from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
 from app.hold import models as hold
+from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
@@ -26,6 +27,7 @@ __all__ = [
     "evidence",
     "heartbeat",
     "hold",
+    "ledger",
     "lot",
     "metadata",
     "party",

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -38,7 +38,6 @@ from app.testing import standards
 from app.trace import levels
 from app.trace import queries as traces
 from app.trace import rules as shares
-from app.trace.levels import Stock
 from app.trace.queries import Walk
 from app.trace.rules import SubGraph, TraceTooLarge
 from app.transparency import service as transparency
@@ -69,6 +68,16 @@ class Roots:
     def lots(self) -> frozenset[int]:
         """All lots whose descendants are in scope."""
         return self.found | self.suspects
+
+
+class Stock(NamedTuple):
+    """What a recall has to know about a lot: whose it is, and how much it was and still is."""
+
+    lot: int
+    public_id: UUID
+    holder_id: int | None
+    mass_g: int
+    remaining_g: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +213,7 @@ async def _scope(session: AsyncSession, roots: Roots, met: Collection[int]) -> S
     relations = rules.relations(
         met, found=roots.found, suspects=roots.suspects, upstream=roots.upstream, below=below
     )
-    return Scope(roots, await levels.stocks(session, met), relations)
+    return Scope(roots, [Stock(*row) for row in await levels.stocks(session, met)], relations)
 
 
 async def _write(

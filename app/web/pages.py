@@ -152,7 +152,7 @@ def _tight(text: str) -> str:
 
 @lru_cache(1)
 def environment() -> Environment:
-    """Answer what all templates are rendered by."""
+    """Answer where templates are, and what they may ask for."""
     environment = Environment(
         loader=PackageLoader("app.web"),
         autoescape=True,

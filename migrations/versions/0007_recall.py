@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0007_recall"
-down_revision = "0006_testing"
+down_revision = "0006_ledger"
 branch_labels = None
 depends_on = None
 

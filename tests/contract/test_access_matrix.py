@@ -27,6 +27,7 @@ ACTIONS = {
     "GET /api-keys": "api-key.manage",
     "DELETE /api-keys/{key_id}": "api-key.manage",
     "PUT /api-keys/{key_id}": "api-key.manage",
+    "GET /books/{kind}": "ledger.read",
     "GET /c": "public.read",
     "HEAD /c": "public.read",
     "GET /c/{code}": "public.read",
@@ -49,6 +50,9 @@ ACTIONS = {
     "PUT /holds/{hold_id}": "hold.place",
     "PUT /holds/{hold_id}/release": "hold.place",
     "PUT /invitations/{invitation_id}": "invitation.create",
+    "GET /ledgers/{kind}": "ledger.read",
+    "GET /ledgers/{kind}.pdf": "ledger.read",
+    "GET /ledgers/{kind}.xlsx": "ledger.read",
     "PUT /losses/{change_id}": "lot.write",
     "GET /limits": "limit.read",
     "GET /lots": "lot.read",
@@ -104,6 +108,9 @@ ACTIONS = {
     "POST /scans": "scan.record",
     "POST /sessions": "session.create",
     "DELETE /sessions/current": "session.end",
+    "GET /sign-in": "session.create",
+    "POST /sign-in": "session.create",
+    "POST /sign-out": "session.end",
     "PUT /splits/{change_id}": "lot.write",
     "GET /t/{digits}": "public.read",
     "HEAD /t/{digits}": "public.read",
@@ -286,4 +293,4 @@ def _filled(path: str) -> str:
 
 
 # Signing out in the middle would make somebody else of the caller.
-ENDS_SESSION = {"DELETE /sessions/current"}
+ENDS_SESSION = {"DELETE /sessions/current", "POST /sign-out"}

@@ -34,6 +34,7 @@ FURTHER_FILES = {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
         "key.py",
+        "ledger.py",
         "party.py",
         "recall.py",
         "running.py",  # serve, worker, migrate, demo
@@ -46,6 +47,13 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "ledger": {
+        "files.py",  # a month as a file
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone

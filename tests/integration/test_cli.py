@@ -80,6 +80,8 @@ NEEDS_BOOKS = {
     "key new": [],
     "key list": [],
     "key drop": ["1", "--yes"],
+    "ledger show": [str(uuid4()), "purchases", "--month", "2026-06"],
+    "ledger retention": [],
     "party list": [],
     "party show": [str(uuid4())],
     "party add": ["--name", "x", "--role", "FARMER", "--form", "natural", "--phone", "13800138000"],
