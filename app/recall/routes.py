@@ -11,6 +11,7 @@ from app.core.clock import local_date
 from app.core.db import DbSession
 from app.core.errors import IdReused
 from app.core.problems import declare
+from app.core.schemas import BIGINT_MAX
 from app.event.rules import ImpossibleDate
 from app.evidence.rules import UnknownEvidence
 from app.hold import service as holds
@@ -223,7 +224,7 @@ async def list_recall_lots(
     recall_id: UUID,
     session: DbSession,
     caller: Viewer,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=BIGINT_MAX)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_LOTS_MAX)] = 200,
 ) -> schemas.LotsPage:
     """List the lots in scope, oldest first; a trader's own lots only."""
