@@ -11,6 +11,7 @@ import pytest
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
+from app.ledger.queries import held_since
 from app.party.access import Department
 from app.recall.jobs import CHORES
 from tests.factories import (
@@ -510,6 +511,22 @@ async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
     assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
     assert await trade.value("SELECT sum(remaining_g) FROM lot_balance") == 25_000
     assert "recall_closed" in [row["kind"] for row in await morning.first.read("/notices")]
+
+
+async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:
+    async def since() -> object:
+        async with morning.trade.database.reading() as session:
+            return await held_since(session)
+
+    assert await since() is None
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    grown = await morning.trade.value(
+        "SELECT created_at FROM lot WHERE public_id = :lot", lot=UUID(morning.grown)
+    )
+    assert await since() == grown
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await morning.office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    assert await since() is None
 
 
 async def test_a_recall_that_was_a_false_alarm_is_lifted_and_everything_moves_again(
