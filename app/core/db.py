@@ -113,6 +113,13 @@ class Database:
         await self.engine.dispose()
 
 
+@asynccontextmanager
+async def part_of(session: AsyncSession) -> AsyncIterator[None]:
+    """Open a part of the caller's transaction: it can fail alone, and then leaves nothing."""
+    async with session.begin_nested():
+        yield
+
+
 def _engine(
     url: str, role: str, *, size: int, name: str = "ypt", wait_s: float | None = None, **more: Any
 ) -> AsyncEngine:

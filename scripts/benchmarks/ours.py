@@ -92,7 +92,7 @@ class Ours:
             ),
             sold_at=now,
         )
-        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63())
+        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63)
         async with self.database.transaction() as session:
             await issue(session, draft, around)
 
