@@ -5,6 +5,7 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.exchange import models as exchange
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
@@ -20,6 +21,7 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "exchange",
     "heartbeat",
     "lot",
     "metadata",

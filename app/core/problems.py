@@ -282,6 +282,22 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     return await _bug(request, error)
 
 
+def may_pass(error: Exception) -> bool:
+    """Tell whether the same transaction, run again a moment later, may succeed.
+
+    It met another one that won, waited too long, or the database was going down or coming up.
+    """
+    if isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = getattr(error, "orig", error)
+    state = getattr(cause, "sqlstate", None) or ""
+    return state.startswith(_RETRYABLE) or (
+        state == _UNIQUE_VIOLATION and "public_id" in str(cause)
+    )
+
+
 async def _connecting(request: Request, error: Exception) -> JSONResponse:
     # While connecting, SQLAlchemy passes the driver's errors on as they are: the server starts,
     # stops, or has no connection to spare.

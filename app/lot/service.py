@@ -107,7 +107,7 @@ class Withdrawal:
             lot,
             remaining_g=remaining_g,
             remaining_pieces=remaining_pieces,
-            cover_used_g=lot.cover_used_g + self._taken[lot.id].cover_g,
+            cover_used_g=lot.cover_used_g + self._taken.get(lot.id, _Taken()).cover_g,
         )
 
     def include(self, other: "Withdrawal") -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from app.certificate.service import Issuer
+from app.core.errors import DomainError
 from app.core.ids import NewId, NewSerial
 from app.lot.service import LotDraft, Withdrawal
 from app.product.rules import Catalogue
@@ -20,6 +21,7 @@ from app.ticket.rules import (
     PlannedDraw,
     TicketKind,
 )
+from app.ticket.schemas import LineIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,31 @@ class LineDraft:
     price_fen: int | None = None
     price_unit: str | None = None
     draws: tuple[PlannedDraw, ...] = ()
+
+
+def line_of(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:
+    """Reckon a line as spoken in grams and pieces, by the units of a day.
+
+    Raises:
+        UnknownProduct, UnknownUnit, …: see `QuantityIn.reckon`, with a pointer into the ticket.
+    """
+    try:
+        reckoned = line.reckon(line.product, on, catalogue)
+    except DomainError as refusal:
+        refusal.pointer = f"/lines/{number}{refusal.pointer or ''}"
+        raise
+    return LineDraft(
+        product_id=line.product,
+        trade_name=line.trade_name or catalogue.product(line.product).name,
+        quantity=reckoned.quantity,
+        unit=reckoned.unit,
+        mass_g=reckoned.mass_g,
+        pieces=reckoned.pieces,
+        pack_net_g=line.pack_net_g,
+        price_fen=line.price_fen,
+        price_unit=line.price_unit,
+        draws=tuple(PlannedDraw(draw.lot, draw.mass_g) for draw in line.draws),
+    )
 
 
 @dataclass(frozen=True, slots=True)

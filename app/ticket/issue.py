@@ -124,6 +124,43 @@ async def issue_all(
         For each draft the ticket, or why it was refused.
     """
     stock = await _lock(session, drafts)  # 1 lock
+    outcomes, passed = await _decide_all(session, drafts, stock, around)
+    signed = await _sign(session, passed, around)  # 4 sign
+    if signed:
+        event_ids = await record.write(session, signed, now=around.now)  # 5 write
+        await _hand_over_at_once(session, signed, event_ids)
+    return _with_ids(outcomes, signed)
+
+
+async def preview_all(
+    session: AsyncSession, drafts: Sequence[TicketDraft], around: Circumstances, spent: Withdrawal
+) -> list[DomainError | None]:
+    """Decide about tickets as `issue_all` would, and write nothing.
+
+    Args:
+        session: The caller's transaction, whose locks are all that this leaves until it ends.
+        drafts: What would be issued.
+        around: As for issuing.
+        spent: What earlier drafts would have taken; these are added.
+
+    Returns:
+        For each draft why it would be refused, or None.
+    """
+    stock = await _lock(session, drafts)
+    left = {public_id: spent.after(lot) for public_id, lot in stock.items()}
+    outcomes, passed = await _decide_all(session, drafts, left, around)
+    for issuance in passed:
+        spent.include(issuance.withdrawal)
+    return [outcome if isinstance(outcome, DomainError) else None for outcome in outcomes]
+
+
+async def _decide_all(
+    session: AsyncSession,
+    drafts: Sequence[TicketDraft],
+    stock: dict[UUID, LotState],
+    around: Circumstances,
+) -> tuple[list[Issued | DomainError | UUID], list[Issuance]]:
+    """Decide about drafts in their order; answer the id of each that passes, and what it takes."""
     found = await _look_up(session, drafts)
     law = await _law(session, stock.values())
     passed: dict[UUID, Issuance] = {}
@@ -149,11 +186,7 @@ async def issue_all(
         }
         passed[draft.public_id] = issuance
         outcomes.append(draft.public_id)
-    signed = await _sign(session, list(passed.values()), around)  # 4 sign
-    if signed:
-        event_ids = await record.write(session, signed, now=around.now)  # 5 write
-        await _hand_over_at_once(session, signed, event_ids)
-    return _with_ids(outcomes, signed)
+    return outcomes, list(passed.values())
 
 
 def _with_ids(

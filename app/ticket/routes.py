@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -35,10 +35,10 @@ from app.signing import qr, token
 from app.signing.rules import NoSigningKey
 from app.ticket import decide, issue, queries, rules, service, void
 from app.ticket.decide import DecisionDraft
-from app.ticket.drafts import Circumstances, LineDraft, TicketDraft
+from app.ticket.drafts import Circumstances, LineDraft, TicketDraft, line_of
 from app.ticket.queries import Side
-from app.ticket.rules import HandOver, PlannedDraw, TicketKind
-from app.ticket.schemas import BuyerIn, DecisionIn, LineIn, TicketIn, TicketOut
+from app.ticket.rules import HandOver, TicketKind
+from app.ticket.schemas import BuyerIn, DecisionIn, TicketIn, TicketOut
 
 LIMIT_MAX = 100
 
@@ -206,7 +206,7 @@ async def _complete(
     now: datetime,
 ) -> _Asked:
     on = local_date(body.sold_at or now)
-    lines = tuple(_line(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
+    lines = tuple(line_of(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
     kind: TicketKind | None = body.kind
     market, stall, hand_over = body.market, body.stall, body.hand_over
     buyer, claim_code = None, None
@@ -222,26 +222,6 @@ async def _complete(
     if kind is None or kind is TicketKind.ORIGIN:
         kind = TicketKind.SALE
     return _Asked(kind, buyer, claim_code, hand_over or usual, lines, market, stall)
-
-
-def _line(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:
-    try:
-        reckoned = line.reckon(line.product, on, catalogue)
-    except DomainError as refusal:
-        refusal.pointer = f"/lines/{number}{refusal.pointer or ''}"
-        raise
-    return LineDraft(
-        product_id=line.product,
-        trade_name=line.trade_name or catalogue.product(line.product).name,
-        quantity=reckoned.quantity,
-        unit=reckoned.unit,
-        mass_g=reckoned.mass_g,
-        pieces=reckoned.pieces,
-        pack_net_g=line.pack_net_g,
-        price_fen=line.price_fen,
-        price_unit=line.price_unit,
-        draws=tuple(PlannedDraw(draw.lot, draw.mass_g) for draw in line.draws),
-    )
 
 
 async def _buyer(

@@ -33,6 +33,7 @@ FURTHER_FILES = {
     "commands": {
         "books.py",  # trace, verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
@@ -43,6 +44,9 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone

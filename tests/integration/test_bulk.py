@@ -98,8 +98,7 @@ async def test_each_row_is_answered_as_put_would_and_bad_rows_stop_nothing(trade
 async def test_a_bulk_and_single_requests_are_the_same_requests(trade: Trade) -> None:
     farmer, stall = await trade.farmer(), await trade.stall()
     lot = await farmer.opens(kg=10)
-    first, second = (new_id(), sale(stall, line(CHIVES, 1, lot))), (new_id(), {})
-    second = (second[0], sale(stall, line(CHIVES, 2, lot)))
+    first, second = ((new_id(), sale(stall, line(CHIVES, kg, lot))) for kg in (1, 2))
     await farmer.make(f"/tickets/{first[0]}", first[1])
     answer = await send(farmer, "tickets", first, second)
     assert codes(answer) == [200, 201]

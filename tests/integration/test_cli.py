@@ -83,6 +83,7 @@ NEEDS_BOOKS = {
     "party api-key": [str(uuid4()), "--name", "x", "--scope", "lot.read"],
     "party role give": [str(uuid4()), "FARMER"],
     "party role end": [str(uuid4()), "1"],
+    "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],
     "verify": ["1234"],
 }
