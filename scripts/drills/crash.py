@@ -416,7 +416,10 @@ async def _reckon(
             name: await connection.fetchval("SELECT current_setting($1)", name) for name in DURABLE
         }
         assert settings == DURABLE, settings
-        tokens = dict(await connection.fetch("SELECT public_id::text, token FROM ticket"))
+        tokens: dict[str, str] = {
+            row["ticket"]: row["token"]
+            for row in await connection.fetch("SELECT public_id::text AS ticket, token FROM ticket")
+        }
         half, double, oversold = [
             await connection.fetchval(query) for query in (_HALF, _DOUBLE, _OVERSOLD)
         ]

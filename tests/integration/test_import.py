@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.terminal import Said, say
 HEAD = ["买方", "品名", "数量", "单位", "日期"]
 DAY = "2026-06-18"
 
-Ypt = Callable[..., Said]
+Ypt = Callable[..., Awaitable[Said]]
 
 
 @pytest.fixture

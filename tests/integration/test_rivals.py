@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.conftest import TEST_SECRET
-from tests.factories import CHIVES, Actor, Trade, line, new_id
+from tests.factories import CHIVES, Actor, Json, Trade, line, new_id
 from tests.integration.conftest import audit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +120,7 @@ async def test_overlapping_lots_in_any_order(
     await audit(own_trade)
 
 
-def _deed(chance: Random, lots: list[str], stall: Actor) -> tuple[str, str, str, dict[str, object]]:
+def _deed(chance: Random, lots: list[str], stall: Actor) -> tuple[str, str, str, Json]:
     """Choose what a client does next, to some of the lots in any order."""
     some = chance.sample(lots, chance.randint(2, len(lots)))
     kind = chance.choice(["ticket", "bulk", "merge"])
@@ -130,7 +130,7 @@ def _deed(chance: Random, lots: list[str], stall: Actor) -> tuple[str, str, str,
     lines = [line(CHIVES, 1, (lot, 1_000)) for lot in some]
     side = chance.choice(["one_sided", "two_sided"])
     if kind == "ticket":
-        body = {"buyer": stall.as_buyer, "lines": lines, "hand_over": side}
+        body: Json = {"buyer": stall.as_buyer, "lines": lines, "hand_over": side}
         return kind, "PUT", f"/tickets/{new_id()}", body
     rows = [
         {"id": new_id(), "body": {"buyer": stall.as_buyer, "lines": [each], "hand_over": side}}
