@@ -1,7 +1,7 @@
 """Issues tickets."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -176,7 +176,9 @@ async def _decide_all(
                 known = named.existing_id
                 outcomes.append(draft.public_id if known is None else (known, False))
                 continue
-            issuance = _decide(draft, named, stock, law, around)  # 3 decide
+            issuance = await _decided(  # 3 decide
+                session, drafts, draft, named, stock, law, around
+            )
         except DomainError as refusal:
             outcomes.append(refusal)
             continue
@@ -227,13 +229,41 @@ async def _lock(session: AsyncSession, drafts: Sequence[TicketDraft]) -> dict[UU
 class _Law:
     """What decisions about certificates rest on."""
 
-    voided: Container[int]
+    voided: set[int]
     duties: Sequence[Duty]
 
 
 async def _law(session: AsyncSession, stock: Iterable[LotState]) -> _Law:
     known = {certificate for lot in stock for certificate in lot.certificate_ids}
-    return _Law(await certificates.voided(session, known), await certificates.duties(session))
+    return _Law(set(await certificates.voided(session, known)), await certificates.duties(session))
+
+
+async def _decided(
+    session: AsyncSession,
+    drafts: Sequence[TicketDraft],
+    draft: TicketDraft,
+    named: Named,
+    stock: dict[UUID, LotState],
+    law: _Law,
+    around: Circumstances,
+) -> Issuance:
+    """Decide about a draft; look again before the stock is called short.
+
+    While the lock was waited for, a merge may have turned what was in stock into a lot that the
+    waiting statement could not see yet. The next statement sees it.
+    """
+    while True:
+        try:
+            return _decide(draft, named, stock, law, around)
+        except rules.StockShort:
+            again = await _lock(session, drafts)
+            if again.keys() <= stock.keys():
+                raise
+            law.voided.update((await _law(session, again.values())).voided)
+            # What earlier drafts took of the lots that were known stays taken; oldest first.
+            known = sorted((again | stock).items(), key=lambda item: item[1].id)
+            stock.clear()
+            stock.update(known)
 
 
 def _decide(
@@ -322,7 +352,7 @@ async def _sign(
             around.signer,
             TokenType.TICKET,
             serial=serial,
-            issued_at=around.now,
+            signed_at=around.now,
             ttl_h=await service.ttl_h(session, groups, on),
             product=products.pop() if len(products) == 1 else 0,
             mass_g=sum(line.mass_g for line in draft.lines),

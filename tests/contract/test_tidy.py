@@ -51,6 +51,9 @@ FURTHER_FILES = {
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
+    "paper": {
+        "press.py",  # typst, in threads of its own
+    },
     "party": {
         "access.py",  # the one table of who may call what
         "auth.py",  # FastAPI dependencies: who is calling

@@ -625,7 +625,8 @@ class Books:
                 reached |= parents
                 open_ += parents
         earlier = [self.lots[name] for name in reached if self.lots[name].holder == ticket.buyer]
-        return same(past.supplier for past in earlier)
+        supplier: str | None = same(past.supplier for past in earlier)
+        return supplier
 
     def _passed_on(
         self,

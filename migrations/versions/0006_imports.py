@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0004_imports"
-down_revision = "0003"
+revision = "0006_imports"
+down_revision = "0005_capitals"
 branch_labels = None
 depends_on = None
 
