@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, ledger, party, running, standards, tracing
+from app.commands import books, importing, key, ledger, party, running, standards, tracing
 
 app = typer.Typer(
     name="ypt",
@@ -29,6 +29,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(standards.limits, name="limits")
 app.command("workday")(standards.workday)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(importing.app, name="import")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
+from app.exchange import models as exchange
 from app.hold import models as hold
 from app.ledger import models as ledger
 from app.lot import models as lot
@@ -24,6 +25,7 @@ __all__ = [
     "certificate",
     "event",
     "evidence",
+    "exchange",
     "heartbeat",
     "hold",
     "ledger",

@@ -33,6 +33,7 @@ FURTHER_FILES = {
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
         "key.py",
         "ledger.py",
         "party.py",
@@ -53,6 +54,9 @@ FURTHER_FILES = {
         "sheets.py",  # a ledger on paper
         "wording.py",  # how ledgers put things
         "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone

@@ -91,6 +91,7 @@ NEEDS_BOOKS = {
     "party role end": [str(uuid4()), "1"],
     "limits import": [str(ROOT / "app/testing/data/limits.csv")],
     "workday": ["2031-10-11", "--working", "--source", "x"],
+    "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],
     "common-source": [str(uuid4())],
     "verify": ["1234"],
