@@ -2,15 +2,25 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
+from app.admission.policy import (
+    GRAVEST_FIRST,
+    Decision,
+    Policy,
+    Proof,
+    Rule,
+    Severity,
+    Trait,
+)
 from app.certificate.rules import CertificateKind
+from app.core.clock import local_date
 from app.core.errors import Text
 from app.product.rules import Requirement
 from app.signing import shortcode, token
@@ -189,31 +199,142 @@ def _printable(text: str) -> str:
 # --- what is known --------------------------------------------------------------------------------
 
 
+class TestOutcome(StrEnum):
+    """What a test of goods came to, as far as it bears on their entry (domain.md §5.3)."""
+
+    __test__ = False  # pytest, it is none of yours
+
+    PASSED = "passed"  # or cleared by the laboratory after a suspicion
+    SUSPECT = "suspect"  # or positive, and not yet confirmed
+    FAILED = "failed"  # confirmed
+
+
 @dataclass(frozen=True, slots=True)
-class Goods:
-    """Grams of one lot on a ticket, and the proofs that came with them.
+class TestFact:
+    """What a test says about goods.
 
     Attributes:
-        needs: The proof that the product needs on the day of the sale, if any rule was in force.
-        needs_source: Where that rule stands.
-        covered: Whether certificates of conformity in force vouch for all of the grams.
-        advised_only: The seller grew it, and the law only encourages him to certify (APQSL 39).
-        papers: Kinds of the documents that came with the lot or the ticket.
+        reference: Number or id of the test or sample, told back with the verdict.
     """
 
-    lot: UUID
+    __test__ = False
+
+    outcome: TestOutcome
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A paper document that somebody looked at and typed in.
+
+    Attributes:
+        proofs: What it proves, if it is in time and for these goods.
+        valid_through: Last day on which it counts, if it has one.
+        product: Which product it is for, if it says.
+        mass_g: For how many grams it is, if it says.
+        used_g: Grams that came in on it before.
+    """
+
+    reference: str
+    kind: str
+    proofs: frozenset[Proof]
+    issued_on: date
+    valid_through: date | None = None
+    product: int | None = None
+    mass_g: int | None = None
+    used_g: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """Grams of one lot, or of goods that have no lot yet, and what came with them.
+
+    Attributes:
+        lot: None for goods that no ticket and no certificate names.
+        on: The day whose rules they are judged by: of the sale, or of the inspection.
+        needs: The proof that the product needs on that day, if any rule was in force.
+        needs_source: Where that rule stands.
+        proofs: What came with them and counts.
+        traits: What decides which rules are for them.
+        sourceless: Lots at their beginning that nobody is known to have produced.
+        tests: What is known of tests of them.
+        documents: Papers that somebody at the gate typed in.
+    """
+
+    lot: UUID | None
     product: int
     mass_g: int
+    on: date
     needs: Requirement | None = None
     needs_source: str = ""
-    covered: bool = False
-    advised_only: bool = False
-    papers: frozenset[str] = frozenset()
+    proofs: frozenset[Proof] = frozenset()
+    traits: frozenset[Trait] = frozenset()
+    sourceless: tuple[UUID, ...] = ()
+    tests: tuple[TestFact, ...] = ()
+    documents: tuple[Document, ...] = ()
 
     @property
-    def lacks_certificate(self) -> bool:
-        """Whether nothing vouches for the conformity of goods that need it."""
-        return self.needs is Requirement.CONFORMITY_CERTIFICATE and not self.covered
+    def counting(self) -> frozenset[Proof]:
+        """All proofs: those at hand, of papers that count, and of tests that passed."""
+        found = set(self.proofs)
+        for document in self.documents:
+            if _counts(document, self):
+                found |= document.proofs
+        if any(test.outcome is TestOutcome.PASSED for test in self.tests):
+            found.add(Proof.TEST_PASSED)
+        return frozenset(found)
+
+
+def _counts(document: Document, goods: Goods) -> bool:
+    in_time = document.issued_on <= goods.on and (
+        document.valid_through is None or goods.on <= document.valid_through
+    )
+    return in_time and document.product in {None, goods.product}
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Grams that a gate let in on a ticket before, in the order of the evidence.
+
+    Attributes:
+        place: The gate.
+        market: The market that it belongs to.
+    """
+
+    inspection: UUID
+    place: UUID
+    market: UUID
+    mass_g: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What somebody sees at the gate beside the paper.
+
+    Attributes:
+        market: The market that the goods are to enter.
+        mass_g: Grams that stand there.
+        issued_g: Grams that the ticket is for; None without one.
+        tolerance_permille: By how much two weighings may differ.
+        admitted: What came in on the same ticket before.
+        drawn: Whether the line was drawn for a test; None where nothing is drawn.
+    """
+
+    market: UUID
+    mass_g: int
+    issued_g: int | None = None
+    tolerance_permille: int = 0
+    admitted: tuple[Admitted, ...] = ()
+    drawn: bool | None = None
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether more stands there than the ticket is for, with what came in before."""
+        if self.issued_g is None:
+            return False
+        total = self.mass_g + sum(entry.mass_g for entry in self.admitted)
+        return total * 1000 > self.issued_g * (1000 + self.tolerance_permille)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +350,6 @@ class Paper:
         plate: The vehicle, if the ticket names one.
         held: Lots behind it on hold.
         sources_held: Lots further back on hold.
-        sourceless: Lots at its beginning that nobody is known to have produced, without a paper.
         voided_certificates: Certificates of its goods that were taken back.
     """
 
@@ -241,7 +361,6 @@ class Paper:
     plate: str | None = None
     held: tuple[UUID, ...] = ()
     sources_held: tuple[UUID, ...] = ()
-    sourceless: tuple[UUID, ...] = ()
     goods: tuple[Goods, ...] = ()
     voided_certificates: tuple[UUID, ...] = ()
 
@@ -252,39 +371,25 @@ class Facts:
 
     Attributes:
         signature: What the keys say about a token; None where there is none.
+        code: What was read; None for goods that come without anything to scan.
         paper: What the books know; None where they know nothing, or nothing of this very token.
+        goods: Goods that come with no ticket and no certificate of ours.
+        entry: What somebody sees at the gate; None for a mere scan.
         plate: The vehicle that the scanner saw, if told.
         device_at: What the scanner's clock said, if told.
     """
 
-    code: Code
+    code: Code | None
     now: datetime
     signature: SignatureVerdict | None = None
     paper: Paper | None = None
     plate: str | None = None
     device_at: datetime | None = None
+    goods: tuple[Goods, ...] = ()
+    entry: Entry | None = None
 
 
 # --- findings -------------------------------------------------------------------------------------
-
-
-class Severity(StrEnum):
-    """What a finding does to the verdict, the gravest first."""
-
-    REFUSE = "refuse"
-    HOLD = "hold"
-    TEST = "test"
-    WARN = "warn"
-    INFO = "info"
-
-
-class Decision(StrEnum):
-    """What happens to the goods (domain.md §2.7)."""
-
-    ADMIT = "ADMIT"
-    ADMIT_AFTER_TEST = "ADMIT_AFTER_TEST"
-    HOLD = "HOLD"
-    REFUSE = "REFUSE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +398,7 @@ class Observation:
 
     Attributes:
         code: Stable name; never reused, never renamed.
+        severity: What it comes to where no dated rule speaks about it.
         text: What was found and what to do, for whoever stands at the gate.
         source: The law, standard or design that says so.
         alarm: Whether somebody must be told at once, wherever the scan was made.
@@ -307,16 +413,33 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One observation about one scan."""
+    """One observation about one scan.
+
+    Attributes:
+        by: The dated rule that it rests on; None for the platform's own.
+        further: Where else the rule stands: the catalogue's reason for asking a proof.
+    """
 
     kind: Observation
     facts: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""
+    by: Rule | None = None
+    further: str = ""
 
     @property
-    def rule(self) -> str:
-        """Where the rule stands: the dated one that applied, or the kind's own."""
-        return self.source or self.kind.source
+    def severity(self) -> Severity:
+        """What it does to the verdict."""
+        return self.kind.severity if self.by is None else self.by.consequence
+
+    @property
+    def source(self) -> str:
+        """Where the rule stands."""
+        own = self.kind.source if self.by is None else self.by.source
+        return f"{own}; {self.further}" if self.further else own
+
+    @property
+    def satisfied_by(self) -> tuple[Proof, ...]:
+        """Any one of these would have met the rule."""
+        return () if self.by is None else self.by.proofs
 
 
 def _observation(
@@ -502,6 +625,35 @@ OBSERVATIONS: Final = {
             "食品安全法 art. 63",
         ),
         _observation(
+            "test-failed",
+            Severity.REFUSE,
+            "检测不合格, 禁止入场; 请封存并报告监管部门",
+            "A test has failed: keep it out, seal it and tell the regulator",
+            "食品安全法 art. 64",
+            alarm=True,
+        ),
+        _observation(
+            "test-suspect",
+            Severity.HOLD,
+            "快检可疑或阳性, 尚未确认; 请单独存放, 复检或送实验室",
+            "A quick test is suspect, not confirmed: keep the goods apart, repeat or send to lab",
+            "食品安全法 art. 64",
+        ),
+        _observation(
+            "test-passed",
+            Severity.INFO,
+            "检测合格",
+            "A test has passed",
+            _ENTRY,
+        ),
+        _observation(
+            "agreement-missing",
+            Severity.REFUSE,
+            "销售者未与市场签订质量安全协议; 请先签订",
+            "The seller has no quality and safety agreement with the market: sign one first",
+            _ENTRY,
+        ),
+        _observation(
             "no-source-proof",
             Severity.REFUSE,
             "来源不明: 没有生产者, 也没有进货凭证",
@@ -516,18 +668,54 @@ OBSERVATIONS: Final = {
             _ENTRY,
         ),
         _observation(
+            "paper-expired",
+            Severity.REFUSE,
+            "随货证明已过有效期; 请报告动物卫生监督机构或监管部门",
+            "A paper of the goods has expired: report it",
+            "动物防疫法 art. 51",
+            alarm=True,
+        ),
+        _observation(
+            "paper-dated-ahead",
+            Severity.HOLD,
+            "随货证明的日期晚于到货日期",
+            "A paper of the goods is dated after their arrival",
+            _HOUSE,
+        ),
+        _observation(
+            "paper-product-differs",
+            Severity.HOLD,
+            "随货证明的产品与货物不符",
+            "A paper is for another product than the goods",
+            _HOUSE,
+        ),
+        _observation(
+            "paper-mass-short",
+            Severity.HOLD,
+            "货物重量超过随货证明剩余重量 (一证多用)",
+            "The goods weigh more than is left on the paper",
+            _HOUSE,
+        ),
+        _observation(
             "quarantine-missing",
             Severity.REFUSE,
-            "缺少动物检疫证明",
-            "The animal quarantine certificate is missing",
+            "缺少有效的动物检疫证明; 请报告",
+            "No valid animal quarantine certificate: report it",
             "动物防疫法 art. 51",
         ),
         _observation(
             "meat-inspection-missing",
             Severity.REFUSE,
-            "缺少肉品品质检验合格证",
-            "The meat inspection certificate is missing",
+            "缺少肉品品质检验合格证; 请报告",
+            "No meat inspection certificate: report it",
             "生猪屠宰管理条例 art. 15, 23",
+        ),
+        _observation(
+            "import-inspection-missing",
+            Severity.REFUSE,
+            "进口产品缺少入境货物检验检疫证明",
+            "Imported goods without the entry inspection and quarantine certificate",
+            _ENTRY,
         ),
         _observation(
             "certificate-voided",
@@ -550,6 +738,36 @@ OBSERVATIONS: Final = {
             "A smallholder's own produce, for which a certificate is advised: admit after a test",
             "农产品质量安全法 art. 39; " + _ENTRY,
         ),
+        _observation(
+            "certificate-without-basis",
+            Severity.TEST,
+            "合格证未勾选承诺依据; 抽样或快检合格后可入场",
+            "The certificate states no basis of its promise: admit after a sample or quick test",
+            _ENTRY,
+        ),
+        # What stands at the gate.
+        _observation(
+            "mass-exceeds-ticket",
+            Severity.HOLD,
+            "到货重量(含此前入场)超过票据重量",
+            "More stands here, with what came in before, than the ticket is for",
+            _HOUSE,
+        ),
+        _observation(
+            "admitted-before",
+            Severity.HOLD,
+            "同一票据已在其他市场入场, 或已用完; 谨防复印件",
+            "The same ticket was admitted at another market, or is used up. Beware of copies",
+            _HOUSE,
+            alarm=True,
+        ),
+        _observation(
+            "drawn-for-test",
+            Severity.WARN,
+            "随机抽中: 请取样检测",
+            "Drawn at random: take a sample",
+            "食品安全法 art. 64",
+        ),
         # How it was scanned.
         _observation(
             "plate-mismatch",
@@ -570,14 +788,6 @@ OBSERVATIONS: Final = {
 """All kinds of findings, in the order in which a verdict lists them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A decision, and everything that it rests on."""
-
-    decision: Decision
-    findings: tuple[Finding, ...]
-
-
 _DECISION_OF: Final = {
     Severity.REFUSE: Decision.REFUSE,
     Severity.HOLD: Decision.HOLD,
@@ -585,7 +795,29 @@ _DECISION_OF: Final = {
     Severity.WARN: Decision.ADMIT,
     Severity.INFO: Decision.ADMIT,
 }
-_GRAVEST_FIRST: Final = tuple(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision, and everything that it rests on."""
+
+    decision: Decision
+    findings: tuple[Finding, ...]
+
+    @property
+    def would_be(self) -> Decision | None:
+        """What it comes to once the deciding findings are answered; None if it is admitted."""
+        return decision_without_gravest([finding.severity for finding in self.findings])
+
+
+def decision_without_gravest(severities: Sequence[Severity]) -> Decision | None:
+    """Answer what is decided once the gravest findings are answered; None if nothing stops."""
+    gravest = min(severities, key=GRAVEST_FIRST.index, default=Severity.INFO)
+    if _DECISION_OF[gravest] is Decision.ADMIT:
+        return None
+    rest = [severity for severity in severities if severity is not gravest]
+    return _DECISION_OF[min(rest, key=GRAVEST_FIRST.index, default=Severity.INFO)]
+
 
 _UNTRUSTED: Final = frozenset(
     {
@@ -602,33 +834,50 @@ def may_be_shown(signature: SignatureVerdict) -> bool:
     return signature not in _UNTRUSTED
 
 
-def decide(facts: Facts) -> Verdict:
+_ORDER: Final = {code: place for place, code in enumerate(OBSERVATIONS)}
+
+
+def decide(policy: Policy, facts: Facts) -> Verdict:
     """Find everything that speaks for and against the goods, and decide by the gravest.
 
-    Always in the order of `OBSERVATIONS`; two findings of one kind in the order of the ticket.
+    Two findings of one kind come in the order of the ticket, all others in that of `OBSERVATIONS`;
+    what is said twice is said once. Where nothing at all is known the goods are held.
+
+    Args:
+        policy: The rules of all days; each of the goods names the day that it is judged by.
+        facts: What is known.
     """
+    goods = [*(facts.paper.goods if facts.paper else ()), *facts.goods]
+    on = goods[0].on if goods else local_date(facts.now)
     found = [
         *_of_code(facts),
         *_of_signature(facts),
         *(_of_state(facts.paper, facts.now) if facts.paper else ()),
         *(_of_lots(facts.paper) if facts.paper else ()),
-        *(_of_proofs(facts.paper) if facts.paper else ()),
+        *(finding for item in goods for finding in _of_goods(policy, item)),
+        *(_of_entry(facts.entry) if facts.entry else ()),
         *_of_circumstances(facts),
     ]
+    ruled = [
+        finding if finding.by else replace(finding, by=policy.about(finding.kind.code, on))
+        for finding in found
+    ]
+    once = [finding for place, finding in enumerate(ruled) if finding not in ruled[:place]]
+    findings = tuple(sorted(once, key=lambda finding: _ORDER[finding.kind.code]))
     gravest = min(
-        (finding.kind.severity for finding in found),
-        key=_GRAVEST_FIRST.index,
-        default=Severity.HOLD,
+        (finding.severity for finding in findings), key=GRAVEST_FIRST.index, default=Severity.HOLD
     )
-    return Verdict(_DECISION_OF[gravest], tuple(found))
+    return Verdict(_DECISION_OF[gravest], findings)
 
 
-def _finding(code: str, source: str = "", **facts: Any) -> Finding:
-    return Finding(OBSERVATIONS[code], facts, source)
+def _finding(code: str, **facts: Any) -> Finding:
+    return Finding(OBSERVATIONS[code], facts)
 
 
 def _of_code(facts: Facts) -> Iterator[Finding]:
     code = facts.code
+    if code is None:
+        return
     if code.imitates:
         yield _finding("foreign-host", address=code.reference)
     if code.unreadable is not None:
@@ -675,6 +924,7 @@ def _of_signature(facts: Facts) -> Iterator[Finding]:
 
 
 def _kid(facts: Facts) -> int:
+    assert facts.code is not None
     assert facts.code.parsed is not None, "a signature is judged of a parsed token only"
     return facts.code.parsed.claims.kid
 
@@ -693,53 +943,75 @@ def _of_state(paper: Paper, now: datetime) -> Iterator[Finding]:
 
 
 def _of_lots(paper: Paper) -> Iterator[Finding]:
-    for code, lots in (
-        ("lot-on-hold", paper.held),
-        ("source-on-hold", paper.sources_held),
-        ("no-source-proof", paper.sourceless),
-    ):
+    for code, lots in (("lot-on-hold", paper.held), ("source-on-hold", paper.sources_held)):
         if lots:
             yield _finding(code, lots=[str(lot) for lot in lots])
     if paper.certificate is CertificateKind.CONFORMITY_PURCHASER:
         yield _finding("ticket-missing")
-
-
-_PAPERS: Final = (
-    (
-        "quarantine-missing",
-        "quarantine",
-        frozenset({Requirement.QUARANTINE, Requirement.QUARANTINE_AND_MEAT_INSPECTION}),
-    ),
-    (
-        "meat-inspection-missing",
-        "meat_inspection",
-        frozenset({Requirement.QUARANTINE_AND_MEAT_INSPECTION}),
-    ),
-)
-
-
-def _of_proofs(paper: Paper) -> Iterator[Finding]:
-    for code, kind, needing in _PAPERS:
-        for goods in paper.goods:
-            if goods.needs in needing and kind not in goods.papers:
-                yield _of_lot(code, goods)
     if paper.voided_certificates:
         voided = [str(certificate) for certificate in paper.voided_certificates]
         yield _finding("certificate-voided", certificates=voided)
-    for advised_only, code in ((False, "certificate-missing"), (True, "certificate-advised")):
-        for goods in paper.goods:
-            if goods.lacks_certificate and goods.advised_only is advised_only:
-                yield _of_lot(code, goods)
 
 
-def _of_lot(code: str, goods: Goods) -> Finding:
-    return _finding(
-        code,
-        source=goods.needs_source,
-        lot=str(goods.lot),
-        product=goods.product,
-        mass_g=goods.mass_g,
-    )
+_OF_TEST: Final = {
+    TestOutcome.FAILED: "test-failed",
+    TestOutcome.SUSPECT: "test-suspect",
+    TestOutcome.PASSED: "test-passed",
+}
+
+
+def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
+    """Find what the rules of the day ask of goods, and what is wrong with their papers."""
+    for test in goods.tests:
+        yield _finding(_OF_TEST[test.outcome], test=test.reference)
+    for document in goods.documents:
+        yield from _of_document(document, goods)
+    proofs = goods.counting
+    for rule in policy.requirements(goods.on, goods.needs, goods.traits):
+        if not rule.is_met(proofs):
+            facts = _facts_of(goods)
+            if rule.finding == "no-source-proof" and goods.sourceless:
+                facts = {"lots": [str(lot) for lot in goods.sourceless]}
+            further = goods.needs_source if goods.needs in rule.classes else ""
+            yield Finding(OBSERVATIONS[rule.finding], facts, rule, further)
+
+
+def _of_document(document: Document, goods: Goods) -> Iterator[Finding]:
+    facts = {"paper": document.reference, "kind": document.kind}
+    if document.valid_through is not None and goods.on > document.valid_through:
+        yield _finding("paper-expired", **facts, valid_through=document.valid_through.isoformat())
+    if document.issued_on > goods.on:
+        yield _finding("paper-dated-ahead", **facts, issued_on=document.issued_on.isoformat())
+    if document.product not in {None, goods.product}:
+        yield _finding("paper-product-differs", **facts, product=document.product)
+    if document.mass_g is not None and document.used_g + goods.mass_g > document.mass_g:
+        left = max(document.mass_g - document.used_g, 0)
+        yield _finding("paper-mass-short", **facts, left_g=left, mass_g=goods.mass_g)
+
+
+def _facts_of(goods: Goods) -> dict[str, Any]:
+    return {
+        "lot": None if goods.lot is None else str(goods.lot),
+        "product": goods.product,
+        "mass_g": goods.mass_g,
+    }
+
+
+def _of_entry(entry: Entry) -> Iterator[Finding]:
+    others = [before for before in entry.admitted if before.market != entry.market]
+    if others or (entry.exceeds and entry.admitted):
+        inspections = [str(before.inspection) for before in entry.admitted]
+        yield _finding("admitted-before", inspections=inspections)
+    if entry.exceeds:
+        before_g = sum(before.mass_g for before in entry.admitted)
+        yield _finding(
+            "mass-exceeds-ticket",
+            mass_g=entry.mass_g,
+            before_g=before_g,
+            issued_g=entry.issued_g,
+        )
+    if entry.drawn:
+        yield _finding("drawn-for-test")
 
 
 def _of_circumstances(facts: Facts) -> Iterator[Finding]:
