@@ -6,12 +6,13 @@ from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
+from app.hold import models as hold
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
-from app.recall import models as recall
 from app.signing import models as signing
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -23,13 +24,14 @@ __all__ = [
     "event",
     "evidence",
     "heartbeat",
+    "hold",
     "lot",
     "metadata",
     "party",
     "place",
     "product",
-    "recall",
     "signing",
+    "testing",
     "ticket",
     "transparency",
 ]

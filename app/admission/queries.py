@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission.policy import Proof, Trait
-from app.admission.rules import Code, CodeKind, Goods, Paper, TestFact
+from app.admission.rules import Code, CodeKind, Goods, Paper, TestFact, TestOutcome
 from app.admission.schemas import (
     CertificateSummary,
     LineSummary,
@@ -34,6 +34,9 @@ from app.product import service as products
 from app.product.rules import Production
 from app.product.units import spell_mass
 from app.signing.token import TokenType
+from app.testing import service as testing
+from app.testing.rules import Lineage, inherit
+from app.testing.rules import Verdict as Standing
 from app.ticket import service as tickets
 from app.ticket.models import Ticket, TicketDraw, TicketState
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
@@ -188,12 +191,42 @@ def status_at(state: TicketState, at: datetime) -> TicketStatus:
     return status
 
 
+# What went into lots, all the way back, for what tests of ancestors say of them.
+_LINEAGE = text("""
+    WITH RECURSIVE walk (id) AS (
+        SELECT unnest(CAST(:lots AS bigint[]))
+        UNION SELECT e.src FROM walk w JOIN lot_edge e ON e.dst = w.id
+    ), met AS MATERIALIZED (SELECT id FROM walk LIMIT :most)
+    SELECT l.id, l.product_id, array(
+        SELECT e.src FROM lot_edge e JOIN met m ON m.id = e.src WHERE e.dst = l.id
+    )
+    FROM met JOIN lot l ON l.id = met.id
+""")
+_OUTCOMES = {
+    Standing.FAILED: TestOutcome.FAILED,
+    Standing.SUSPECT: TestOutcome.SUSPECT,
+    # A value for which no limit is set says nothing for the goods, and nothing against them.
+    Standing.PASSED: TestOutcome.PASSED,
+}
+
+
 async def tests_of(
     session: AsyncSession, lot_ids: Iterable[int], at: datetime
 ) -> Mapping[int, tuple[TestFact, ...]]:
-    """Answer what is known of tests of lots at an instant, by lot."""
-    del session, lot_ids, at
-    return {}
+    """Answer what was known of tests of lots, and of what went into them, at an instant."""
+    asked = sorted(set(lot_ids))
+    rows = list(await session.execute(_LINEAGE, {"lots": asked, "most": ANCESTORS_MAX}))
+    lineage = Lineage(
+        parents={row[0]: tuple(row[2]) for row in rows},
+        products={row[0]: row[1] for row in rows},
+    )
+    own = await testing.standings(session, list(lineage.parents), at)
+    found = {}
+    for lot in asked:
+        standing = inherit(lot, own, lineage)
+        if (outcome := _OUTCOMES.get(standing.verdict)) is not None:
+            found[lot] = (TestFact(outcome, str(standing.sample)),)
+    return found
 
 
 async def _goods(

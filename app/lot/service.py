@@ -454,7 +454,7 @@ _SUPPLIERS = text("""
         SELECT id AS start, id FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
         UNION
         SELECT up.start, e.src
-        FROM up JOIN lot l ON l.id = up.id AND l.holder_id = :holder
+        FROM up JOIN lot l ON l.id = up.id AND l.holder_id IS DISTINCT FROM :earlier
         JOIN lot_edge e ON e.dst = up.id
     )
     SELECT up.start, array_agg(DISTINCT l.from_party_id)
@@ -464,16 +464,14 @@ _SUPPLIERS = text("""
 
 
 async def suppliers_of_earlier(
-    session: AsyncSession, lot_ids: Iterable[int], *, holder_id: int, earlier_id: int
+    session: AsyncSession, lot_ids: Iterable[int], *, earlier_id: int
 ) -> dict[int, int]:
-    """Answer who had supplied lots to the party that held the goods before their holder does.
+    """Answer who had supplied lots to the party that held the goods some time before.
 
-    What goes back to that party can go on back to its own supplier. Lots of several suppliers, and
-    of none, are left out.
+    What goes back to that party can go on back to its own supplier, whoever refused it on the way.
+    Lots of several suppliers, and of none, are left out.
     """
-    rows = await session.execute(
-        _SUPPLIERS, {"lots": sorted(set(lot_ids)), "holder": holder_id, "earlier": earlier_id}
-    )
+    rows = await session.execute(_SUPPLIERS, {"lots": sorted(set(lot_ids)), "earlier": earlier_id})
     return {row[0]: row[1][0] for row in rows if len(row[1]) == 1 and row[1][0] is not None}
 
 

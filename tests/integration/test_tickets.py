@@ -417,6 +417,24 @@ async def test_returned_goods_go_on_back_to_where_they_came_from(trade: Trade) -
         await collector.sells(farmer, line(CHIVES, 1, refused), kind="return")
 
 
+@pytest.mark.parametrize("hand_over", ["two_sided", "one_sided"])
+async def test_goods_refused_two_sales_later_go_back_all_the_way(
+    trade: Trade, hand_over: str
+) -> None:
+    farmer, collector, stall = await trade.farmer(), await trade.collector(), await trade.stall()
+    school = await trade.party(RoleKind.GROUP_BUYER)
+    first = await farmer.sells(collector, line(CHIVES, 1, await farmer.opens(kg=1)))
+    bought = received(await collector.decides(first["ticket"]))
+    await collector.certifies(bought, 1, kind="conformity_purchaser")
+    second = await collector.sells(stall, line(CHIVES, 1, bought))
+    resold = received(await stall.decides(second["ticket"]))
+    offered = await stall.sells(school, line(CHIVES, 1, resold), hand_over=hand_over)
+    refused = returned(await school.decides(offered["ticket"], "refused"))
+    back = await stall.sells(collector, line(CHIVES, 1, refused), kind="return")
+    again = received(await collector.decides(back["ticket"]))
+    await collector.sells(farmer, line(CHIVES, 1, again), kind="return")
+
+
 async def test_a_transfer_stays_within_one_party(trade: Trade) -> None:
     coop = await trade.coop()
     lot = await coop.opens(kg=30)

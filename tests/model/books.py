@@ -602,13 +602,31 @@ class Books:
             draw.lot,
             draw.received,
             holder=ticket.buyer,
-            supplier=ticket.seller,
+            supplier=self._supplier(ticket, draw.lot),
             origin="return" if ticket.kind == "return" else "purchase",
             grams=grams,
             cover=cover,
             certificates=draw.certificates,
             proof=proof,
         )
+
+    def _supplier(self, ticket: Ticket, lot: str) -> str | None:
+        """Say from whom the buyer has goods: who sold them, or had supplied them before a return.
+
+        What goes back is again what it was before it was sold, and may go back further.
+        """
+        if ticket.kind != "return":
+            return ticket.seller
+        reached, open_ = {lot}, [lot]
+        while open_:
+            name = open_.pop()
+            if self.lots[name].holder != ticket.buyer:
+                parents = {src for src, dst in self.edges if dst == name} - reached
+                reached |= parents
+                open_ += parents
+        earlier = [self.lots[name] for name in reached if self.lots[name].holder == ticket.buyer]
+        supplier: str | None = same(past.supplier for past in earlier)
+        return supplier
 
     def _passed_on(
         self,
@@ -711,7 +729,7 @@ class Books:
                 draw.lot,
                 draw.returned,
                 holder=ticket.seller,
-                supplier=self.lots[draw.lot].supplier or ticket.seller,
+                supplier=self.lots[draw.lot].supplier,
                 origin="return",
                 grams=draw.grams - draw.accepted,
                 cover=draw.cover - cover,
@@ -748,7 +766,7 @@ class Books:
                 draw.received,
                 draw.returned,
                 holder=ticket.seller,
-                supplier=ticket.seller,
+                supplier=self.lots[draw.lot].supplier,
                 origin="return",
                 grams=rest,
                 cover=cover,

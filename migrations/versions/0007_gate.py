@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0006_gate"
-down_revision = "0005_capitals"
+revision = "0007_gate"
+down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
 
@@ -26,6 +26,7 @@ KINDS = (
     "transform",
     "loss",
     "destroy",
+    "sample",
     "hand_over",
     "return",
     "hold",
