@@ -279,8 +279,17 @@ async def _seller(session: AsyncSession, line: InspectionLineIn, found: Found) -
     return None if found.certificate is None else found.certificate.issuer_id
 
 
-_TICKET = "gate/ticket/{}"
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+
+
+def turn_of_ticket(ticket_id: int) -> str:
+    """Name the turn that gates take when they decide about a ticket."""
+    return f"gate/ticket/{ticket_id}"
+
+
+async def take_turn(session: AsyncSession, key: str) -> None:
+    """Wait until no other transaction has this turn; it ends with the transaction."""
+    await session.execute(_LOCK, {"key": key})
 
 
 async def _take_turns(session: AsyncSession, looks: Iterable[Look]) -> None:
@@ -288,17 +297,12 @@ async def _take_turns(session: AsyncSession, looks: Iterable[Look]) -> None:
 
     Always in the same order, so that two vehicles with the same papers cannot wait for each other.
     """
-    keys = {_TICKET.format(look.ticket_id) for look in looks if look.ticket_id is not None}
+    keys = {turn_of_ticket(look.ticket_id) for look in looks if look.ticket_id is not None}
     keys |= {
         f"gate/paper/{paper.kind}/{paper.number}" for look in looks for paper in look.documents
     }
     for key in sorted(keys):
-        await session.execute(_LOCK, {"key": key})
-
-
-async def take_turn(session: AsyncSession, ticket_id: int) -> None:
-    """Wait until no other gate is deciding about a ticket."""
-    await session.execute(_LOCK, {"key": _TICKET.format(ticket_id)})
+        await take_turn(session, key)
 
 
 # --- verdicts -------------------------------------------------------------------------------------
@@ -322,7 +326,7 @@ async def _judge(
         scene.on,
     )
     came_in = await admitted_on(session, {look.ticket_id for look in looks if look.ticket_id})
-    used: dict[tuple[str, str], int] = defaultdict(int)
+    used: dict[tuple[str, str, str], int] = defaultdict(int)
     judged: list[Judged] = []
     for look in looks:
         agreement = agreements.get(look.seller_id or 0)
@@ -342,6 +346,9 @@ async def _judge(
         )
         verdict = rules.decide(policy, facts)
         judged.append(Judged(look, verdict, rate, drawn, others))
+        if judged[-1].stands_at is not Decision.REFUSE:
+            for document in look.documents:
+                used[_sheet(document)] += look.mass_g or 0
     return judged
 
 
@@ -388,9 +395,9 @@ async def _with_goods(
     scene: Scene,
     agreement: Agreement | None,
     catalogue: Catalogue,
-    used: dict[tuple[str, str], int],
+    used: Mapping[tuple[str, str, str], int],
 ) -> dict[str, Any]:
-    """Write the goods of a line with what the market knows of them; `used` adds up papers."""
+    """Write the goods of a line with what the market knows of them."""
     paper = look.facts.paper
     own = () if paper is None else paper.goods
     if not own and look.product is not None and look.mass_g is not None:
@@ -406,10 +413,7 @@ async def _with_goods(
             ),
         )
     proofs, traits = _of_line(look, agreement)
-    documents = [
-        await _document(session, document, used, mass_g=look.mass_g or 0)
-        for document in look.documents
-    ]
+    documents = [await _document(session, document, used) for document in look.documents]
     if await _on_present_form(session, look.documents, scene.on):
         traits |= {Trait.PRESENT_FORM}
     goods = tuple(
@@ -454,17 +458,13 @@ def _of_line(look: Look, agreement: Agreement | None) -> tuple[frozenset[Proof],
 async def _document(
     session: AsyncSession,
     paper: PaperDocument,
-    used: dict[tuple[str, str], int],
-    *,
-    mass_g: int,
+    used: Mapping[tuple[str, str, str], int],
 ) -> Document:
     kind = await papers.kind_on(session, paper.kind, paper.issued_on)
     proofs = set(kind.proofs)
     if Proof.CONFORMITY_CERTIFICATE in proofs and paper.bases:
         proofs.add(Proof.CERTIFICATE_BASIS)
-    key = (paper.kind, paper.number)
-    before_g = await papers.used_g(session, paper) + used[key]
-    used[key] += mass_g
+    before_g = await papers.used_g(session, paper) + used[_sheet(paper)]
     return Document(
         str(paper.public_id),
         paper.kind,
@@ -475,6 +475,11 @@ async def _document(
         paper.mass_g,
         before_g,
     )
+
+
+def _sheet(paper: PaperDocument) -> tuple[str, str, str]:
+    """Name a sheet of paper, however often it was photographed."""
+    return paper.kind, paper.number, paper.issuer
 
 
 async def _on_present_form(

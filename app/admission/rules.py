@@ -864,8 +864,10 @@ def decide(policy: Policy, facts: Facts) -> Verdict:
     ]
     once = [finding for place, finding in enumerate(ruled) if finding not in ruled[:place]]
     findings = tuple(sorted(once, key=lambda finding: _ORDER[finding.kind.code]))
+    # Goods that met every rule need no finding to come in; what names no goods at all waits.
+    nothing = Severity.INFO if goods else Severity.HOLD
     gravest = min(
-        (finding.severity for finding in findings), key=GRAVEST_FIRST.index, default=Severity.HOLD
+        (finding.severity for finding in findings), key=GRAVEST_FIRST.index, default=nothing
     )
     return Verdict(_DECISION_OF[gravest], findings)
 
