@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -15,7 +15,7 @@ from app.admission import policy, seed
 from app.admission.models import SamplingSeed
 from app.admission.policy import Risk
 from app.core import ids
-from app.core.clock import local_date
+from app.core.clock import SHANGHAI, local_date
 from app.core.sealing import Vault
 from app.transparency import service as transparency
 from app.transparency.service import Statement
@@ -163,6 +163,13 @@ class DrawAudit:
 _LINES = text("""
     SELECT public_id, rate_bp, drawn FROM inspection_line WHERE draw_day = :day ORDER BY id
 """)
+_LOGGED_LINES = text("""
+    SELECT CAST(l ->> 'line' AS uuid), CAST(l ->> 'rate_bp' AS bigint),
+        CAST(l ->> 'drawn' AS boolean)
+    FROM entry e, jsonb_array_elements(convert_from(e.leaf, 'UTF8')::jsonb -> 'lines') l
+    WHERE e.kind = 'gate.inspected' AND e.appended_at >= :start AND e.appended_at < :stop
+    ORDER BY e.id
+""")
 _LOGGED = text("""
     SELECT kind, convert_from(leaf, 'UTF8')::jsonb, appended_at FROM entry
     WHERE subject = :subject ORDER BY id
@@ -172,15 +179,21 @@ _LOGGED = text("""
 async def audit(session: AsyncSession, day: date, *, vault: Vault, now: datetime) -> DrawAudit:
     """Recompute a day's draw from the log: the commitment, the seed, and every line.
 
-    Raises nothing about faults: they are what it answers.
+    What the table says of a line counts for nothing here, except that it must be what the log says.
     """
-    lines = [DrawnLine(*row) for row in await session.execute(_LINES, {"day": day})]
+    begins = datetime.combine(day, time(), SHANGHAI)
+    bounds = {"start": begins, "stop": begins + timedelta(days=1)}
+    lines = [DrawnLine(*row) for row in await session.execute(_LOGGED_LINES, bounds)]
+    stored = {DrawnLine(*row) for row in await session.execute(_LINES, {"day": day})}
     if day < local_date(now):
         await _reveal(session, day, vault=vault, now=now)
     entries = list(await session.execute(_LOGGED, {"subject": subject_of(day)}))
     committed = [(leaf, at) for kind, leaf, at in entries if kind == "gate.draw-committed"]
     revealed = [leaf for kind, leaf, _ in entries if kind == "gate.draw-revealed"]
-    faults: list[str] = []
+    faults = [
+        f"{line.line}: the table and the log differ"
+        for line in sorted(stored.symmetric_difference(lines))
+    ]
     if len(committed) != 1:
         faults.append(f"{day}: {len(committed)} commitments in the log")
     elif local_date(committed[0][1]) >= day:

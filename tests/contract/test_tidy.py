@@ -41,6 +41,7 @@ FURTHER_FILES = {
     "commands": {
         "books.py",  # trace, verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "gate.py",
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
