@@ -78,7 +78,7 @@ def brought(product: int, mass_g: int, *papers: str, **more: Any) -> Json:
     }
 
 
-GRANDMOTHER = {
+GRANDMOTHER: Json = {
     "name": "陈桂英",
     "id_number": "11010519491231002X",
     "contact": "村委会转 13912345678",

@@ -279,7 +279,13 @@ async def _seller(session: AsyncSession, line: InspectionLineIn, found: Found) -
     return None if found.certificate is None else found.certificate.issuer_id
 
 
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# Always in the same order, so that two vehicles with the same papers cannot wait for each other.
+_LOCK = text("""
+    SELECT count(pg_advisory_xact_lock(number)) FROM (
+        SELECT DISTINCT hashtextextended(key, 0) AS number
+        FROM unnest(CAST(:keys AS text[])) key ORDER BY number
+    ) turns
+""")
 
 
 def turn_of_ticket(ticket_id: int) -> str:
@@ -287,22 +293,18 @@ def turn_of_ticket(ticket_id: int) -> str:
     return f"gate/ticket/{ticket_id}"
 
 
-async def take_turn(session: AsyncSession, key: str) -> None:
-    """Wait until no other transaction has this turn; it ends with the transaction."""
-    await session.execute(_LOCK, {"key": key})
+async def take_turns(session: AsyncSession, keys: Iterable[str]) -> None:
+    """Wait until no other transaction has any of these turns; they end with the transaction."""
+    await session.execute(_LOCK, {"keys": list(keys)})
 
 
 async def _take_turns(session: AsyncSession, looks: Iterable[Look]) -> None:
-    """Let two gates that see the same ticket or paper at the same instant come one by one.
-
-    Always in the same order, so that two vehicles with the same papers cannot wait for each other.
-    """
+    """Let two gates that see the same ticket or paper at the same instant come one by one."""
     keys = {turn_of_ticket(look.ticket_id) for look in looks if look.ticket_id is not None}
     keys |= {
         f"gate/paper/{paper.kind}/{paper.number}" for look in looks for paper in look.documents
     }
-    for key in sorted(keys):
-        await take_turn(session, key)
+    await take_turns(session, keys)
 
 
 # --- verdicts -------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ async def rule(
     """
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
     # The server's role may not rewrite lines, and so cannot lock their rows.
-    await inspections.take_turn(session, f"gate/line/{body.line}")
+    await inspections.take_turns(session, [f"gate/line/{body.line}"])
     line = await session.scalar(select(InspectionLine).where(InspectionLine.public_id == body.line))
     existing = await session.scalar(select(Ruling).where(Ruling.public_id == public_id))
     if existing is not None:
@@ -154,7 +154,7 @@ async def _look_for_conflict(
     """Open a case if letting a line in after all makes its ticket come in twice."""
     if line.ticket_id is None or line.mass_g is None:
         return
-    await inspections.take_turn(session, inspections.turn_of_ticket(line.ticket_id))
+    await inspections.take_turns(session, [inspections.turn_of_ticket(line.ticket_id)])
     place = (await places.by_ids(session, [inspection.place_id]))[inspection.place_id]
     ticket, _ = await tickets.by_id(session, line.ticket_id)
     others = await inspections.admitted_on(session, [line.ticket_id], without=[line.public_id])

@@ -8,7 +8,7 @@ import pytest
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
 from tests.conftest import FakeClock
-from tests.factories import CARCASSES, GREENS, PIGS, Json, code_of, line, new_id, received
+from tests.factories import CARCASSES, GREENS, PIGS, VILLAGE, Json, code_of, line, new_id, received
 from tests.gate import (
     GRANDMOTHER,
     agrees,
@@ -21,7 +21,7 @@ from tests.gate import (
     scanned,
 )
 from tests.laboratory import OF_MARKET, inhibition, judged, sampled
-from tests.market import VILLAGE, Market, open_market
+from tests.market import Market, open_market
 
 TODAY = date(2026, 6, 18)
 CUTS = 45
