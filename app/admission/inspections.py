@@ -415,7 +415,9 @@ async def _with_goods(
             ),
         )
     proofs, traits = _of_line(look, agreement)
-    documents = [await _document(session, document, used) for document in look.documents]
+    documents = [
+        await _document(session, document, used, on=scene.on) for document in look.documents
+    ]
     if await _on_present_form(session, look.documents, scene.on):
         traits |= {Trait.PRESENT_FORM}
     goods = tuple(
@@ -461,6 +463,8 @@ async def _document(
     session: AsyncSession,
     paper: PaperDocument,
     used: Mapping[tuple[str, str, str], int],
+    *,
+    on: date,
 ) -> Document:
     kind = await papers.kind_on(session, paper.kind, paper.issued_on)
     proofs = set(kind.proofs)
@@ -472,6 +476,7 @@ async def _document(
         paper.kind,
         frozenset(proofs),
         paper.issued_on,
+        on,
         paper.valid_through,
         paper.product_id,
         paper.mass_g,
@@ -582,8 +587,10 @@ async def _write(
                 line.look.found,
                 line.verdict,
                 place=scene.place,
-                now=now,
+                now=scene.at,
             )
+        else:
+            service.ring(line.look.body.id, line.verdict)
     await session.flush()
     await events.record(
         session,

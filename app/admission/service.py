@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import queries, rules, seed
+from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.models import Scan
 from app.admission.policy import Decision, Proof, Severity
 from app.admission.queries import Found
-from app.admission.rules import Code, CodeKind, Facts, Finding, Verdict
+from app.admission.rules import Code, CodeKind, Facts, Verdict
 from app.admission.schemas import (
     FindingOut,
     ReferenceOut,
@@ -134,7 +135,7 @@ def keep(
         device_at=draft.device_at,
     )
     session.add(row)
-    _ring(row, verdict)
+    ring(row.public_id, verdict)
     return row
 
 
@@ -187,14 +188,14 @@ async def gather(
     return found, facts
 
 
-def _ring(row: Scan, verdict: Verdict) -> None:
+def ring(scan: UUID, verdict: Verdict) -> None:
     """Raise the alarms of a verdict where the operator looks: in the log, by code."""
     for finding in verdict.findings:
         if finding.kind.alarm:
             log.error(
                 "scan_alarm",
                 finding=finding.kind.code,
-                scan=str(row.public_id),
+                scan=str(scan),
                 kid=finding.facts.get("kid"),
             )
 
@@ -215,7 +216,7 @@ def written(finding: Finding) -> dict[str, Any]:
 
 def read_back(stored: dict[str, Any]) -> FindingOut:
     """Write a kept finding as it goes out; scans of before the dated rules name none."""
-    kind = rules.OBSERVATIONS[stored["code"]]
+    kind = OBSERVATIONS[stored["code"]]
     return FindingOut(
         code=kind.code,
         severity=Severity(stored.get("severity", kind.severity)),

@@ -31,6 +31,7 @@ FILES_OF_A_FEATURE = {
 # files are its own.
 FURTHER_FILES = {
     "admission": {
+        "findings.py",  # pure: all that can be found, in both languages
         "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
         "inspections.py",  # a vehicle at a gate, decided and stored once
         "papers.py",  # paper documents and agreements

@@ -222,6 +222,20 @@ async def test_what_papers_prove_and_what_is_wrong_with_them(market: Market) -> 
         assert came_to(line) == (decision, found), line["no"]
 
 
+async def test_a_paper_must_count_on_the_day_it_is_shown_not_of_the_sale(market: Market) -> None:
+    lot = await market.lot(
+        market.stranger, 50, origin="declare", product=PORK, producer=market.coop
+    )
+    ticket = await market.sell(market.stranger, market.stall, lot, 10, product=PORK)
+    papers = [await paper(market, kind, TODAY) for kind in ("product_b", "meat_inspection")]
+    assert (await inspects(market, scanned(ticket, mass_g=1_000, papers=papers)))["decision"] == (
+        "ADMIT"
+    )
+    market.clock.advance(days=1)
+    late = await inspects(market, scanned(ticket, mass_g=1_000, papers=papers))
+    assert "paper-expired" in codes(late["lines"][0])
+
+
 async def test_one_paper_for_more_than_its_grams_is_found_by_its_number(market: Market) -> None:
     seller = {"seller": str(market.stall.public_id)}
     voucher = await paper(market, "purchase_voucher", TODAY)

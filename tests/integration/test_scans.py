@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.admission.rules import OBSERVATIONS
+from app.admission.findings import OBSERVATIONS
 from app.party.access import RoleKind
 from app.signing import shortcode, token
 from app.signing.keys import IssuerClass, TokenSigner

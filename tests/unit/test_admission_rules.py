@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.admission import rules, seed
+from app.admission.findings import OBSERVATIONS
 from app.admission.policy import Decision, Policy, Proof, Severity, Trait
 from app.admission.rules import (
-    OBSERVATIONS,
     Code,
     CodeKind,
     Facts,

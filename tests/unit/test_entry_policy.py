@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.admission import seed
+from app.admission.findings import OBSERVATIONS
 from app.admission.policy import (
     GRAVITY,
     Decision,
@@ -26,7 +27,6 @@ from app.admission.policy import (
     sampling_rate,
 )
 from app.admission.rules import (
-    OBSERVATIONS,
     Admitted,
     Document,
     Entry,
@@ -223,7 +223,7 @@ def _entry(facts: Facts) -> Entry:
 
 
 def _document(on: date, **more: object) -> Document:
-    facts = {"proofs": frozenset[Proof](), "issued_on": on, **more}
+    facts = {"proofs": frozenset[Proof](), "issued_on": on, "shown_on": on, **more}
     return Document("paper", "animal_a", **facts)  # type: ignore[arg-type]
 
 
@@ -268,7 +268,9 @@ BAD: dict[str, Callable[[Facts], Facts]] = {
         facts, lambda item: replace(item, traits=item.traits | {IMPORTED})
     ),
     "an expired paper": _with_document(lambda on: _document(on, valid_through=date(2016, 1, 1))),
-    "a paper of tomorrow": _with_document(lambda on: _document(on + timedelta(days=1))),
+    "a paper of tomorrow": _with_document(
+        lambda on: _document(on, issued_on=on + timedelta(days=1))
+    ),
     "a paper for other goods": _with_document(lambda on: _document(on, product=99)),
     "a paper for fewer grams": _with_document(lambda on: _document(on, mass_g=1)),
     "too much": lambda facts: replace(facts, entry=replace(_entry(facts), mass_g=2_000)),
