@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -131,7 +133,8 @@ class Feed:
         return told
 
 
-async def signed_in(trade: Trade, actor: Actor) -> httpx.AsyncClient:
+@asynccontextmanager
+async def signed_in(trade: Trade, actor: Actor) -> AsyncIterator[httpx.AsyncClient]:
     """Sign a person of a party in: keys may not make credentials."""
     login = f"u{new_id()}"[:20]
     async with trade.database.transaction() as session:
@@ -145,10 +148,10 @@ async def signed_in(trade: Trade, actor: Actor) -> httpx.AsyncClient:
             now=trade.clock(),
         )
     transport = httpx.ASGITransport(trade.app, raise_app_exceptions=False)
-    client = httpx.AsyncClient(transport=transport, base_url="https://test")
-    answer = await client.post("/sessions", json={"login": login, "password": PASSWORD})
-    assert answer.is_success, answer.text
-    return client
+    async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
+        answer = await client.post("/sessions", json={"login": login, "password": PASSWORD})
+        assert answer.is_success, answer.text
+        yield client
 
 
 def source_of(**more: Any) -> Json:
@@ -165,7 +168,7 @@ def source_of(**more: Any) -> Json:
 async def feed(trade: Trade, actor: Actor, **more: Any) -> Feed:
     """Register a feed that signs with HMAC."""
     source = new_id()
-    async with await signed_in(trade, actor) as person:
+    async with signed_in(trade, actor) as person:
         answer = await person.put(f"/test-sources/{source}", json=source_of(**more))
     assert answer.status_code == 201, answer.text
     return Feed(trade, source, bytes.fromhex(answer.json()["secret"]))

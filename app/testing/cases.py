@@ -24,12 +24,12 @@ from app.testing.models import Deadline, Measure, Objection, Sample, SampleStep,
 from app.testing.rules import (
     HOLDING,
     Authority,
+    Fact,
     ItemVerdict,
     Layer,
     MeasureStep,
     Outcome,
     Status,
-    TestFact,
     TestKind,
 )
 from app.testing.schemas import MeasureIn, ObjectionIn
@@ -74,9 +74,9 @@ async def note_step(
     await session.flush()
 
 
-def _fact(test: TestRow) -> TestFact:
+def _fact(test: TestRow) -> Fact:
     if test.kind == TestKind.LAB:
-        return TestFact(
+        return Fact(
             kind=TestKind.LAB,
             outcome=Outcome(test.outcome),
             series=test.method,
@@ -88,7 +88,7 @@ def _fact(test: TestRow) -> TestFact:
         )
     covers = test.raw["covers"]
     series = f"{test.method} {test.raw['reading'].get('substance', '')}"
-    return TestFact(
+    return Fact(
         kind=TestKind.QUICK,
         outcome=Outcome(test.outcome),
         series=series,

@@ -200,7 +200,6 @@ class TestRow(Base):
     """One test, appended: what was read, and what it came to by which rule."""
 
     __tablename__ = "test"
-    __test__ = False  # pytest takes it for tests otherwise
     __table_args__ = (
         CheckConstraint(_one_of("kind", TestKind), name="kind"),
         CheckConstraint(_one_of("outcome", Outcome), name="outcome"),
@@ -309,7 +308,6 @@ class TestSource(Base):
     """A maker's feed that pushes records for a party; its key is sealed, or public."""
 
     __tablename__ = "test_source"
-    __test__ = False  # pytest takes it for tests otherwise
     __table_args__ = (
         CheckConstraint(_one_of("convention", Convention), name="convention"),
         CheckConstraint(_one_of("algorithm", Algorithm), name="algorithm"),

@@ -83,8 +83,6 @@ class MeasureStep(StrEnum):
 class TestKind(StrEnum):
     """By which sort of method."""
 
-    __test__ = False  # pytest takes it for tests otherwise
-
     QUICK = "quick"
     LAB = "lab"
 
@@ -110,8 +108,6 @@ class Reading(StrEnum):
 
 class TestLine(StrEnum):
     """The test line of a competitive strip beside its control line."""
-
-    __test__ = False  # pytest takes it for tests otherwise
 
     NONE = "none"
     WEAKER = "weaker"
@@ -468,7 +464,7 @@ def of_report(items: Iterable[JudgedItem]) -> Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class TestFact:
+class Fact:
     """One test as the case's status needs it, in the order in which tests were recorded.
 
     Attributes:
@@ -506,7 +502,7 @@ def gravest(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=_GRAVITY.index, default=Status.SAMPLED)
 
 
-def assess(tests: Sequence[TestFact]) -> Status:
+def assess(tests: Sequence[Fact]) -> Status:
     """Say where a case stands after all its tests.
 
     Quick tests are judged series by series, and the gravest stands. A laboratory decides: its fail
@@ -532,15 +528,15 @@ def assess(tests: Sequence[TestFact]) -> Status:
     return gravest(found)
 
 
-def _by_series(tests: Sequence[TestFact]) -> list[list[TestFact]]:
-    series: dict[str, list[TestFact]] = {}
+def _by_series(tests: Sequence[Fact]) -> list[list[Fact]]:
+    series: dict[str, list[Fact]] = {}
     for test in tests:
         if test.kind is TestKind.QUICK:
             series.setdefault(test.series, []).append(test)
     return list(series.values())
 
 
-def _of_series(tests: Sequence[TestFact], looked_for: frozenset[str]) -> Status:
+def _of_series(tests: Sequence[Fact], looked_for: frozenset[str]) -> Status:
     """Judge the quick tests of one method: the first finding is repeated before it counts."""
     read = [test for test in tests if test.outcome is not Outcome.INVALID]
     if not read:

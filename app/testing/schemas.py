@@ -108,8 +108,6 @@ def _each_once(items: list[ItemIn]) -> list[ItemIn]:
 class TestIn(In):
     """One test of a sample: a reading of a quick method, or a laboratory's report."""
 
-    __test__ = False  # pytest takes it for tests otherwise
-
     kind: TestKind
     retest: bool = Field(default=False, description="The re-test after an objection.")
     method: Annotated[
@@ -186,8 +184,6 @@ class ItemOut(Out):
 
 class TestOut(Out):
     """One test and what it came to."""
-
-    __test__ = False  # pytest takes it for tests otherwise
 
     test: UUID
     kind: TestKind

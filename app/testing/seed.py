@@ -1,7 +1,6 @@
 """Reads limits out of tables, and the other data that comes with a release."""
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +9,11 @@ from datetime import date
 from decimal import Decimal
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from app.core.errors import Text
+from app.core.errors import DomainError, Kind, Text
 from app.product.rules import Catalogue
 from app.testing.limits import BANNED, UG_PER_KG, Scope, SubstanceGroup
 
@@ -64,6 +63,18 @@ def _amount(value: object) -> object:
 
 def _or_none(value: object) -> object:
     return None if str(value).strip() == "" else value
+
+
+class TableUnreadable(DomainError):
+    """The file holds no table of limits."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "table-unreadable"
+    title: ClassVar[Text] = Text("文件不是限量表", "The file holds no table of limits")
+    next_step: ClassVar[Text] = Text(
+        "第一行请写表头, 列名见 ypt limits import --help; 文件为 .csv 或 .xlsx",
+        "Begin with a heading, see ypt limits import --help; the file is .csv or .xlsx",
+    )
 
 
 class LimitEntry(BaseModel):
@@ -125,13 +136,26 @@ class ReadRow:
     notes: tuple[Text, ...] = ()
 
 
-def csv_rows(text: str) -> list[list[str]]:
-    """Read CSV as rows of cells; a byte order mark of Excel's is no part of the first heading."""
-    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+Numbered = tuple[int, Mapping[str, str]]
+"""A row of a table by its headings, under the number that a spreadsheet shows beside it."""
+
+
+def headed(records: Iterable[Sequence[str]]) -> list[Numbered]:
+    """Take the first record as the headings of those that follow; empty ones are passed over."""
+    head: list[str] | None = None
+    found: list[Numbered] = []
+    for number, cells in enumerate(records, start=1):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if head is None:
+            head = [cell.strip() for cell in cells]
+            continue
+        found.append((number, dict(zip(head, cells, strict=False))))
+    return found
 
 
 def read_limits(
-    cells: Sequence[Sequence[str]],
+    rows: Sequence[Numbered],
     *,
     substances: Iterable[str],
     categories: Iterable[str],
@@ -140,28 +164,28 @@ def read_limits(
     """Read a table of limits, row by row; what is wrong with one row leaves the others alone.
 
     Args:
-        cells: The heading, and a row each.
+        rows: By their headings, Chinese or English.
         substances: Names that are known.
         categories: Categories that are known.
         catalogue: Products, for the foods that are some.
 
     Raises:
-        ValueError: the table has no heading, or a column that nobody knows.
+        TableUnreadable: there is no row, or a column that nobody knows.
     """
-    if not cells:
-        message = "the table is empty"
-        raise ValueError(message)
-    heading = [HEADINGS.get(name.strip(), name.strip().casefold()) for name in cells[0]]
-    strange = [name for name in heading if name and name not in HEADINGS.values()]
+    if not rows:
+        raise TableUnreadable(rows=0)
+    strange = [name for name in rows[0][1] if _member(name) not in {*HEADINGS.values(), ""}]
     if strange:
-        message = f"unknown columns: {', '.join(strange)}"
-        raise ValueError(message)
+        raise TableUnreadable(columns=strange, known=[*HEADINGS.values()])
     reader = _Reader(set(substances), set(categories), catalogue)
     return [
-        reader.read(number, dict(zip(heading, row, strict=False)))
-        for number, row in enumerate(cells[1:], start=2)
-        if any(cell.strip() for cell in row)
+        reader.read(number, {_member(name): cell for name, cell in row.items()})
+        for number, row in rows
     ]
+
+
+def _member(heading: str) -> str:
+    return HEADINGS.get(heading, heading.casefold())
 
 
 class _Reader:
@@ -260,8 +284,7 @@ class Content:
     methods: list[Row]
     clocks: list[Row]
     working_days: list[Row]
-    limits: list[list[str]]
-    digest: str
+    limits: list[Numbered]
 
 
 def read() -> Content:
@@ -278,8 +301,7 @@ def read() -> Content:
         methods=[_dated(_decimal(row)) for row in methods["methods"]],
         clocks=[_dated(row) for row in methods["clocks"]],
         working_days=[_dated(row) for row in methods["working_days"]],
-        limits=csv_rows(raw["limits.csv"].decode()),
-        digest=hashlib.sha256(b"".join(raw[name] for name in _FILES)).hexdigest(),
+        limits=headed(csv.reader(io.StringIO(raw["limits.csv"].decode()))),
     )
 
 

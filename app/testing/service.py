@@ -1,7 +1,7 @@
 """Takes samples, records tests, and says how lots stand."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -364,16 +364,12 @@ async def record(
         kind=body.kind,
         retest=body.retest,
         method=body.method,
-        outcome=judged.outcome,
-        raw=judged.raw,
-        items=judged.items,
-        findings=judged.findings,
-        repeats_due=judged.repeats_due,
         tested_by=caller.acting_party,
         testers=sealed(vault, body.testers, purpose=TESTERS),
         place_id=place_id,
         tested_at=body.tested_at or now,
         recorded_at=now,
+        **asdict(judged),
     )
     session.add(test)
     await session.flush()

@@ -25,7 +25,7 @@ from app.testing.models import (
     WorkingDayRow,
 )
 from app.testing.rules import Authority, Method, Reading, State
-from app.testing.seed import ReadRow
+from app.testing.seed import Numbered, ReadRow
 
 STANDARDS_LAST_S = 60
 
@@ -109,14 +109,14 @@ class ImportReport:
     written: bool
 
 
-async def read_table(session: AsyncSession, cells: Sequence[Sequence[str]]) -> list[ReadRow]:
+async def read_table(session: AsyncSession, rows: Sequence[Numbered]) -> list[ReadRow]:
     """Read a table of limits against the names that are known.
 
     Raises:
-        ValueError: the table has no heading, or a column that nobody knows.
+        TableUnreadable: there is no row, or a column that nobody knows.
     """
     return seed.read_limits(
-        cells,
+        rows,
         substances=(await session.scalars(select(SubstanceRow.name))).all(),
         categories=(await session.scalars(select(FoodCategoryRow.name))).all(),
         catalogue=await products.catalogue(session),
@@ -124,14 +124,14 @@ async def read_table(session: AsyncSession, cells: Sequence[Sequence[str]]) -> l
 
 
 async def import_limits(
-    session: AsyncSession, cells: Sequence[Sequence[str]], *, dry_run: bool
+    session: AsyncSession, table: Sequence[Numbered], *, dry_run: bool
 ) -> ImportReport:
     """Import a table of limits, all of it or nothing; as the database's owner.
 
     Raises:
-        ValueError: the table has no heading, or a column that nobody knows.
+        TableUnreadable: there is no row, or a column that nobody knows.
     """
-    read = await read_table(session, cells)
+    read = await read_table(session, table)
     known = {
         tuple(getattr(row, key.name) for key in _keys(ResidueLimitRow)): row
         for row in await session.scalars(select(ResidueLimitRow))
