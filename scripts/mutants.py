@@ -303,7 +303,7 @@ MUTANTS: Final = MappingProxyType(
             "        return ItemVerdict.PASS\n",
             ("tests/unit/test_limits.py",),
         ),
-        "lab-clears-what-it-never-looked-for": Mutant(
+        "lab-clears-too-much": Mutant(
             "app/testing/rules.py",
             "    if read[first].substances & looked_for:",
             "    if looked_for:",
