@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, party, running
+from app.commands import books, key, party, running, warning
 
 app = typer.Typer(
     name="ypt",
@@ -25,6 +25,7 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
+app.add_typer(warning.app, name="warning")
 
 
 def main() -> None:

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.farming import service as farming
 from app.place import service as places
 from app.product import service as products
+from app.supervision import service as supervision
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
@@ -17,6 +19,8 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     products.load_catalogue,
     certificates.load_forms,
     tickets.load_validity,
+    farming.load_intervals,
+    supervision.load_rules,
 )
 
 

@@ -1,5 +1,6 @@
 """The HTTP application: settings, clock and keys enter here, and every route is mounted."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,12 +8,14 @@ from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
 from app.admission import routes as scans
+from app.admission.tally import Tally
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.farming import routes as farming
 from app.lot import routes as lots
 from app.party import routes as parties
 from app.party.auth import allow
@@ -20,6 +23,7 @@ from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
 from app.signing.ring import Ring
+from app.supervision import routes as warnings
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import routes as pages
@@ -36,8 +40,14 @@ async def is_healthy(session: DbSession) -> dict[str, str]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with app.state.database.serving():
-        yield
+    database: Database = app.state.database
+    async with database.serving():
+        writing = asyncio.create_task(app.state.tally.keep_writing(database))
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
 
 def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
@@ -60,6 +70,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    app.state.tally = Tally()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
@@ -67,12 +78,14 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         parties,
         places,
         products,
+        farming,
         lots,
         certificates,
         tickets,
         scans,
         traces,
         holds,
+        warnings,
         pages,
     ):
         app.include_router(package.router)

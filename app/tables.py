@@ -5,12 +5,14 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.farming import models as farming
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
 from app.recall import models as recall
 from app.signing import models as signing
+from app.supervision import models as supervision
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -20,6 +22,7 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "farming",
     "heartbeat",
     "lot",
     "metadata",
@@ -28,6 +31,7 @@ __all__ = [
     "product",
     "recall",
     "signing",
+    "supervision",
     "ticket",
     "transparency",
 ]

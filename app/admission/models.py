@@ -1,10 +1,10 @@
-"""The scan table."""
+"""Scans, and counts of views of the public pages."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Identity, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
@@ -30,3 +30,18 @@ class Scan(Base):
     findings: Mapped[list[Any]]
     scanned_at: Mapped[datetime]
     device_at: Mapped[datetime | None]
+
+
+class PublicViews(Base):
+    """How often a document's public page was opened in an hour; by whom is not kept."""
+
+    __tablename__ = "public_views"
+    __table_args__ = (
+        UniqueConstraint("serial", "hour_at"),
+        CheckConstraint("views > 0", name="views"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    serial: Mapped[int]
+    hour_at: Mapped[datetime]
+    views: Mapped[int]

@@ -30,12 +30,16 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "admission": {
+        "tally.py",  # views counted in memory until they are written
+    },
     "commands": {
         "books.py",  # trace, verify, audit, problems: what is in the books
         "console.py",  # how commands speak
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
     },
     "demo": {
         "main_job.py",  # the journey, through HTTP
