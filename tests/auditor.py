@@ -191,6 +191,14 @@ class Auditor:
 
     # --- what touches no balance ------------------------------------------------------------------
 
+    def treatment_recorded(self, leaf: Json) -> None:
+        """A treatment moves no goods."""
+
+    def warning_opened(self, leaf: Json) -> None:
+        """A warning moves no goods."""
+
+    warning_grown = warning_closed = warning_opened
+
     def hold_hold(self, leaf: Json) -> None:
         pass
 

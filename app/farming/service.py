@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from importlib import resources
 from uuid import UUID
 
@@ -82,12 +82,13 @@ async def record(
         OtherParty: it is another party's plot.
         UnknownProduct: there is no such crop.
     """
+    applied_at = body.applied_at.astimezone(UTC)
     document = {
         "plot": str(body.plot),
         "by": str(caller.acting_public_id),
         "substance": body.substance,
         "dose": body.dose,
-        "applied_at": body.applied_at.isoformat(),
+        "applied_at": applied_at.isoformat(),
         "product": body.product,
         "label_days": body.label_days,
     }
@@ -97,7 +98,7 @@ async def record(
         if existing.digest != digest:
             raise IdReused(treatment=str(public_id))
         return existing, False
-    check_occurred(body.applied_at, now=now, pointer="/applied_at")
+    check_occurred(applied_at, now=now, pointer="/applied_at")
     plot = await places.find_place(session, body.plot)
     if plot.kind != PlaceKind.PLOT:
         raise rules.NotAPlot(pointer="/plot", place=str(body.plot))
@@ -114,8 +115,8 @@ async def record(
         substance=body.substance,
         dose=body.dose,
         label_days=body.label_days,
-        applied_at=body.applied_at,
-        applied_on=local_date(body.applied_at),
+        applied_at=applied_at,
+        applied_on=local_date(applied_at),
         recorded_at=now,
     )
     session.add(row)

@@ -246,7 +246,7 @@ def _minutes(duration: timedelta) -> int:
 # --- plots ----------------------------------------------------------------------------------------
 
 _YIELD = """
-    SELECT y.kg_per_mu_max, y.season_days FROM plot_yield y
+    SELECT y.kg_per_mu_max, CAST(y.season_days AS int) AS season_days FROM plot_yield y
     WHERE (y.product_id = {lot}.product_id OR y.category = {product}.gb2763_category)
         AND y.valid_from <= {lot}.made_on AND (y.valid_to IS NULL OR {lot}.made_on < y.valid_to)
     ORDER BY y.product_id NULLS LAST LIMIT 1
@@ -254,12 +254,18 @@ _YIELD = """
 # Crops share a plot: what each would need of its area at its best yield adds up.
 _OVER_YIELD = text(f"""
     SELECT DISTINCT ON (p.id, period) p.public_id AS plot, p.division_code, p.area_m2, p.party_id,
-        to_char(n.made_on, 'YYYY-"Q"Q') AS period, n.made_on, y.season_days,
+        to_char(u.made_on, 'YYYY-"Q"Q') AS period, u.made_on, y.season_days,
         g.need_m2::bigint AS need_m2, g.harvested_g::bigint AS harvested_g, g.lots
     FROM lot n
     JOIN place p ON p.id = n.plot_id AND p.area_m2 IS NOT NULL
     JOIN product a ON a.id = n.product_id
     CROSS JOIN LATERAL ({_YIELD.format(lot="n", product="a")}) y
+    -- What is recorded late belongs to seasons that end after it, too.
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT e.made_on FROM lot e
+        WHERE e.plot_id = p.id AND e.origin = 'harvest'
+            AND e.made_on >= n.made_on AND e.made_on < n.made_on + y.season_days
+    ) u
     CROSS JOIN LATERAL (
         SELECT sum(o.mass_g / (b.kg_per_mu_max * 1000.0 / :m2_per_mu)) AS need_m2,
             sum(o.mass_g) AS harvested_g, array_agg(o.public_id ORDER BY o.id DESC) AS lots
@@ -267,7 +273,7 @@ _OVER_YIELD = text(f"""
         JOIN product q ON q.id = o.product_id
         CROSS JOIN LATERAL ({_YIELD.format(lot="o", product="q")}) b
         WHERE o.plot_id = p.id AND o.origin = 'harvest'
-            AND o.made_on <= n.made_on AND o.made_on > n.made_on - y.season_days
+            AND o.made_on <= u.made_on AND o.made_on > u.made_on - y.season_days
     ) g
     WHERE n.id > :after AND n.id <= :upto AND n.origin = 'harvest' AND g.need_m2 > p.area_m2
     ORDER BY p.id, period, g.need_m2 DESC
@@ -770,14 +776,14 @@ async def _weeks(session: AsyncSession, window: Window, around: Around) -> list[
 # One row a clock that still runs: what it is, when it began, when it must have stopped.
 _DEADLINES = text("""
     SELECT 'hold' AS kind, h.public_id AS subject, h.placed_at AS began_at,
-        h.placed_at + make_interval(days => :hold_days) AS due_at, h.placed_by AS party_id,
+        h.placed_at + CAST(:hold_lasts AS interval) AS due_at, h.placed_by AS party_id,
         array_remove(ARRAY[l.division_code, b.division_code], NULL) AS divisions,
         ARRAY(SELECT m.id FROM place m WHERE m.party_id = h.placed_by AND m.kind = 'market')
             AS markets
     FROM hold h
     JOIN lot l ON l.id = h.lot_id
     JOIN party b ON b.id = h.placed_by
-    WHERE h.released_at IS NULL AND h.placed_at < :now - make_interval(days => :hold_days)
+    WHERE h.released_at IS NULL AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts AS interval)
 """)
 
 
@@ -786,7 +792,8 @@ async def _deadlines(session: AsyncSession, window: Window, around: Around) -> l
     rule = rules.in_force(around.rules, local_date(around.now))
     if rule is None:
         return []
-    rows = await session.execute(_DEADLINES, {"hold_days": rule["hold_days"], "now": around.now})
+    parameters = {"hold_lasts": timedelta(days=rule["hold_days"]), "now": around.now}
+    rows = await session.execute(_DEADLINES, parameters)
     return [
         Measure(
             subject=f"{row['kind']}:{row['subject']}",
