@@ -19,7 +19,7 @@ from app.core.clock import local_date
 from app.farming.rules import Interval, interval_days
 from app.party.access import PRODUCERS, RoleKind
 from app.supervision import rules
-from app.supervision.rules import M2_PER_MU, Measure, Rule, RuleCode, Spot
+from app.supervision.rules import Measure, Rule, RuleCode, Spot
 
 IDS_SHOWN: Final = 20
 """A warning names this many tickets or lots behind it; the rest is found from them."""
@@ -245,39 +245,35 @@ def _minutes(duration: timedelta) -> int:
 
 # --- plots ----------------------------------------------------------------------------------------
 
-_YIELD = """
-    SELECT y.kg_per_mu_max, CAST(y.season_days AS int) AS season_days FROM plot_yield y
-    WHERE (y.product_id = {lot}.product_id OR y.category = {product}.gb2763_category)
-        AND y.valid_from <= {lot}.made_on AND (y.valid_to IS NULL OR {lot}.made_on < y.valid_to)
-    ORDER BY y.product_id NULLS LAST LIMIT 1
-"""
-# Crops share a plot: what each would need of its area at its best yield adds up.
-_OVER_YIELD = text(f"""
+# One crop at a time: crops follow each other on a plot, and what each needed adds up to nothing.
+_OVER_YIELD = text("""
     SELECT DISTINCT ON (p.id, period) p.public_id AS plot, p.division_code, p.area_m2, p.party_id,
-        to_char(u.made_on, 'YYYY-"Q"Q') AS period, u.made_on, y.season_days,
-        g.need_m2::bigint AS need_m2, g.harvested_g::bigint AS harvested_g, g.lots
+        n.product_id, to_char(u.made_on, 'YYYY-"Q"Q') || ':' || n.product_id AS period, u.made_on,
+        y.season_days, y.kg_per_mu_max, g.harvested_g::bigint AS harvested_g, g.lots
     FROM lot n
     JOIN place p ON p.id = n.plot_id AND p.area_m2 IS NOT NULL
     JOIN product a ON a.id = n.product_id
-    CROSS JOIN LATERAL ({_YIELD.format(lot="n", product="a")}) y
+    CROSS JOIN LATERAL (
+        SELECT b.kg_per_mu_max, CAST(b.season_days AS int) AS season_days FROM plot_yield b
+        WHERE (b.product_id = n.product_id OR b.category = a.gb2763_category)
+            AND b.valid_from <= n.made_on AND (b.valid_to IS NULL OR n.made_on < b.valid_to)
+        ORDER BY b.product_id NULLS LAST LIMIT 1
+    ) y
     -- What is recorded late belongs to seasons that end after it, too.
     CROSS JOIN LATERAL (
         SELECT DISTINCT e.made_on FROM lot e
-        WHERE e.plot_id = p.id AND e.origin = 'harvest'
+        WHERE e.plot_id = p.id AND e.product_id = n.product_id AND e.origin = 'harvest'
             AND e.made_on >= n.made_on AND e.made_on < n.made_on + y.season_days
     ) u
     CROSS JOIN LATERAL (
-        SELECT sum(o.mass_g / (b.kg_per_mu_max * 1000.0 / :m2_per_mu)) AS need_m2,
-            sum(o.mass_g) AS harvested_g, array_agg(o.public_id ORDER BY o.id DESC) AS lots
+        SELECT sum(o.mass_g) AS harvested_g, array_agg(o.public_id ORDER BY o.id DESC) AS lots
         FROM lot o
-        JOIN product q ON q.id = o.product_id
-        CROSS JOIN LATERAL ({_YIELD.format(lot="o", product="q")}) b
-        WHERE o.plot_id = p.id AND o.origin = 'harvest'
+        WHERE o.plot_id = p.id AND o.product_id = n.product_id AND o.origin = 'harvest'
             AND o.made_on <= u.made_on AND o.made_on > u.made_on - y.season_days
     ) g
-    WHERE n.id > :after AND n.id <= :upto AND n.origin = 'harvest' AND g.need_m2 > p.area_m2
-    ORDER BY p.id, period, g.need_m2 DESC
-""")  # noqa: S608 (the inserted text is the statement above)
+    WHERE n.id > :after AND n.id <= :upto AND n.origin = 'harvest'
+    ORDER BY p.id, period, g.harvested_g DESC
+""")
 
 
 async def _over_yield(session: AsyncSession, window: Window, _around: Around) -> list[Measure]:
@@ -286,18 +282,21 @@ async def _over_yield(session: AsyncSession, window: Window, _around: Around) ->
             subject=f"plot:{row['plot']}",
             period=row["period"],
             on=row["made_on"],
-            figure=1000 * row["need_m2"] // row["area_m2"],
+            figure=rules.share_of_yield_permille(
+                row["harvested_g"], row["area_m2"], row["kg_per_mu_max"]
+            ),
             evidence={
                 "area_m2": row["area_m2"],
                 "season_days": row["season_days"],
+                "product": row["product_id"],
+                "kg_per_mu_max": row["kg_per_mu_max"],
                 "harvested_g": row["harvested_g"],
-                "area_needed_m2": row["need_m2"],
                 "lots": _shown(row["lots"]),
             },
             party_id=row["party_id"],
             divisions=_where(row["division_code"]),
         )
-        for row in await _rows(session, _OVER_YIELD, window, m2_per_mu=M2_PER_MU)
+        for row in await _rows(session, _OVER_YIELD, window)
     ]
 
 
@@ -376,21 +375,22 @@ _CHAIN = text("""
 async def _chain(session: AsyncSession, window: Window, around: Around) -> list[Measure]:
     found = []
     for row in await _rows(session, _CHAIN, window):
-        travelled = _travelled(row, row["sold_at"] - row["earlier_at"], around)
+        on = local_date(row["sold_at"])
+        travelled = _travelled(row, row["sold_at"] - row["earlier_at"], on, around)
         if travelled is None:
             continue
         km, speed = travelled
         found.append(
             Measure(
                 subject=f"ticket:{row['ticket']}",
-                on=local_date(row["sold_at"]),
+                on=on,
                 figure=speed,
                 facts={"km": km, "speed_kmh": speed},
                 evidence={
                     "earlier_ticket": str(row["earlier"]),
                     "earlier_at": row["earlier_at"].isoformat(),
                     "sold_at": row["sold_at"].isoformat(),
-                    "km_at_least": round(km),
+                    "km_at_least": km,
                 },
                 party_id=row["seller_id"],
                 market_ids=_markets(row["market_id"], row["earlier_market_id"]),
@@ -400,15 +400,17 @@ async def _chain(session: AsyncSession, window: Window, around: Around) -> list[
     return found
 
 
-def _travelled(row: RowMapping, elapsed: timedelta, around: Around) -> tuple[float, int] | None:
-    """Answer kilometres at least, and the speed that they took; None where nobody knows."""
+def _travelled(
+    row: RowMapping, elapsed: timedelta, on: date, around: Around
+) -> tuple[int, int] | None:
+    """Answer kilometres of road at least, and the speed they took; None where nobody knows."""
+    rule = rules.in_force(around.rules, on)
     here = rules.spot_of(row["geometry"], row["division_code"], around.centres)
     there = rules.spot_of(row["earlier_geometry"], row["earlier_division"], around.centres)
-    if here is None or there is None:
+    if rule is None or here is None or there is None:
         return None
-    km = rules.km_between(here, there)
-    slack_min = max(rule["slack_min"] for rule in around.rules)
-    return km, rules.speed_kmh(km, elapsed, slack_min=slack_min)
+    km = rules.km_between(here, there) * rule["detour_permille"] / 1000
+    return round(km), rules.speed_kmh(km, elapsed, slack_min=rule["slack_min"])
 
 
 # A device that was offline tells when it looked, before the server heard of it. One that claims a
@@ -432,21 +434,22 @@ _PAIRS = text("""
 async def _scan_pairs(session: AsyncSession, window: Window, around: Around) -> list[Measure]:
     found = []
     for row in await _rows(session, _PAIRS, window):
-        travelled = _travelled(row, abs(row["seen_at"] - row["earlier_at"]), around)
+        on = local_date(row["seen_at"])
+        travelled = _travelled(row, abs(row["seen_at"] - row["earlier_at"]), on, around)
         if travelled is None:
             continue
         km, speed = travelled
         found.append(
             Measure(
                 subject=f"ticket:{row['ticket']}",
-                on=local_date(row["seen_at"]),
+                on=on,
                 figure=speed,
                 facts={"km": km, "speed_kmh": speed},
                 evidence={
                     "scans": [str(row["earlier"]), str(row["scan"])],
                     "places": [str(row["earlier_place"]), str(row["place"])],
                     "seen_at": [row["earlier_at"].isoformat(), row["seen_at"].isoformat()],
-                    "km_at_least": round(km),
+                    "km_at_least": km,
                 },
                 party_id=row["seller_id"],
                 market_ids=_markets(row["market_id"], row["earlier_market_id"]),

@@ -209,7 +209,7 @@ LIMITS: Final[Mapping[RuleCode, Limit]] = MappingProxyType(
     }
 )
 
-_ROAD: Final = frozenset({"speed_kmh_max", "slack_min", "km_min"})
+_ROAD: Final = frozenset({"speed_kmh_max", "detour_permille", "slack_min", "km_min"})
 PARAMETERS: Final[Mapping[RuleCode, frozenset[str]]] = MappingProxyType(
     {
         code: frozenset({"reopen_permille"}) | names
@@ -257,6 +257,17 @@ def exceeds(rule: Rule, measure: Measure) -> bool:
 def opens_anew(rule: Rule, figure: int, *, closed_figure: int) -> bool:
     """Whether a subject that somebody put aside has grown past what they looked at."""
     return figure * _PERMILLE > closed_figure * rule["reopen_permille"]
+
+
+# --- yield ----------------------------------------------------------------------------------------
+
+
+def share_of_yield_permille(harvested_g: int, area_m2: int, kg_per_mu_max: int) -> int:
+    """Answer what was harvested in thousandths of the best that the area gives in a season.
+
+    A mu (亩) is 2,000/3 m².
+    """
+    return round(harvested_g * M2_PER_MU / (area_m2 * kg_per_mu_max))
 
 
 # --- distance and speed ---------------------------------------------------------------------------

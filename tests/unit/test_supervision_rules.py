@@ -30,7 +30,7 @@ def rule(code: RuleCode, **parameters: int) -> Rule:
     )
 
 
-ROAD = {"speed_kmh_max": 120, "slack_min": 10, "km_min": 15}
+ROAD = {"speed_kmh_max": 120, "detour_permille": 1200, "slack_min": 10, "km_min": 15}
 GRACE = {"accepted_grace_min": 60, "expired_grace_min": 120, "voided_grace_min": 180}
 PHONE = {"producers_max": 4, "with_organisation_max": 60}
 CLUSTER = {
@@ -102,6 +102,11 @@ def test_what_was_put_aside_opens_anew_beyond_its_growth() -> None:
 
 def test_states_are_few() -> None:
     assert set(WarningState) == {"open", "handled", "false"}
+
+
+def test_a_harvest_as_a_share_of_what_the_area_can_give() -> None:
+    assert rules.share_of_yield_permille(3_000_000, 667, 3000) == 1000
+    assert rules.share_of_yield_permille(1_500_000, 2001, 3000) == 167
 
 
 # --- distance -------------------------------------------------------------------------------------
