@@ -786,7 +786,8 @@ _DEADLINES = text("""
     FROM hold h
     JOIN lot l ON l.id = h.lot_id
     JOIN party b ON b.id = h.placed_by
-    WHERE h.released_at IS NULL AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts AS interval)
+    WHERE h.released_at IS NULL
+        AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts AS interval)
 """)
 
 

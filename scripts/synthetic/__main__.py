@@ -14,9 +14,6 @@ from typing import Any
 import asyncpg
 import synthetic_year as command
 from pydantic import SecretStr
-from synthetic import abuses, honest
-from synthetic.load import load
-from synthetic.world import END, World
 
 from app.core import embedded
 from app.core.db import Database
@@ -24,6 +21,9 @@ from app.core.settings import Settings
 from app.install import install
 from app.supervision import service
 from app.supervision.queries import MEASURES
+from synthetic import abuses, honest
+from synthetic.load import load
+from synthetic.world import END, World
 
 SMOKE_TICKETS = 5_000
 HEAD = ("rule", "cases", "found", "recall", "warnings", "true", "precision", "false / 10,000")

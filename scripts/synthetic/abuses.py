@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from app.signing import shortcode
 from synthetic import honest
 from synthetic.honest import CROPS, LABELS, TOWNS, Trade, morning, on
 from synthetic.world import (

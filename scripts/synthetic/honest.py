@@ -129,7 +129,7 @@ def settle(world: World, tickets: int) -> Trade:
 
 
 def _growers(trade: Trade, count: int) -> None:
-    world, chance = trade.world, trade.world.chance
+    chance = trade.world.chance
     while len(trade.growers) < count:
         town = chance.choice(list(TOWNS))
         kind = chance.random()
@@ -373,8 +373,8 @@ def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> None:
     at = ticket.recorded_at + timedelta(minutes=chance.uniform(0, 20))
     kind = chance.random()
     if kind < 0.04:
-        hours = timedelta(hours=chance.expovariate(0.4))
-        world.scan(ticket, office, at, at=gate, device_at=at, recorded=at + hours)
+        sent = at + timedelta(hours=chance.expovariate(0.4))
+        world.scan(ticket, office, at, at=gate, device_at=at, recorded=sent)
     elif kind < 0.05:
         slow = at - timedelta(minutes=chance.uniform(6, 180))
         world.scan(ticket, office, at, at=gate, device_at=slow)

@@ -1,6 +1,5 @@
 """Writes a year into the tables, by COPY."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -63,8 +62,10 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     )
     yield (
         "lot",
-        "id public_id digest product_id holder_id producer_id mixed origin mass_g quantity unit "
-        "division_code plot_id made_on certificate_ids documents created_at",
+        (
+            "id public_id digest product_id holder_id producer_id mixed origin mass_g quantity unit "
+            "division_code plot_id made_on certificate_ids documents created_at"
+        ),
         (_lot(row) for row in by_id(world.lots)),
     )
     yield (
@@ -78,8 +79,10 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     )
     yield (
         "certificate",
-        "id public_id digest kind form_edition code serial kid token lot_id issuer_id product_id "
-        "mass_g quantity unit division_code bases issued_on issued_at expires_at",
+        (
+            "id public_id digest kind form_edition code serial kid token lot_id issuer_id product_id "
+            "mass_g quantity unit division_code bases issued_on issued_at expires_at"
+        ),
         (_certificate(row) for row in by_id(world.certificates)),
     )
     yield (
@@ -90,8 +93,10 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield from _ticket_tables(by_id(world.tickets))
     yield (
         "scan",
-        "id public_id digest party_id place_id kind code ticket_id decision findings scanned_at "
-        "device_at",
+        (
+            "id public_id digest party_id place_id kind code ticket_id decision findings scanned_at "
+            "device_at"
+        ),
         (_scan(row) for row in by_id(world.scans)),
     )
     yield from _further_tables(world)
@@ -100,8 +105,10 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
 def _ticket_tables(tickets: list[Ticket]) -> Iterable[tuple[str, str, Records]]:
     yield (
         "ticket",
-        "id public_id digest kind code serial kid token seller_id buyer_id buyer_kind hand_over "
-        "market_id sold_at issued_at expires_at mass_g documents",
+        (
+            "id public_id digest kind code serial kid token seller_id buyer_id buyer_kind hand_over "
+            "market_id sold_at issued_at expires_at mass_g documents"
+        ),
         (_ticket(row) for row in tickets),
     )
     yield (
@@ -143,8 +150,10 @@ def _known_by(ticket: Ticket) -> list[int]:
 def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "treatment",
-        "id public_id digest plot_id party_id product_id substance dose label_days applied_at "
-        "applied_on recorded_at",
+        (
+            "id public_id digest plot_id party_id product_id substance dose label_days applied_at "
+            "applied_on recorded_at"
+        ),
         (
             (
                 row.id,
@@ -165,8 +174,10 @@ def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
     )
     yield (
         "hold",
-        "id public_id digest lot_id placed_by reason placed_at released_by release_reason "
-        "released_at",
+        (
+            "id public_id digest lot_id placed_by reason placed_at released_by release_reason "
+            "released_at"
+        ),
         (
             (
                 row.id,

@@ -66,7 +66,7 @@ async def look(market: Market, code: RuleCode) -> list[WarningRow]:
 async def a_market(market: Market, name: str, division: str) -> tuple[UUID, UUID, Actor]:
     """Register a further market with a gate, and its office."""
     office = await market.add(name, name, RoleKind.MARKET, division=division)
-    made = []
+    made: list[UUID] = []
     for kind, parent in ((PlaceKind.MARKET, None), (PlaceKind.GATE, 0)):
         draft = PlaceDraft(
             public_id=ids.uuid7(),
@@ -188,7 +188,7 @@ async def test_a_harvest_before_its_time(
 
 
 async def resold(market: Market, minutes: int) -> str:
-    """Buy in Hai'an and sell on in Qidong, which is 143 km away by road, at least, after so many minutes."""
+    """Buy in Hai'an and sell on in Qidong, 143 km of road away, after so many minutes."""
     here, _, _ = await a_market(market, "海安市场", HAIAN)
     there, _, _ = await a_market(market, "启东市场", QIDONG)
     lot = await market.certified()
