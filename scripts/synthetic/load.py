@@ -63,7 +63,8 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "lot",
         (
-            "id public_id digest product_id holder_id producer_id mixed origin mass_g quantity unit "
+            "id public_id digest product_id holder_id producer_id mixed origin mass_g quantity "
+            "unit "
             "division_code plot_id made_on certificate_ids documents created_at"
         ),
         (_lot(row) for row in by_id(world.lots)),
@@ -80,7 +81,8 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "certificate",
         (
-            "id public_id digest kind form_edition code serial kid token lot_id issuer_id product_id "
+            "id public_id digest kind form_edition code serial kid token lot_id issuer_id "
+            "product_id "
             "mass_g quantity unit division_code bases issued_on issued_at expires_at"
         ),
         (_certificate(row) for row in by_id(world.certificates)),
@@ -94,7 +96,8 @@ def _tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "scan",
         (
-            "id public_id digest party_id place_id kind code ticket_id decision findings scanned_at "
+            "id public_id digest party_id place_id kind code ticket_id decision findings "
+            "scanned_at "
             "device_at"
         ),
         (_scan(row) for row in by_id(world.scans)),
@@ -106,7 +109,8 @@ def _ticket_tables(tickets: list[Ticket]) -> Iterable[tuple[str, str, Records]]:
     yield (
         "ticket",
         (
-            "id public_id digest kind code serial kid token seller_id buyer_id buyer_kind hand_over "
+            "id public_id digest kind code serial kid token seller_id buyer_id buyer_kind "
+            "hand_over "
             "market_id sold_at issued_at expires_at mass_g documents"
         ),
         (_ticket(row) for row in tickets),
@@ -151,7 +155,8 @@ def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "treatment",
         (
-            "id public_id digest plot_id party_id product_id substance dose label_days applied_at "
+            "id public_id digest plot_id party_id product_id substance dose label_days "
+            "applied_at "
             "applied_on recorded_at"
         ),
         (
@@ -175,7 +180,8 @@ def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "hold",
         (
-            "id public_id digest lot_id placed_by reason placed_at released_by release_reason "
+            "id public_id digest lot_id placed_by reason placed_at released_by "
+            "release_reason "
             "released_at"
         ),
         (
