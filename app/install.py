@@ -12,12 +12,14 @@ from app.farming import service as farming
 from app.place import service as places
 from app.product import service as products
 from app.supervision import service as supervision
+from app.testing import standards
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
     places.load_divisions,
     products.load_catalogue,
     certificates.load_forms,
+    standards.load,
     tickets.load_validity,
     farming.load_intervals,
     supervision.load_rules,

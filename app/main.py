@@ -15,15 +15,20 @@ from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.evidence import routes as evidence
+from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.farming import routes as farming
 from app.lot import routes as lots
+from app.paper.press import Press
 from app.party import routes as parties
 from app.party.auth import allow
 from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
+from app.recall.service import check_answers_for
 from app.signing.ring import Ring
 from app.supervision import routes as warnings
+from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import routes as pages
@@ -63,6 +68,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         version="1",
         description="产地证明、承诺达标合格证、一票通与批次追溯 · Certificates, tickets and traces",
         lifespan=_lifespan,
+        # Ours is at /docs: FastAPI's own pages load scripts from other sites.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
@@ -70,6 +77,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    # Which market and offices answer for a lot is known above the tests that ask it.
+    app.state.answers_for = check_answers_for
+    app.state.press = Press()
     app.state.tally = Tally()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
@@ -78,9 +88,11 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         parties,
         places,
         products,
+        evidence,
         farming,
         lots,
         certificates,
+        testing,
         tickets,
         scans,
         traces,
@@ -90,8 +102,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(package.router)
     app.include_router(health)
+    app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
-    app.add_middleware(http.Unit)
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
     return app

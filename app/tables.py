@@ -5,14 +5,16 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.evidence import models as evidence
 from app.farming import models as farming
+from app.hold import models as hold
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
-from app.recall import models as recall
 from app.signing import models as signing
 from app.supervision import models as supervision
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -22,16 +24,18 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "evidence",
     "farming",
     "heartbeat",
+    "hold",
     "lot",
     "metadata",
     "party",
     "place",
     "product",
-    "recall",
     "signing",
     "supervision",
+    "testing",
     "ticket",
     "transparency",
 ]

@@ -15,15 +15,19 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.admission.rules import Decision
 from app.core.clock import local_date
 from app.farming.rules import Interval, interval_days
 from app.party.access import PRODUCERS, RoleKind
 from app.supervision import rules
 from app.supervision.rules import Measure, Rule, RuleCode, Spot
+from app.testing.calendar import ClockKind
+from app.testing.rules import GOOD, HOLDING
 
 IDS_SHOWN: Final = 20
 """A warning names this many tickets or lots behind it; the rest is found from them."""
 
+_LET_IN: Final = (Decision.ADMIT, Decision.ADMIT_AFTER_TEST)
 _COMPLAINED_OF: Final = ("already-accepted", "expired", "voided", "refused")
 _ORGANISATIONS: Final = (RoleKind.COOP, RoleKind.AGRI_ENT, RoleKind.VILLAGE_COLLECTIVE)
 
@@ -37,6 +41,7 @@ class Stream(StrEnum):
     PARTIES = "parties"
     TREATMENTS = "treatments"
     VIEWS = "views"
+    STEPS = "steps"  # of samples
     WEEKS = "weeks"  # of tests
     ALL_OPEN = "all-open"  # what is open now: few rows, looked at each time
 
@@ -82,6 +87,7 @@ _TABLES: Final[Mapping[Stream, tuple[str, str, timedelta]]] = MappingProxyType(
         Stream.PARTIES: ("party", "created_at", _SETTLE),
         Stream.TREATMENTS: ("treatment", "recorded_at", _SETTLE),
         Stream.VIEWS: ("public_views", "hour_at", timedelta(minutes=70)),
+        Stream.STEPS: ("sample_step", "at", _SETTLE),
         Stream.WEEKS: ("test_week", "week_on", timedelta(days=15)),
     }
 )
@@ -561,7 +567,7 @@ _ADMITTED = text("""
         array_agg(DISTINCT m.id) AS markets, array_agg(DISTINCT m.division_code) AS divisions,
         array_agg(DISTINCT s.public_id) AS scans
     FROM ticket t
-    JOIN scan s ON s.ticket_id = t.id AND s.decision IN ('admit', 'admit_after_test')
+    JOIN scan s ON s.ticket_id = t.id AND s.decision = ANY(CAST(:let_in AS text[]))
     JOIN place p ON p.id = s.place_id AND p.kind IN ('gate', 'market')
     JOIN place m ON m.id = coalesce(p.parent_id, p.id)
     WHERE t.id IN (SELECT ticket_id FROM scan WHERE id > :after AND id <= :upto)
@@ -585,7 +591,7 @@ async def _admitted(session: AsyncSession, window: Window, _around: Around) -> l
             market_ids=_markets(*row["markets"]),
             divisions=_where(*row["divisions"]),
         )
-        for row in await _rows(session, _ADMITTED, window)
+        for row in await _rows(session, _ADMITTED, window, let_in=list(_LET_IN))
     ]
 
 
@@ -733,6 +739,32 @@ async def _views(session: AsyncSession, window: Window, _around: Around) -> list
 
 # --- tests ----------------------------------------------------------------------------------------
 
+# A sample counts for the week in which it was taken and the county where its goods come from, as
+# its case stands now; what cleared it later is known by a further step.
+_TALLY = text("""
+    INSERT INTO test_week (product_id, county_code, week_on, tests, failures)
+    SELECT g.product_id, g.county_code, g.week_on, count(*),
+        count(*) FILTER (WHERE s.status = ANY(CAST(:failed AS text[])))
+    FROM (
+        SELECT DISTINCT s.product_id, left(coalesce(l.division_code, h.division_code), 6)
+                AS county_code,
+            date_trunc('week', s.taken_at AT TIME ZONE 'Asia/Shanghai')::date AS week_on
+        FROM sample_step p JOIN sample s ON s.id = p.sample_id
+        JOIN lot l ON l.id = s.lot_id JOIN party h ON h.id = s.holder_id
+        WHERE p.id > :after AND p.id <= :upto
+            AND coalesce(l.division_code, h.division_code) IS NOT NULL
+    ) g
+    JOIN sample s ON s.product_id = g.product_id
+        AND s.taken_at >= g.week_on::timestamp AT TIME ZONE 'Asia/Shanghai'
+        AND s.taken_at < (g.week_on + 7)::timestamp AT TIME ZONE 'Asia/Shanghai'
+        AND s.status = ANY(CAST(:told AS text[]))
+    JOIN lot l ON l.id = s.lot_id JOIN party h ON h.id = s.holder_id
+    WHERE left(coalesce(l.division_code, h.division_code), 6) = g.county_code
+    GROUP BY g.product_id, g.county_code, g.week_on
+    ON CONFLICT (product_id, county_code, week_on)
+        DO UPDATE SET tests = EXCLUDED.tests, failures = EXCLUDED.failures
+    RETURNING id
+""")
 # A week is compared with the weeks before it, except the very last ones: an outbreak that has begun
 # must not become its own past.
 _WEEKS = text("""
@@ -745,11 +777,23 @@ _WEEKS = text("""
             AND o.week_on < n.week_on - 7 * CAST(:guard_weeks AS int)
             AND o.week_on >= n.week_on - 7 * CAST(:guard_weeks + :baseline_weeks AS int)
     ) b ON true
-    WHERE n.id > :after AND n.id <= :upto AND n.failures > 0
+    WHERE n.failures > 0
+        AND (n.id > :after AND n.id <= :upto OR n.id = ANY(CAST(:weeks AS bigint[])))
 """)
 
 
+async def _steps(session: AsyncSession, window: Window, around: Around) -> list[Measure]:
+    rows = await _rows(session, _TALLY, window, failed=sorted(HOLDING), told=sorted(HOLDING | GOOD))
+    return await _compared(session, Window(0, 0, 0), around, [row["id"] for row in rows])
+
+
 async def _weeks(session: AsyncSession, window: Window, around: Around) -> list[Measure]:
+    return await _compared(session, window, around, [])
+
+
+async def _compared(
+    session: AsyncSession, window: Window, around: Around, weeks: Sequence[int]
+) -> list[Measure]:
     rule = rules.in_force(around.rules, local_date(around.now))
     if rule is None:
         return []
@@ -770,7 +814,7 @@ async def _weeks(session: AsyncSession, window: Window, around: Around) -> list[
             },
             divisions=(row["county_code"],),
         )
-        for row in await _rows(session, _WEEKS, window, **parameters)
+        for row in await _rows(session, _WEEKS, window, weeks=list(weeks), **parameters)
     ]
 
 
@@ -788,7 +832,20 @@ _DEADLINES = text("""
     JOIN party b ON b.id = h.placed_by
     WHERE h.released_at IS NULL
         AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts AS interval)
+    UNION ALL
+    SELECT d.kind, s.public_id, d.began_at, d.due_at, s.taken_by,
+        array_remove(ARRAY[l.division_code, b.division_code, s.jurisdiction], NULL),
+        ARRAY(SELECT coalesce(p.parent_id, p.id) FROM place p WHERE p.id = s.place_id)
+    FROM deadline d
+    JOIN sample s ON s.id = d.sample_id
+    JOIN lot l ON l.id = s.lot_id
+    JOIN party b ON b.id = s.taken_by
+    WHERE d.done_at IS NULL AND d.due_at < :now AND d.kind <> ALL(CAST(:rights AS text[]))
 """)
+
+
+# To object is a right: who lets the time pass owes nothing.
+_RIGHTS: Final = (ClockKind.OBJECTION_QUICK, ClockKind.OBJECTION_LAB)
 
 
 async def _deadlines(session: AsyncSession, window: Window, around: Around) -> list[Measure]:
@@ -796,7 +853,11 @@ async def _deadlines(session: AsyncSession, window: Window, around: Around) -> l
     rule = rules.in_force(around.rules, local_date(around.now))
     if rule is None:
         return []
-    parameters = {"hold_lasts": timedelta(days=rule["hold_days"]), "now": around.now}
+    parameters = {
+        "hold_lasts": timedelta(days=rule["hold_days"]),
+        "now": around.now,
+        "rights": list(_RIGHTS),
+    }
     rows = await session.execute(_DEADLINES, parameters)
     return [
         Measure(
@@ -865,7 +926,7 @@ MEASURES: Final[Mapping[RuleCode, Mapping[Stream, Measuring]]] = MappingProxyTyp
         RuleCode.SCANNED_AFTER_USE: {Stream.SCANS: _shown_again},
         RuleCode.OFF_LOG: {Stream.SCANS: _off_log},
         RuleCode.VIEWED_TOO_OFTEN: {Stream.VIEWS: _views},
-        RuleCode.FAILURE_CLUSTER: {Stream.WEEKS: _weeks},
+        RuleCode.FAILURE_CLUSTER: {Stream.STEPS: _steps, Stream.WEEKS: _weeks},
         RuleCode.DEADLINE_OVERDUE: {Stream.ALL_OPEN: _deadlines},
     }
 )

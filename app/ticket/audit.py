@@ -65,7 +65,7 @@ class Report:
 # meanwhile are in it whole or not at all.
 _TICKETS = text("""
     SELECT t.id, t.public_id, t.token, t.code, t.serial, t.kid, t.mass_g, t.seller_id AS issuer_id,
-        t.issued_at, t.expires_at, t.id AS status_index,
+        t.issued_at AS signed_at, t.expires_at, t.id AS status_index,
         (SELECT CASE WHEN count(DISTINCT l.product_id) = 1 THEN min(l.product_id) ELSE 0 END
          FROM ticket_line l WHERE l.ticket_id = t.id) AS product,
         ARRAY(SELECT e.leaf FROM entry e
@@ -82,7 +82,9 @@ _TICKETS = text("""
 """)
 _CERTIFICATES = text("""
     SELECT c.id, c.public_id, c.token, c.code, c.serial, c.kid, c.mass_g, c.issuer_id,
-        c.issued_at, c.expires_at, c.id AS status_index, c.product_id AS product,
+        c.expires_at, c.id AS status_index, c.product_id AS product,
+        (SELECT min(e.appended_at) FROM entry e
+         WHERE e.subject = c.public_id AND e.kind = 'certificate.issued') AS signed_at,
         ARRAY(SELECT e.leaf FROM entry e
               WHERE e.subject = c.public_id AND e.kind = 'certificate.issued') AS leaves,
         EXISTS (SELECT FROM certificate_void v WHERE v.certificate_id = c.id) AS voided,
@@ -92,7 +94,8 @@ _CERTIFICATES = text("""
 """)
 # What left a lot: all that tickets drew, unless the goods never left and the ticket was voided;
 # the edges that no ticket's draw explains (changes of the holder's own, goods sent back); and what
-# was lost or destroyed, which only the log tells. A walk-in's lot is consumed at once.
+# was lost, destroyed or taken as a sample, which only the log tells. A walk-in's lot is consumed at
+# once.
 _LOTS = text("""
     WITH batch AS (
         SELECT l.id, l.public_id, l.mass_g, l.holder_id
@@ -125,15 +128,23 @@ _LOTS = text("""
         ) AS i
         WHERE c.kind IN ('loss', 'destroy') AND c.holder_id IN (SELECT holder_id FROM batch)
         GROUP BY 1
+    ), sampled AS (
+        SELECT s.lot_id,
+            sum(CAST(CAST(convert_from(e.leaf, 'UTF8') AS jsonb) ->> 'mass_g' AS bigint)) AS mass_g
+        FROM sample s
+        JOIN entry e ON e.subject = s.public_id AND e.kind = 'sample.taken'
+        WHERE s.lot_id IN (SELECT id FROM batch)
+        GROUP BY s.lot_id
     )
     SELECT l.id, l.public_id, l.mass_g, b.produced_g, b.remaining_g,
         l.holder_id IS NULL AS consumed, coalesce(d.mass_g, 0) AS drawn_g,
-        coalesce(p.mass_g, 0) AS passed_g, coalesce(g.mass_g, 0) AS gone_g
+        coalesce(p.mass_g, 0) AS passed_g, coalesce(g.mass_g, 0) + coalesce(t.mass_g, 0) AS gone_g
     FROM batch l
     LEFT JOIN lot_balance b ON b.lot_id = l.id
     LEFT JOIN drawn d ON d.lot_id = l.id
     LEFT JOIN passed p ON p.lot_id = l.id
     LEFT JOIN gone g ON g.lot = l.public_id
+    LEFT JOIN sampled t ON t.lot_id = l.id
     ORDER BY l.id
 """)
 
@@ -205,10 +216,13 @@ def _about_statement(row: Any, keyset: Keyset, kind: TokenType) -> Iterator[str]
     except UnreadableError:
         yield "token-unreadable"
         return
-    # As of when it was issued: a key that ended, or was dropped, since then was good at the time.
-    if keyset.verify(parsed, row.issued_at) is not SignatureVerdict.VALID:
-        yield "signature-invalid"
     claims = parsed.claims
+    signed_at = row.signed_at or claims.issued_at
+    # As of when it was signed: a key that ended, or was dropped, since then was good at the time.
+    if keyset.verify(parsed, signed_at) is not SignatureVerdict.VALID:
+        yield "signature-invalid"
+    if claims.issued_at != token.tick_floor(signed_at):
+        yield "token-states-another-time"
     if claims.type is not kind or (claims.kid, claims.serial) != (row.kid, row.serial):
         yield "token-of-another-document"
     if shortcode.encode(claims.serial) != row.code:

@@ -284,7 +284,7 @@ def _used_again(trade: Trade) -> tuple[str, list[str]]:
     hours = _between(world, 1, 360)
     found = ("already-accepted", "expired") if hours > 96 else ("already-accepted",)
     after = timedelta(hours=hours)
-    _show(trade, ticket, market, after, decision="refuse", findings=found)
+    _show(trade, ticket, market, after, decision="REFUSE", findings=found)
     return f"{hours:.0f} h", [f"ticket:{ticket.public_id}"]
 
 
@@ -300,7 +300,7 @@ def _stolen_key(trade: Trade) -> tuple[str, list[str]]:
             morning(world, _day(world)),
             code=code,
             at=chance.choice(trade.gates[market]),
-            decision="refuse",
+            decision="REFUSE",
             findings=("off-log",),
         )
     return "1 code", [f"code:{hashlib.sha256(code.encode()).hexdigest()[:32]}"]

@@ -388,7 +388,7 @@ def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> None:
             office,
             at + timedelta(hours=hours),
             at=market,
-            decision="refuse",
+            decision="REFUSE",
             findings=("already-accepted",),
         )
     if chance.random() < 0.001:  # came to the wrong market first
@@ -399,7 +399,7 @@ def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> None:
             trade.offices[other],
             max(earlier, ticket.recorded_at),
             at=chance.choice(trade.gates[other]),
-            decision="hold",
+            decision="HOLD",
             findings=("not-addressed",),
         )
 

@@ -103,7 +103,7 @@ class Scan(Row):
     at: Site | None = None
     ticket: Ticket | None = None
     code: str = ""
-    decision: str = "admit"
+    decision: str = "ADMIT"
     findings: Sequence[str] = ()
     device_at: datetime | None = None
 

@@ -40,6 +40,7 @@ FURTHER_FILES = {
         "party.py",
         "running.py",  # serve, worker, migrate, demo
         "warning.py",
+        "standards.py",  # limits, workday: what tests are judged by
     },
     "demo": {
         "main_job.py",  # the journey, through HTTP
@@ -50,6 +51,9 @@ FURTHER_FILES = {
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
+    },
+    "paper": {
+        "press.py",  # typst, in threads of its own
     },
     "party": {
         "access.py",  # the one table of who may call what
@@ -70,8 +74,22 @@ FURTHER_FILES = {
         "symbol.py",  # the QR symbol itself
         "token.py",  # the compact signed token
     },
+    "testing": {
+        "calendar.py",  # working days, and the clocks that count in them
+        "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "devices.py",  # sources, and what they push
+        "limits.py",  # which limit decides, and why
+        "push.py",  # who signed a push, and what its numbers mean
+        "standards.py",  # loads what tests are judged by, and reads it
+    },
     "ticket": {
         "audit.py",  # the books checked against themselves
+        "decide.py",  # one verb of the service each: decide, issue, void
+        "drafts.py",  # what is to be issued
+        "handover.py",  # what goods become in other hands, whichever verb hands them over
+        "issue.py",
+        "record.py",  # the one statement that writes a ticket
+        "void.py",
     },
 }
 FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}

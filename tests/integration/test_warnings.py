@@ -22,6 +22,7 @@ from tests.factories import (
     CHIVES,
     GREENS,
     MUNG_BEANS,
+    SINCE,
     SPROUTS,
     VILLAGE,
     Actor,
@@ -31,7 +32,8 @@ from tests.factories import (
     received,
 )
 from tests.integration.test_worker import until, working
-from tests.market import SINCE, Market, open_market
+from tests.laboratory import inhibition, judged, lab, office, report, sampled
+from tests.market import Market, open_market
 
 HAIAN, QIDONG = "320685100", "320681100"
 MU_M2 = 667
@@ -396,6 +398,51 @@ async def test_failures_beyond_their_own_past(market: Market, failures: int, war
     periods = {row.period for row in found}
     assert ("2026-05-25" in periods) == warned
     assert {"2026-05-18", "2026-05-11"} <= periods
+
+
+async def test_failures_are_counted_from_samples_as_their_cases_stand(market: Market) -> None:
+    lot = await market.lot(market.coop, 100)
+    county = await office(market.trade, "320682")
+    week_on = datetime.fromisoformat("2026-06-15").date()
+    async with market.trade.owner.transaction() as session:
+        for weeks_ago in range(4, 24):
+            session.add(
+                WeekOfTests(
+                    product_id=CHIVES,
+                    county_code="320682",
+                    week_on=week_on - timedelta(weeks=weeks_ago),
+                    tests=10,
+                    failures=0,
+                )
+            )
+    for value in (10, 20, 60, 70, 80):
+        await judged(county, await sampled(county, lot), inhibition(value))
+    await sampled(county, lot)  # nobody has tested it yet
+    (row,) = await look(market, RuleCode.FAILURE_CLUSTER)
+    assert row.subject == f"tests:{CHIVES}:320682"
+    counted = {name: row.evidence[name] for name in ("tests", "failures", "past_tests")}
+    assert counted == {"tests": 5, "failures": 3, "past_tests": 200}
+    assert (row.period, row.figure, row.limit) == ("2026-06-15", 3, 2)
+    await judged(county, await sampled(county, lot), inhibition(90))
+    (row,) = await look(market, RuleCode.FAILURE_CLUSTER)
+    assert (row.figure, row.evidence["tests"]) == (4, 6)
+
+
+async def test_a_case_that_an_office_does_not_take_up_in_time(market: Market) -> None:
+    lot = await market.lot(market.coop, 100)
+    county = await office(market.trade, "320682")
+    sample = await sampled(county, lot, layer="statutory_lab", authority="agriculture")
+    await judged(await lab(market.trade), sample, report(("氧乐果", "2")))
+    running = await market.trade.rows("SELECT kind, due_at FROM deadline WHERE done_at IS NULL")
+    due = max(due_at for _, due_at in running)
+    market.clock.set(due - timedelta(minutes=5))
+    before = await look(market, RuleCode.DEADLINE_OVERDUE)
+    market.clock.set(due + timedelta(minutes=5))
+    kinds = {row.evidence["clock"] for row in await look(market, RuleCode.DEADLINE_OVERDUE)}
+    owed = {kind for kind, _ in running if not kind.startswith("objection")}
+    assert owed
+    assert kinds - {"hold"} == owed
+    assert len(before) < len(owed) + 1
 
 
 @pytest.mark.parametrize(("days", "warned"), [(7, False), (8, True)])

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0004"
-down_revision = "0003"
+revision = "0007_warning"
+down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
 
@@ -77,6 +77,7 @@ def upgrade() -> None:
     _warnings()
     for rights, tables in GRANTS.items():
         op.execute(f"GRANT {rights} ON {tables} TO ypt_app")
+    op.create_index("ix_sample_product_id_taken_at", "sample", ["product_id", "taken_at"])
     op.create_index(
         "ix_lot_plot_id_made_on",
         "lot",
@@ -245,5 +246,6 @@ def _warnings() -> None:
 def downgrade() -> None:
     """Undo."""
     op.drop_index("ix_lot_plot_id_made_on", "lot")
+    op.drop_index("ix_sample_product_id_taken_at", "sample")
     for table in TABLES:
         op.drop_table(table)
