@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,25 +39,34 @@ _CITING: Final = frozenset({RuleCode.CERTIFICATE_OVERSOLD, RuleCode.PRODUCT_CHAN
 
 
 async def load_rules(session: AsyncSession) -> None:
-    """Bring rules, yields and centres to the content of the files that come with the program."""
+    """Load the rules, yields and centres that this release knows; rows that exist are updated.
+
+    Rows of later dates, by which an authority has set thresholds of its own, stay as they are.
+    """
     tables: Sequence[tuple[type[Base], list[seed.Row]]] = (
         (WarningRule, seed.warning_rules()),
         (PlotYield, seed.plot_yields()),
         (CountyCentre, seed.county_centres()),
     )
     for table, rows in tables:
-        await session.execute(delete(table))
-        await session.execute(insert(table), rows)
+        statement = insert(table)
+        keys = [column.name for column in table.__table__.primary_key]
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        await session.execute(
+            statement.on_conflict_do_update(index_elements=keys, set_=changed), rows
+        )
 
 
 async def _around(session: AsyncSession, code: RuleCode, now: datetime) -> Around:
-    known = await session.scalars(select(WarningRule).where(WarningRule.code == code))
-    on = local_date(now)
+    # Of two that overlap, the one that was set later counts.
+    known = await session.scalars(
+        select(WarningRule).where(WarningRule.code == code).order_by(WarningRule.valid_from.desc())
+    )
+    # A place keeps the code that it was registered under; the ground did not move.
     centres = await session.scalars(
-        select(CountyCentre).where(
-            CountyCentre.valid_from <= on,
-            # A place keeps the code that it was registered under; the county did not move.
-        )
+        select(CountyCentre)
+        .where(CountyCentre.valid_from <= local_date(now))
+        .order_by(CountyCentre.valid_from)
     )
     return Around(
         now=now,

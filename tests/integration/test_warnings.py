@@ -619,6 +619,23 @@ async def test_batches_cover_everything_and_young_rows_are_looked_at_again(
     assert (run.measured, run.more) == (0, False)
 
 
+async def test_thresholds_that_an_authority_sets_outlive_a_release(market: Market) -> None:
+    await overdrawn(market)
+    await market.trade.execute("""
+        INSERT INTO warning_rule
+        SELECT (jsonb_populate_record(r, jsonb_build_object(
+            'valid_from', '2026-06-01', 'verified', true,
+            'parameters', r.parameters || '{"over_permille": 20000}'
+        ))).* FROM warning_rule r WHERE code = 'certificate-oversold'
+    """)
+    async with market.trade.owner.transaction() as session:
+        await service.load_rules(session)
+    assert await look(market, RuleCode.CERTIFICATE_OVERSOLD) == []
+    await market.trade.execute("DELETE FROM warning_rule WHERE verified")
+    await market.trade.execute("UPDATE warning_watermark SET position = 0")
+    assert len(await look(market, RuleCode.CERTIFICATE_OVERSOLD)) == 1
+
+
 async def test_a_rule_is_that_of_the_day_of_the_event(market: Market) -> None:
     await overdrawn(market)
     await market.trade.execute(
