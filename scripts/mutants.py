@@ -87,7 +87,7 @@ MUTANTS: Final = MappingProxyType(
             ("tests/integration/test_commit.py",),
         ),
         "commit-in-two-halves": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/issue.py",
             "    if received:\n        await _hand_over_at_once(",
             '    await session.execute(text("COMMIT"))\n'
             "    if received:\n        await _hand_over_at_once(",
@@ -130,7 +130,7 @@ MUTANTS: Final = MappingProxyType(
             (_LOTS,),
         ),
         "ticket-id-reused-unnoticed": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/issue.py",
             "        if named.existing_digest != draft.digest:",
             '        if named.existing_digest == b"":',
             (_BOOKS,),
@@ -192,7 +192,7 @@ MUTANTS: Final = MappingProxyType(
             (_LOTS,),
         ),
         "claim-taken-for-proof": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/issue.py",
             "            proof=Proof.CLAIMED,\n            pieces=line_draw.draw.pieces,",
             "            proof=Proof.PROVED,\n            pieces=line_draw.draw.pieces,",
             (_TICKETS,),
@@ -229,7 +229,7 @@ MUTANTS: Final = MappingProxyType(
             (_HOLDS,),
         ),
         "held-goods-accepted": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/decide.py",
             "        if lot.holds:\n            raise lot_rules.LotOnHold",
             "        if lot.holds < 0:\n            raise lot_rules.LotOnHold",
             (_HOLDS,),
@@ -241,14 +241,14 @@ MUTANTS: Final = MappingProxyType(
             (_BOOKS,),
         ),
         "void-puts-back-twice": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/void.py",
             "    if state.status == TicketStatus.VOIDED:\n        return ticket, False\n"
             "    if state.status != TicketStatus.ISSUED:",
             "    if state.status not in {TicketStatus.ISSUED, TicketStatus.VOIDED}:",
             (_TICKETS,),
         ),
         "decided-twice": Mutant(
-            "app/ticket/service.py",
+            "app/ticket/decide.py",
             "    if state.decision_digest is not None:",
             '    if state.decision_digest == b"":',
             (_TICKETS,),
