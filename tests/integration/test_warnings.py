@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.commands.console import AT_THE_TERMINAL
 from app.core import ids
@@ -130,6 +131,18 @@ async def test_a_certificate_of_part_of_a_lot_that_goes_along_with_all_of_it(
     assert len(found[0].evidence["tickets"]) == 4
 
 
+async def test_a_ticket_that_was_voided_or_refused_used_nothing_up(market: Market) -> None:
+    lot = await market.lot(market.coop, 100)
+    await market.certify(market.coop, lot, 100)
+    voided = await market.sell(market.coop, market.stall, lot, 100)
+    await market.coop.voids("tickets", voided["ticket"])
+    refused = await market.sell(market.coop, market.stall, lot, 100)
+    await market.stall.decides(refused["ticket"], "refused")
+    back = (await market.coop.read(f"/tickets/{refused['ticket']}"))["lines"][0]["draws"][0]
+    await market.sell(market.coop, market.stall, back["returned_lot"] or lot, 100)
+    assert await look(market, RuleCode.CERTIFICATE_OVERSOLD) == []
+
+
 @pytest.mark.parametrize(("kg", "warned"), [(3300, False), (3310, True)])
 async def test_more_than_the_plot_can_yield(market: Market, kg: int, warned: bool) -> None:
     plot = await a_plot(market.farmer, area_m2=MU_M2)
@@ -187,6 +200,21 @@ async def test_a_harvest_before_its_time(
     assert [(row.subject, row.figure) for row in found] == (
         [(f"lot:{lot}", short)] if short else []
     )
+
+
+async def test_a_treatment_of_the_day_of_harvest_is_taken_for_one_after_the_cut(
+    market: Market,
+) -> None:
+    plot = await a_plot(market.farmer)
+    body = {"plot": plot, "substance": "吡虫啉", "dose": "20 克/亩", "product": CHIVES}
+    for day in ("2026-06-10", "2026-06-11"):
+        applied = {**body, "applied_at": f"{day}T16:00+08:00"}
+        await market.farmer.make(f"/treatments/{new_id()}", applied)
+    await market.lot(market.farmer, 50, plot=plot, division_code=None, made_on="2026-06-10")
+    await market.lot(
+        market.farmer, 50, product=GREENS, plot=plot, division_code=None, made_on="2026-06-12"
+    )
+    assert await look(market, RuleCode.PREHARVEST_INTERVAL) == []
 
 
 async def resold(market: Market, minutes: int) -> str:
@@ -492,6 +520,8 @@ async def test_the_same_evidence_opens_one_warning_and_more_of_it_lets_it_grow(
 
 
 async def test_workers_that_look_at_the_same_time_open_one(market: Market) -> None:
+    # Once looked at, no worker waits for another to write the first watermark.
+    assert await look(market, RuleCode.CERTIFICATE_OVERSOLD) == []
     await overdrawn(market)
     market.clock.advance(minutes=5)
 
@@ -569,10 +599,15 @@ async def test_two_offices_that_close_a_warning_at_once(market: Market) -> None:
     await overdrawn(market)
     await look(market, RuleCode.CERTIFICATE_OVERSOLD)
     path = f"/warnings/{(await only_warning(market.regulator))['warning']}/handling"
-    answers = await asyncio.gather(
-        market.regulator.put(path, {"state": "false", "reason": "a"}),
-        market.office.put(path, {"state": "handled", "reason": "b"}),
-    )
+    async with market.trade.owner.transaction() as session:
+        await session.execute(text("SELECT 1 FROM warning FOR UPDATE"))
+        answering = asyncio.gather(
+            market.regulator.put(path, {"state": "false", "reason": "a"}),
+            market.office.put(path, {"state": "handled", "reason": "b"}),
+        )
+        await asyncio.sleep(0.5)  # both have read it open, and want it
+        assert not answering.done()
+    answers = await answering
     assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
