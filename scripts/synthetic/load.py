@@ -180,7 +180,7 @@ def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
     yield (
         "hold",
         (
-            "id public_id digest lot_id placed_by reason placed_at released_by "
+            "id public_id digest lot_id placed_by cause reason placed_at released_by "
             "release_reason "
             "released_at"
         ),
@@ -191,6 +191,7 @@ def _further_tables(world: World) -> Iterable[tuple[str, str, Records]]:
                 NO_BYTES,
                 _id(row.lot),
                 _id(row.by),
+                "order",
                 "suspect",
                 row.recorded_at,
                 None if row.released_at is None else _id(row.by),
