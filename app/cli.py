@@ -2,7 +2,18 @@
 
 import typer
 
-from app.commands import books, gate, importing, key, ledger, party, running, standards, tracing
+from app.commands import (
+    books,
+    gate,
+    importing,
+    key,
+    ledger,
+    party,
+    running,
+    standards,
+    tracing,
+    warning,
+)
 
 app = typer.Typer(
     name="ypt",
@@ -27,6 +38,7 @@ for name, command in (
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
 app.add_typer(gate.app, name="gate")
+app.add_typer(warning.app, name="warning")
 app.add_typer(standards.limits, name="limits")
 app.command("workday")(standards.workday)
 app.add_typer(ledger.app, name="ledger")

@@ -30,6 +30,10 @@ MOVES_NOTHING = {
     "test.published",
     "test.recorded",
     "test.started",
+    "treatment.recorded",
+    "warning.closed",
+    "warning.grown",
+    "warning.opened",
 }
 NEXT_STATES = {
     "issued": {"accepted", "accepted_in_part", "refused", "voided"},

@@ -153,6 +153,10 @@ POLICY: dict[str, frozenset[Audience]] = {
     "ticket.issue": _TRADE,
     "ticket.read": _SIGNED_IN,
     "trace.read": _SIGNED_IN,
+    "treatment.read": _SIGNED_IN,
+    "treatment.record": _TRADE,
+    "warning.handle": _OFFICE,
+    "warning.read": _OFFICE,
 }
 
 

@@ -83,6 +83,8 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
         frame=frame,
     )
     status = SAYINGS[page.state].status
+    if code.parsed is not None and page.document is not None and request.method == "GET":
+        request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     shown, html = pages.render(page)
     if _wants_json(request):
         return Response(

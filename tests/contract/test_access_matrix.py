@@ -131,7 +131,12 @@ ACTIONS = {
     "POST /traces/common-source": "trace.read",
     "POST /transforms/bulk": "lot.write",
     "PUT /transforms/{change_id}": "lot.write",
+    "GET /treatments": "treatment.read",
+    "PUT /treatments/{treatment_id}": "treatment.record",
     "GET /units": "product.read",
+    "GET /warnings": "warning.read",
+    "GET /warnings/{warning_id}": "warning.read",
+    "PUT /warnings/{warning_id}/handling": "warning.handle",
 }
 
 # Routes that stand outside the policy, because they say nothing about anybody.

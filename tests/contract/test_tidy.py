@@ -38,6 +38,7 @@ FURTHER_FILES = {
         "policy.py",  # pure: the dated rules of entry and of sampling
         "rulings.py",  # a person's decisions beside verdicts, and cases
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+        "tally.py",  # views counted in memory until they are written
     },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
@@ -48,6 +49,7 @@ FURTHER_FILES = {
         "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
