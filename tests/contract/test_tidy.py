@@ -36,6 +36,7 @@ FURTHER_FILES = {
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
     "demo": {
@@ -69,6 +70,14 @@ FURTHER_FILES = {
         "stamp.py",  # token and short code of a document
         "symbol.py",  # the QR symbol itself
         "token.py",  # the compact signed token
+    },
+    "testing": {
+        "calendar.py",  # working days, and the clocks that count in them
+        "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "devices.py",  # sources, and what they push
+        "limits.py",  # which limit decides, and why
+        "push.py",  # who signed a push, and what its numbers mean
+        "standards.py",  # loads what tests are judged by, and reads it
     },
     "ticket": {
         "audit.py",  # the books checked against themselves

@@ -87,6 +87,8 @@ NEEDS_BOOKS = {
     "party api-key": [str(uuid4()), "--name", "x", "--scope", "lot.read"],
     "party role give": [str(uuid4()), "FARMER"],
     "party role end": [str(uuid4()), "1"],
+    "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "workday": ["2031-10-11", "--working", "--source", "x"],
     "trace": [str(uuid4())],
     "common-source": [str(uuid4())],
     "verify": ["1234"],
