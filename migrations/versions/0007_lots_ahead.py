@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006_lots_ahead"
-down_revision = "0005_capitals"
+revision = "0007_lots_ahead"
+down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
 
