@@ -11,10 +11,12 @@ from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
+from app.core.errors import DomainError
 from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
+from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
 from app.party import routes as parties
@@ -85,9 +87,12 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         scans,
         traces,
         holds,
+        ledgers,
         pages,
     ):
         app.include_router(package.router)
+    app.include_router(pages.own)
+    app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
     app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.

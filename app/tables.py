@@ -6,7 +6,9 @@ from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
+from app.exchange import models as exchange
 from app.hold import models as hold
+from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
@@ -23,8 +25,10 @@ __all__ = [
     "certificate",
     "event",
     "evidence",
+    "exchange",
     "heartbeat",
     "hold",
+    "ledger",
     "lot",
     "metadata",
     "party",

@@ -123,6 +123,7 @@ POLICY: dict[str, frozenset[Audience]] = {
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
+    "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
     "party.read": _SIGNED_IN,

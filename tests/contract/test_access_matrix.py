@@ -27,6 +27,7 @@ ACTIONS = {
     "GET /api-keys": "api-key.manage",
     "DELETE /api-keys/{key_id}": "api-key.manage",
     "PUT /api-keys/{key_id}": "api-key.manage",
+    "GET /books/{kind}": "ledger.read",
     "GET /c": "public.read",
     "HEAD /c": "public.read",
     "GET /c/{code}": "public.read",
@@ -37,6 +38,7 @@ ACTIONS = {
     "PUT /certificates/{certificate_id}": "certificate.issue",
     "PUT /certificates/{certificate_id}/void": "certificate.issue",
     "POST /claims": "invitation.claim",
+    "POST /decisions/bulk": "ticket.decide",
     "PUT /destructions/{change_id}": "lot.write",
     "GET /docs": "public.read",
     "HEAD /docs": "public.read",
@@ -49,6 +51,9 @@ ACTIONS = {
     "PUT /holds/{hold_id}": "hold.place",
     "PUT /holds/{hold_id}/release": "hold.place",
     "PUT /invitations/{invitation_id}": "invitation.create",
+    "GET /ledgers/{kind}": "ledger.read",
+    "GET /ledgers/{kind}.pdf": "ledger.read",
+    "GET /ledgers/{kind}.xlsx": "ledger.read",
     "PUT /losses/{change_id}": "lot.write",
     "GET /limits": "limit.read",
     "GET /lots": "lot.read",
@@ -60,6 +65,7 @@ ACTIONS = {
     "GET /lots/{lot_id}/trace/lots": "trace.read",
     "GET /lots/{lot_id}/trace/picture": "trace.read",
     "GET /me": "account.read",
+    "POST /merges/bulk": "lot.write",
     "PUT /merges/{change_id}": "lot.write",
     "GET /notices": "hold.read",
     "GET /parties": "party.read",
@@ -83,6 +89,10 @@ ACTIONS = {
     "POST /scans": "scan.record",
     "POST /sessions": "session.create",
     "DELETE /sessions/current": "session.end",
+    "GET /sign-in": "session.create",
+    "POST /sign-in": "session.create",
+    "POST /sign-out": "session.end",
+    "POST /splits/bulk": "lot.write",
     "PUT /splits/{change_id}": "lot.write",
     "GET /t/{digits}": "public.read",
     "HEAD /t/{digits}": "public.read",
@@ -97,6 +107,7 @@ ACTIONS = {
     "POST /test-sources/{source_id}/records": "test.push",
     "GET /tickets": "ticket.read",
     "GET /tickets/{ticket_id}": "ticket.read",
+    "POST /tickets/bulk": "ticket.issue",
     "PUT /tickets/{ticket_id}": "ticket.issue",
     "GET /tickets/{ticket_id}/code.png": "ticket.read",
     "GET /tickets/{ticket_id}/code.svg": "ticket.read",
@@ -104,6 +115,7 @@ ACTIONS = {
     "GET /tickets/{ticket_id}/trace": "trace.read",
     "PUT /tickets/{ticket_id}/void": "ticket.issue",
     "POST /traces/common-source": "trace.read",
+    "POST /transforms/bulk": "lot.write",
     "PUT /transforms/{change_id}": "lot.write",
     "GET /units": "product.read",
 }
@@ -265,4 +277,4 @@ def _filled(path: str) -> str:
 
 
 # Signing out in the middle would make somebody else of the caller.
-ENDS_SESSION = {"DELETE /sessions/current"}
+ENDS_SESSION = {"DELETE /sessions/current", "POST /sign-out"}

@@ -33,7 +33,9 @@ FURTHER_FILES = {
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
         "key.py",
+        "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
         "standards.py",  # limits, workday: what tests are judged by
@@ -45,6 +47,16 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "ledger": {
+        "files.py",  # a month as a file
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone

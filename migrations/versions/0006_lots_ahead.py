@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0007_lots_ahead"
+revision = "0006_lots_ahead"
 down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
