@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from app.admission import seed as entry_rules
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
 from app.ledger import service as ledgers
@@ -21,6 +22,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     standards.load,
     tickets.load_validity,
     ledgers.load_statute,
+    entry_rules.load,
 )
 
 

@@ -245,7 +245,7 @@ async def read_limit(
     session: DbSession,
     _: Anybody,
     substance: Annotated[str, Query(min_length=1, max_length=50)],
-    product: ProductId,
+    product: Annotated[ProductId, Query(description="Code of the catalogue.")],
     on: Annotated[date | None, Query(description="Day of the event; today else.")] = None,
     state: State = State.FRESH,
 ) -> LimitAnswer:
