@@ -6,6 +6,8 @@ from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
+from app.exchange import models as exchange
+from app.farming import models as farming
 from app.hold import models as hold
 from app.ledger import models as ledger
 from app.lot import models as lot
@@ -14,6 +16,7 @@ from app.place import models as place
 from app.product import models as product
 from app.recall import models as recall
 from app.signing import models as signing
+from app.supervision import models as supervision
 from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
@@ -25,6 +28,8 @@ __all__ = [
     "certificate",
     "event",
     "evidence",
+    "exchange",
+    "farming",
     "heartbeat",
     "hold",
     "ledger",
@@ -35,6 +40,7 @@ __all__ = [
     "product",
     "recall",
     "signing",
+    "supervision",
     "testing",
     "ticket",
     "transparency",

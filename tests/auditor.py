@@ -14,6 +14,15 @@ Json = dict[str, Any]
 
 MOVES_NOTHING = {
     "evidence.stored",
+    "gate.agreed",
+    "gate.agreement-ended",
+    "gate.case-closed",
+    "gate.case-opened",
+    "gate.draw-committed",
+    "gate.draw-revealed",
+    "gate.inspected",
+    "gate.paper",
+    "gate.ruled",
     "hold.hold",
     "hold.release",
     "recall.acknowledged",
@@ -29,6 +38,10 @@ MOVES_NOTHING = {
     "test.published",
     "test.recorded",
     "test.started",
+    "treatment.recorded",
+    "warning.closed",
+    "warning.grown",
+    "warning.opened",
 }
 NEXT_STATES = {
     "issued": {"accepted", "accepted_in_part", "refused", "voided"},

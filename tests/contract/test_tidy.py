@@ -30,14 +30,27 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "admission": {
+        "findings.py",  # pure: all that can be found, in both languages
+        "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
+        "inspections.py",  # a vehicle at a gate, decided and stored once
+        "papers.py",  # paper documents and agreements
+        "policy.py",  # pure: the dated rules of entry and of sampling
+        "rulings.py",  # a person's decisions beside verdicts, and cases
+        "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+        "tally.py",  # views counted in memory until they are written
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
+        "gate.py",
         "key.py",
         "ledger.py",
         "party.py",
         "recall.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
@@ -54,6 +67,9 @@ FURTHER_FILES = {
         "sheets.py",  # a ledger on paper
         "wording.py",  # how ledgers put things
         "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
