@@ -13,7 +13,10 @@ from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.evidence import routes as evidence
+from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.lot import routes as lots
+from app.paper.press import Press
 from app.party import routes as parties
 from app.party.auth import allow
 from app.place import routes as places
@@ -53,6 +56,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         version="1",
         description="产地证明、承诺达标合格证、一票通与批次追溯 · Certificates, tickets and traces",
         lifespan=_lifespan,
+        # Ours is at /docs: FastAPI's own pages load scripts from other sites.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
@@ -60,6 +65,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    app.state.press = Press()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
@@ -67,6 +73,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         parties,
         places,
         products,
+        evidence,
         lots,
         certificates,
         tickets,
@@ -77,8 +84,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     ):
         app.include_router(package.router)
     app.include_router(health)
+    app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
-    app.add_middleware(http.Unit)
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
     return app

@@ -5,11 +5,12 @@ from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
+from app.evidence import models as evidence
+from app.hold import models as hold
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
-from app.recall import models as recall
 from app.signing import models as signing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
@@ -20,13 +21,14 @@ __all__ = [
     "admission",
     "certificate",
     "event",
+    "evidence",
     "heartbeat",
+    "hold",
     "lot",
     "metadata",
     "party",
     "place",
     "product",
-    "recall",
     "signing",
     "ticket",
     "transparency",

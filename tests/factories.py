@@ -8,7 +8,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from app.main import create_app
 from app.party import credentials
 from app.party import service as parties
 from app.party.access import NOT_FOR_KEYS, POLICY, RoleKind
+from app.place import service as places
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
 from tests.conftest import START, TEST_SECRET, FakeClock
@@ -46,6 +47,7 @@ OTHER_VILLAGE = "320682105004"
 OWNER = "none"
 """The role that PostgreSQL reads as: stay whoever connected, who owns the tables."""
 
+SINCE = date(2020, 1, 1)
 KEY_FROM = datetime(2021, 1, 1, tzinfo=UTC)
 KEY_DAYS = 4000
 
@@ -200,21 +202,35 @@ class Trade:
     faults: list[str] = field(default_factory=list)
 
     async def party(
-        self, *roles: RoleKind, name: str | None = None, phone: str | None = None, **more: Any
+        self,
+        *roles: RoleKind,
+        name: str | None = None,
+        answers_for: str | None = None,
+        at: UUID | None = None,
+        **more: Any,
     ) -> Actor:
-        """Register a party of these roles, with a key for everything that keys may do."""
-        role_drafts = [
-            parties.RoleDraft(kind, date(2020, 1, 1), division_code=more.get("answers_for"))
-            for kind in roles
-        ]
-        draft = parties.PartyDraft(
-            public_id=ids.uuid7(),
-            form="natural",
-            name=name or f"张三{next(_numbers)}",
-            phone=phone,
-            division_code=more.get("division_code", "320682102"),
-        )
+        """Register a party of these roles, with a key for everything that keys may do.
+
+        Args:
+            roles: What it is in the trade, since 2020.
+            name: What it is called; somebody of the Zhangs if left out.
+            answers_for: The division that its roles are tied to.
+            at: The place that its roles are tied to.
+            more: Further fields of the party, a natural person of Rugao unless they say otherwise.
+        """
+        usual = {
+            "public_id": ids.uuid7(),
+            "form": "natural",
+            "name": name or f"张三{next(_numbers)}",
+            "division_code": "320682102",
+        }
+        draft = parties.PartyDraft(**{**usual, **more})
         async with self.database.transaction() as session:
+            place = None if at is None else (await places.find_place(session, at)).id
+            role_drafts = [
+                parties.RoleDraft(kind, SINCE, place_id=place, division_code=answers_for)
+                for kind in roles
+            ]
             party, _ = await parties.register(
                 session, draft, role_drafts, vault=self.app.state.vault, by=None, now=KEY_FROM
             )
@@ -228,7 +244,7 @@ class Trade:
             )
             # A test may turn the clock back or forth by years.
             key.created_at = KEY_FROM
-            key.expires_at = datetime(2035, 1, 1, tzinfo=UTC)
+            key.expires_at = KEY_FROM + timedelta(days=KEY_DAYS)
         return Actor(self, party.id, party.public_id, {"authorization": f"Bearer {secret}"})
 
     async def farmer(self, **more: Any) -> Actor:

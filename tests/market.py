@@ -6,15 +6,11 @@ For tests of what is scanned and shown; the people act through HTTP, as `factori
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 from uuid import UUID
 
 from app.core import ids
-from app.party import credentials
-from app.party import service as parties
-from app.party.access import NOT_FOR_KEYS, POLICY, RoleKind
-from app.party.service import PartyDraft, RoleDraft
+from app.party.access import RoleKind
 from app.place import service as places
 from app.place.rules import PlaceDraft, PlaceKind
 from app.signing import service as signing
@@ -22,11 +18,21 @@ from app.signing import token
 from app.signing.keys import IssuerClass, TokenSigner
 from app.signing.token import Claims, Flags, TokenType
 from tests.conftest import FakeClock
-from tests.factories import CHIVES, VILLAGE, Actor, Json, Trade, line, new_id, open_trade
+from tests.factories import (
+    CHIVES,
+    SINCE,
+    VILLAGE,
+    Actor,
+    Json,
+    Trade,
+    line,
+    new_id,
+    open_trade,
+    received,
+)
 
 MARKET_DIVISION = "320613001"
 PORK = 45
-SINCE = date(2020, 1, 1)
 
 
 @dataclass
@@ -78,35 +84,16 @@ class Market:
         at: UUID | None = None,
     ) -> Actor:
         """Register somebody, perhaps at a place, with a key to act with."""
-        now = self.clock()
-        async with self.trade.database.transaction() as session:
-            place = None if at is None else (await places.find_place(session, at)).id
-            jurisdiction = division if role is RoleKind.REGULATOR else None
-            party, _ = await parties.register(
-                session,
-                PartyDraft(
-                    public_id=ids.uuid7(),
-                    form="natural" if natural else "legal",
-                    name=name,
-                    phone=phone,
-                    id_number=id_number,
-                    division_code=division,
-                ),
-                [RoleDraft(role, SINCE, place_id=place, division_code=jurisdiction)],
-                vault=self.trade.app.state.vault,
-                by=None,
-                now=now,
-            )
-            secret, _ = await credentials.make_key(
-                session,
-                public_id=ids.uuid7(),
-                party_id=party.id,
-                name="test",
-                scopes=sorted(set(POLICY) - NOT_FOR_KEYS),
-                now=now,
-            )
-        headers = {"authorization": f"Bearer {secret}"}
-        self.people[called] = Actor(self.trade, party.id, party.public_id, headers)
+        self.people[called] = await self.trade.party(
+            role,
+            name=name,
+            form="natural" if natural else "legal",
+            answers_for=division if role is RoleKind.REGULATOR else None,
+            at=at,
+            phone=phone,
+            id_number=id_number,
+            division_code=division,
+        )
         return self.people[called]
 
     async def place(
@@ -187,8 +174,7 @@ class Market:
     async def buy(self, seller: Actor, buyer: Actor, lot: str, kilograms: float) -> str:
         """Sell goods and have them accepted; answer the buyer's lot."""
         ticket = await self.sell(seller, buyer, lot, kilograms)
-        decided = await buyer.decides(ticket["ticket"])
-        return str(decided["lines"][0]["draws"][0]["received_lot"])
+        return received(await buyer.decides(ticket["ticket"]))
 
     async def sound_ticket(self, **more: Any) -> Json:
         """Sell ten of the cooperative's certified kilograms to the stall: all is well."""

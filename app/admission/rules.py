@@ -281,10 +281,10 @@ class Severity(StrEnum):
 class Decision(StrEnum):
     """What happens to the goods (domain.md §2.7)."""
 
-    ADMIT = "admit"
-    ADMIT_AFTER_TEST = "admit_after_test"
-    HOLD = "hold"
-    REFUSE = "refuse"
+    ADMIT = "ADMIT"
+    ADMIT_AFTER_TEST = "ADMIT_AFTER_TEST"
+    HOLD = "HOLD"
+    REFUSE = "REFUSE"
 
 
 @dataclass(frozen=True, slots=True)

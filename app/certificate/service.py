@@ -26,7 +26,7 @@ from app.core import jobs
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.snapshot import Snapshot
-from app.event.rules import ImpossibleDate, check_occurred
+from app.event.rules import check_occurred
 from app.lot import service as lots
 from app.lot.rules import LotState, MadeTooEarly, NotHolder
 from app.lot.rules import digest as digest_of
@@ -35,7 +35,7 @@ from app.party.access import RoleKind
 from app.product.rules import Catalogue, Production, Requirement
 from app.signing.keys import Signer
 from app.signing.stamp import stamp
-from app.signing.token import EPOCH, Flags, TokenType
+from app.signing.token import Flags, TokenType
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
 from app.transparency.service import Statement
@@ -194,8 +194,6 @@ async def issue(
             raise IdReused(certificate=str(draft.public_id))
         return existing, False
     check_occurred(draft.issued_at, now=now, pointer="/issued_at")
-    if draft.issued_at < EPOCH:  # No token can state it.
-        raise ImpossibleDate(pointer="/issued_at")
     if lot.holder_id != issuer.party_id:
         raise NotHolder(lot=str(lot.public_id))
     rules.check_kind(
@@ -257,7 +255,9 @@ async def _write(
         signer,
         TokenType.ORIGIN_CERTIFICATE,
         serial=serial,
-        issued_at=draft.issued_at,
+        # The day on the certificate may lie before the key that signs it; the token states when it
+        # was signed, or every reader would call its key not yet valid.
+        signed_at=now,
         ttl_h=form.wording["ttl_h"],
         product=lot.product_id,
         mass_g=draft.mass_g,

@@ -6,6 +6,7 @@ orphans connections that hold row locks.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,16 +94,27 @@ class Unit:
 
     Two writing requests can deadlock, or carry the same new id at the same instant. The database
     lets one of them win and rolls the other back; run again, the loser finds what the winner wrote
-    and answers as if it had come second. For that the body, at most 1 MiB, is read before.
+    and answers as if it had come second. For that the body is read before: at most 1 MiB, or what
+    `larger_bodies` allows under a path.
 
     A replica may answer the first run. It can be gone in the middle, and it does not know what was
     written a moment ago: so a refusal or an error of that run is kept back, and the primary is
     asked.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, larger_bodies: Mapping[str, int] | None = None) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What is wrapped.
+            larger_bodies: How many bytes a body may have, by what its path begins with.
+        """
         self.app = app
+        self._larger_bodies = larger_bodies or {}
+
+    def _bytes_max(self, path: str) -> int:
+        larger = (most for start, most in self._larger_bodies.items() if path.startswith(start))
+        return max(larger, default=BODY_BYTES_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -111,7 +123,7 @@ class Unit:
             return
         body, attempts = None, READING_ATTEMPTS
         if scope["method"] not in SAFE_METHODS:
-            body, attempts = await _read(receive), ATTEMPTS
+            body, attempts = await _read(receive, self._bytes_max(scope["path"])), ATTEMPTS
             if body is None:
                 refusal = problems.answer(Request(scope), problems.BodyTooLarge())
                 await refusal(scope, receive, send)
@@ -168,7 +180,7 @@ class _Run:
             await self._send(message)
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, bytes_max: int) -> bytes | None:
     parts: list[bytes] = []
     size_bytes = 0
     while True:
@@ -176,7 +188,7 @@ async def _read(receive: Receive) -> bytes | None:
         part: bytes = message.get("body", b"")
         parts.append(part)
         size_bytes += len(part)
-        if size_bytes > BODY_BYTES_MAX:
+        if size_bytes > bytes_max:
             return None
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return b"".join(parts)

@@ -34,8 +34,12 @@ class Vault:
 
     def seal(self, value: str, *, purpose: str) -> bytes:
         """Encrypt a value so that it opens only under the same purpose (`party.phone`, …)."""
+        return self.seal_bytes(value.encode(), purpose=purpose)
+
+    def seal_bytes(self, value: bytes, *, purpose: str) -> bytes:
+        """Encrypt bytes, a picture for instance, as `seal` does text."""
         nonce = ids.secret(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, value.encode(), purpose.encode())
+        return nonce + self._cipher.encrypt(nonce, value, purpose.encode())
 
     def open(self, sealed: bytes, *, purpose: str) -> str:
         """Decrypt what `seal` made.
@@ -43,10 +47,18 @@ class Vault:
         Raises:
             CannotOpenError: the bytes were changed, or belong to another secret or purpose.
         """
+        return self.open_bytes(sealed, purpose=purpose).decode()
+
+    def open_bytes(self, sealed: bytes, *, purpose: str) -> bytes:
+        """Decrypt what `seal_bytes` made.
+
+        Raises:
+            CannotOpenError: the bytes were changed, or belong to another secret or purpose.
+        """
         try:
             return self._cipher.decrypt(
                 sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], purpose.encode()
-            ).decode()
+            )
         except InvalidTag as cause:
             raise CannotOpenError(purpose) from cause
 

@@ -13,10 +13,10 @@ from app.product.units import spell_mass
 from app.ticket.audit import Report
 
 _DECISIONS: Final = {
-    "admit": Text("准予入场", "admit"),
-    "admit_after_test": Text("检测合格后入场", "admit after test"),
-    "hold": Text("暂扣", "hold"),
-    "refuse": Text("拒绝入场", "refuse"),
+    "ADMIT": Text("准予入场", "admit"),
+    "ADMIT_AFTER_TEST": Text("检测合格后入场", "admit after test"),
+    "HOLD": Text("暂扣", "hold"),
+    "REFUSE": Text("拒绝入场", "refuse"),
 }
 _STATUSES: Final = {
     "issued": Text("待验收", "issued"),

@@ -114,6 +114,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "api-key.manage": _SIGNED_IN,
     "certificate.issue": _TRADE,
     "certificate.read": _SIGNED_IN,
+    "evidence.read": _SIGNED_IN,
+    "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.core.db import DbSession
 from app.core.errors import IdReused
 from app.core.problems import declare
+from app.hold import service as holds
+from app.hold.rules import NoticeKind, UnknownHold
 from app.lot.routes import repeated
 from app.lot.rules import UnknownLot
 from app.party.access import Caller
 from app.party.auth import allow
 from app.recall import rules, service
-from app.recall.rules import NoticeKind
 from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn
 
 LIMIT_MAX = 200
@@ -47,7 +48,7 @@ async def place_hold(
     return (await service.describe(session, [hold]))[0]
 
 
-@router.put("/holds/{hold_id}/release", responses=declare(rules.UnknownHold, rules.HoldNotYours))
+@router.put("/holds/{hold_id}/release", responses=declare(UnknownHold, rules.HoldNotYours))
 async def release_hold(
     hold_id: UUID, body: ReleaseIn, request: Request, session: DbSession, caller: Placer
 ) -> HoldOut:
@@ -83,5 +84,5 @@ async def list_notices(
             facts=notice.facts,
             created_at=notice.created_at,
         )
-        for notice in await service.notices_of(session, caller.acting_party, most=limit)
+        for notice in await holds.notices_of(session, caller.acting_party, most=limit)
     ]

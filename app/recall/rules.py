@@ -1,26 +1,8 @@
-"""Refusals about holds."""
+"""Refusals about who may hold a lot."""
 
-from enum import StrEnum
 from typing import ClassVar
 
 from app.core.errors import DomainError, Kind, Text
-
-
-class NoticeKind(StrEnum):
-    """What a party is told about goods that it holds."""
-
-    HELD = "held"
-    RELEASED = "released"
-    CERTIFICATE_VOIDED = "certificate_voided"
-
-
-class UnknownHold(DomainError):
-    """No hold has this id, or none that the caller may see."""
-
-    kind: ClassVar[Kind] = Kind.NOT_FOUND
-    code: ClassVar[str] = "unknown-hold"
-    title: ClassVar[Text] = Text("没有这条控制记录", "There is no such hold")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
 
 
 class HoldNotYours(DomainError):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.schemas import In, Line, Out
-from app.recall.rules import NoticeKind
+from app.hold.rules import NoticeKind
 
 
 class HoldIn(In):

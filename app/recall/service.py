@@ -1,35 +1,25 @@
 """Places and releases holds, and tells the parties concerned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
-from app.core import ids
-from app.core.errors import IdReused
-from app.event import service as events
-from app.event.rules import EventKind
-from app.event.service import Happening
+from app.hold import service as holds
+from app.hold.models import Hold
+from app.hold.rules import NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.lot.rules import LotState
-from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.recall import rules
-from app.recall.models import Hold, Notice
-from app.recall.rules import NoticeKind
 from app.recall.schemas import HoldIn, HoldOut
 from app.trace import queries as traces
 from app.trace.queries import Walk
-from app.transparency import service as transparency
-from app.transparency.rules import commitment
-from app.transparency.service import Statement
 
 AFFECTED_LOTS_MAX = 100_000
 
@@ -37,7 +27,7 @@ AFFECTED_LOTS_MAX = 100_000
 async def place(
     session: AsyncSession, public_id: UUID, body: HoldIn, caller: Caller, *, now: datetime
 ) -> tuple[Hold, bool]:
-    """Hold a lot: from the instant this commits it gives nothing away.
+    """Hold a lot, as whoever answers for it.
 
     The balance is locked first, so that a hand-over either was complete before the hold, or is
     refused by it.
@@ -51,27 +41,12 @@ async def place(
         HoldNotYours: the caller does not answer for the lot.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
-    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
-    existing = await session.scalar(select(Hold).where(Hold.public_id == public_id))
+    order = _order(public_id, body.lot, body.reason, caller)
+    existing = await holds.repeated(session, order)
     if existing is not None:
-        if existing.digest != digest:
-            raise IdReused(hold=str(public_id))
         return existing, False
     await _check_answers_for(session, lot, caller)
-    hold = Hold(
-        public_id=public_id,
-        digest=digest,
-        lot_id=lot.id,
-        placed_by=caller.acting_party,
-        reason=body.reason,
-        placed_at=now,
-    )
-    session.add(hold)
-    await session.flush()
-    await lots.count_hold(session, [lot.id], +1)
-    await _record(session, EventKind.HOLD, public_id, lot, caller, body.reason, now=now)
-    await _tell(session, NoticeKind.HELD, public_id, [lot.holder_id], {"lot": lot.public_id}, now)
-    return hold, True
+    return await holds.place(session, order, lot, now=now), True
 
 
 async def release(
@@ -86,26 +61,22 @@ async def release(
         UnknownHold: there is none.
         HoldNotYours: the caller neither placed it nor answers for the lot.
     """
-    hold = await session.scalar(select(Hold).where(Hold.public_id == public_id).with_for_update())
-    if hold is None:
-        raise rules.UnknownHold(hold=str(public_id))
-    states = await lots.states_by_id(session, [hold.lot_id])
-    lot = states[hold.lot_id]
+    hold = await holds.lock(session, public_id)
+    lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
     if hold.placed_by != caller.party_id:
         await _check_answers_for(session, lot, caller, office_only=True)
-    if hold.released_at is not None:
-        return hold, False
-    await lots.lock(session, [lot.public_id])
-    hold.released_at = now
-    hold.released_by = caller.acting_party
-    hold.release_reason = reason
-    await session.flush()
-    await lots.count_hold(session, [lot.id], -1)
-    await _record(session, EventKind.RELEASE, public_id, lot, caller, reason, now=now)
-    await _tell(
-        session, NoticeKind.RELEASED, public_id, [lot.holder_id], {"lot": lot.public_id}, now
+    order = _order(public_id, lot.public_id, reason, caller)
+    return hold, await holds.release(session, hold, order, now=now)
+
+
+def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
+    return Order(
+        public_id=public_id,
+        lot=lot,
+        party_id=caller.acting_party,
+        party=caller.acting_public_id,
+        reason=reason,
     )
-    return hold, True
 
 
 async def _check_answers_for(
@@ -128,61 +99,6 @@ async def _check_answers_for(
     raise rules.HoldNotYours(lot=str(lot.public_id))
 
 
-async def _record(
-    session: AsyncSession,
-    kind: EventKind,
-    hold: UUID,
-    lot: LotState,
-    caller: Caller,
-    reason: str,
-    *,
-    now: datetime,
-) -> None:
-    await events.record(
-        session,
-        Happening(
-            public_id=ids.uuid7(),
-            kind=kind,
-            occurred_at=now,
-            party_id=caller.acting_party,
-            details={"hold": str(hold), "lot": str(lot.public_id)},
-        ),
-        now=now,
-    )
-    # What somebody typed may name a person, and the log is for ever: it keeps a commitment.
-    salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
-    document = {
-        "lot": str(lot.public_id),
-        "by": str(caller.party_public_id),
-        "reason_commit": commitment(salt, reason),
-        "t": now.isoformat(),
-    }
-    await transparency.append(session, [Statement(f"hold.{kind}", hold, document)], now=now)
-
-
-async def _tell(
-    session: AsyncSession,
-    kind: NoticeKind,
-    subject: UUID,
-    party_ids: Iterable[int | None],
-    facts: dict[str, Any],
-    now: datetime,
-) -> None:
-    """Leave a notice with each party, once for each subject."""
-    rows = [
-        {
-            "party_id": party_id,
-            "kind": kind,
-            "subject": subject,
-            "facts": {name: str(value) for name, value in facts.items()},
-            "created_at": now,
-        }
-        for party_id in sorted({party for party in party_ids if party is not None})
-    ]
-    if rows:
-        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
-
-
 async def tell_of_voided_certificate(
     session: AsyncSession, certificate_id: UUID, *, now: datetime
 ) -> int:
@@ -198,7 +114,7 @@ async def tell_of_voided_certificate(
         for node in graph.nodes.values()
         if node.holder_id is not None and node.holder_id != certificate.issuer_id
     }
-    await _tell(
+    await holds.tell(
         session,
         NoticeKind.CERTIFICATE_VOIDED,
         certificate_id,
@@ -240,13 +156,5 @@ async def concerning(session: AsyncSession, caller: Caller, *, most: int) -> Seq
         .where((Hold.placed_by == party) | Hold.lot_id.in_(holdings))
         .order_by(Hold.id.desc())
         .limit(most)
-    )
-    return found.all()
-
-
-async def notices_of(session: AsyncSession, party_id: int, *, most: int) -> Sequence[Notice]:
-    """List what a party was told, newest first."""
-    found = await session.scalars(
-        select(Notice).where(Notice.party_id == party_id).order_by(Notice.id.desc()).limit(most)
     )
     return found.all()

@@ -131,24 +131,29 @@ class TokenSigner(_Ed25519Signer):
         issuer_class: IssuerClass,
         private_key: bytes,
         *,
+        use_from: datetime | None = None,
         sign_until: datetime | None = None,
     ) -> None:
-        """Hold a private key of 32 bytes that may sign tokens issued before `sign_until`."""
+        """Hold a private key of 32 bytes for tokens issued from `use_from` to `sign_until`."""
         assert TOKEN_TYPES[issuer_class], "keys of this class sign no tokens"
         super().__init__(kid, issuer_class, private_key)
+        self._use_from = use_from
         self._sign_until = sign_until
 
     def sign(self, payload: bytes) -> bytes:
         """Sign a payload made by `token.encode_payload`. The same payload always signs alike.
 
         Raises:
-            NoSigningKey: the key's time is over. Whoever holds a signer for a while would otherwise
-                print tickets that every gate refuses.
+            NoSigningKey: the key's time has not begun, or is over. Whoever holds a signer for a
+                while, or past a clock that was set back, would otherwise print tickets that every
+                gate refuses.
         """
         claims = claims_of(payload)
         assert claims.kid == self.kid, "the payload names another key"
         assert claims.type in TOKEN_TYPES[self.issuer_class], "not for a key of this class"
-        if self._sign_until is not None and claims.issued_at >= self._sign_until:
+        too_early = self._use_from is not None and claims.issued_at < tick_floor(self._use_from)
+        too_late = self._sign_until is not None and claims.issued_at >= self._sign_until
+        if too_early or too_late:
             raise NoSigningKey(issuer_class=self.issuer_class)
         return self._key.sign(signing_input(payload))
 

@@ -114,7 +114,13 @@ async def load_signer(
         raise NoSigningKey(issuer_class=issuer_class)
     private_key = bytes.fromhex(vault.open(row.private_key_sealed, purpose=_purpose(row.kid)))
     signer = (
-        TokenSigner(row.kid, issuer_class, private_key, sign_until=row.sign_until)
+        TokenSigner(
+            row.kid,
+            issuer_class,
+            private_key,
+            use_from=row.use_from,
+            sign_until=row.sign_until,
+        )
         if TOKEN_TYPES[issuer_class]
         else StatementSigner(row.kid, issuer_class, private_key)
     )

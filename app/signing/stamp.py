@@ -30,7 +30,7 @@ def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
     kind: TokenType,
     *,
     serial: int,
-    issued_at: datetime,
+    signed_at: datetime,
     ttl_h: int,
     product: int,
     mass_g: int,
@@ -45,20 +45,24 @@ def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
         signer: The key of the moment.
         kind: Certificate or ticket.
         serial: 63 random bits; the short code holds the lower 60 of them.
-        issued_at: When it was issued; the token keeps ten minutes' precision.
-        ttl_h: For how many hours the token counts.
+        signed_at: The present instant, whatever date the document bears; the token keeps it to ten
+            minutes.
+        ttl_h: For how many hours from then the token counts.
         product: Catalogue code; 0 where the document has several products.
         mass_g: Total mass in grams.
         origin: Division code of 6, 9 or 12 digits, filled up with zeros; None for several origins.
         issuer: Internal id of the issuing party.
         flags: Basis of the promise.
         status_index: Internal id of the document; its low 32 bits place it in the status list.
+
+    Raises:
+        NoSigningKey: the key's time has not begun, or is over.
     """
     claims = Claims(
         type=kind,
         kid=signer.kid,
         serial=serial,
-        issued_at=issued_at,
+        issued_at=signed_at,
         ttl_h=ttl_h,
         product=product,
         quantity_dg=token.quantity_dg_of(mass_g),

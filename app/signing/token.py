@@ -97,8 +97,8 @@ class Claims:
         type: What the token states.
         kid: Number of the signing key, 1..65535.
         serial: 63 random bits that name the ticket.
-        issued_at: Aware instant; a token keeps it rounded *down* to ten minutes, so that a token
-            never claims to be younger than it is.
+        issued_at: Aware instant of the signature; a token keeps it rounded *down* to ten minutes,
+            so that it never claims to be younger than it is. A document's own date may be earlier.
         ttl_h: Hours after `issued_at` during which the token counts, 1..65535.
         product: Catalogue code, u32.
         quantity_dg: Quantity in tenths of a kilogram, u32; rounded *up* (`quantity_dg_of`).

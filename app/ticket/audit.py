@@ -65,7 +65,7 @@ class Report:
 # meanwhile are in it whole or not at all.
 _TICKETS = text("""
     SELECT t.id, t.public_id, t.token, t.code, t.serial, t.kid, t.mass_g, t.seller_id AS issuer_id,
-        t.issued_at, t.expires_at, t.id AS status_index,
+        t.issued_at AS signed_at, t.expires_at, t.id AS status_index,
         (SELECT CASE WHEN count(DISTINCT l.product_id) = 1 THEN min(l.product_id) ELSE 0 END
          FROM ticket_line l WHERE l.ticket_id = t.id) AS product,
         ARRAY(SELECT e.leaf FROM entry e
@@ -82,7 +82,9 @@ _TICKETS = text("""
 """)
 _CERTIFICATES = text("""
     SELECT c.id, c.public_id, c.token, c.code, c.serial, c.kid, c.mass_g, c.issuer_id,
-        c.issued_at, c.expires_at, c.id AS status_index, c.product_id AS product,
+        c.expires_at, c.id AS status_index, c.product_id AS product,
+        (SELECT min(e.appended_at) FROM entry e
+         WHERE e.subject = c.public_id AND e.kind = 'certificate.issued') AS signed_at,
         ARRAY(SELECT e.leaf FROM entry e
               WHERE e.subject = c.public_id AND e.kind = 'certificate.issued') AS leaves,
         EXISTS (SELECT FROM certificate_void v WHERE v.certificate_id = c.id) AS voided,
@@ -205,10 +207,13 @@ def _about_statement(row: Any, keyset: Keyset, kind: TokenType) -> Iterator[str]
     except UnreadableError:
         yield "token-unreadable"
         return
-    # As of when it was issued: a key that ended, or was dropped, since then was good at the time.
-    if keyset.verify(parsed, row.issued_at) is not SignatureVerdict.VALID:
-        yield "signature-invalid"
     claims = parsed.claims
+    signed_at = row.signed_at or claims.issued_at
+    # As of when it was signed: a key that ended, or was dropped, since then was good at the time.
+    if keyset.verify(parsed, signed_at) is not SignatureVerdict.VALID:
+        yield "signature-invalid"
+    if claims.issued_at != token.tick_floor(signed_at):
+        yield "token-states-another-time"
     if claims.type is not kind or (claims.kid, claims.serial) != (row.kid, row.serial):
         yield "token-of-another-document"
     if shortcode.encode(claims.serial) != row.code:

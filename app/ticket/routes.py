@@ -30,11 +30,12 @@ from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import qr, token
 from app.signing.rules import NoSigningKey
-from app.ticket import queries, rules, service
+from app.ticket import decide, issue, queries, rules, service, void
+from app.ticket.decide import DecisionDraft
+from app.ticket.drafts import Circumstances, LineDraft, TicketDraft
 from app.ticket.queries import Side
 from app.ticket.rules import HandOver, PlannedDraw, TicketKind
 from app.ticket.schemas import BuyerIn, DecisionIn, LineIn, TicketIn, TicketOut
-from app.ticket.service import Circumstances, DecisionDraft, LineDraft, TicketDraft
 
 LIMIT_MAX = 100
 
@@ -112,7 +113,7 @@ async def issue_ticket(
         new_id=state.new_id,
         serial=state.new_serial(),
     )
-    _, created = await service.issue(session, draft, around)
+    _, created = await issue.issue(session, draft, around)
     if not created:
         response.status_code = HTTPStatus.OK
     answer = await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
@@ -146,7 +147,7 @@ async def _complete(
     market, stall, hand_over = body.market, body.stall, body.hand_over
     buyer, claim_code = None, None
     if body.repeat_of is not None:
-        former = await service.read_former(session, body.repeat_of, seller_id=caller.acting_party)
+        former = await issue.read_former(session, body.repeat_of, seller_id=caller.acting_party)
         lines, kind = lines or former.lines, kind or former.kind
         market, stall = market or former.market, stall or former.stall
         hand_over, buyer = hand_over or former.hand_over, former.buyer
@@ -249,7 +250,7 @@ async def decide_ticket(
 ) -> TicketOut:
     """Accept a ticket, in part or whole, or refuse it; what is not accepted goes back."""
     state = request.app.state
-    await service.decide(
+    await decide.decide(
         session,
         ticket_id,
         DecisionDraft(body.outcome, {line.no: line.mass_g for line in body.lines}, body.reason),
@@ -273,7 +274,7 @@ async def void_ticket(
 ) -> TicketOut:
     """Take back a ticket that its buyer has not decided about."""
     state = request.app.state
-    await service.void(
+    await void.void(
         session,
         ticket_id,
         seller_id=caller.acting_party,

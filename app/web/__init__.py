@@ -7,6 +7,7 @@ Invariants:
     1. A token's signature is checked before anything that it says is looked up or shown.
     2. A page shows no price, phone, number of a person, plate or position, and natural persons by
        their family name only.
-    3. A page needs no script and sets no cookie, and is at most 15 KB.
+    3. A page needs no script and sets no cookie, and is at most 15 KB; only /docs, for programmers,
+       runs scripts. All that a page loads is ours: no other site learns who reads it.
     4. Its JSON form says what the page says, and nothing more.
 """

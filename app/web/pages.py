@@ -80,6 +80,11 @@ def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
     return _environment().get_template("home.html").render(demo=demo, typed=typed, saying=saying)
 
 
+def docs() -> str:
+    """Write the page that draws the API's description, for who programs against it."""
+    return _environment().get_template("docs.html").render()
+
+
 def _fold(page: PublicTicket, room: _Room) -> PublicTicket:
     update: dict[str, Any] = {
         "sources": page.sources[: room.sources],

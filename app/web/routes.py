@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.staticfiles import StaticFiles
 
 from app.admission import rules as admission
 from app.admission.rules import CodeKind, Facts
@@ -21,6 +22,7 @@ from app.web.schemas import PublicTicket
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
 _FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
+_FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 router = APIRouter(tags=["public"], dependencies=[Depends(allow("public.read"))])
@@ -170,4 +172,22 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
 async def welcome(request: Request) -> HTMLResponse:
     """Offer a field for a code to whoever comes by."""
     html = pages.home(demo=request.app.state.settings.demo)
-    return HTMLResponse(html, headers={"Cache-Control": "public, max-age=300"})
+    return HTMLResponse(html, headers=_FOR_A_WHILE)
+
+
+assets = StaticFiles(packages=[("app.web", "static"), ("fastapi_swagger", "resources")])
+"""What our pages load: files of ours, and Swagger UI from its package, pinned like all the rest."""
+
+# The one page of ours with scripts: from our own files only, and talking to nobody but us.
+_WITH_SCRIPTS = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@router.head("/docs", include_in_schema=False)
+@router.get("/docs", response_class=HTMLResponse)
+async def show_api() -> HTMLResponse:
+    """Describe every route to whoever programs against it, and let them try it."""
+    headers = {**_FOR_A_WHILE, "Content-Security-Policy": _WITH_SCRIPTS}
+    return HTMLResponse(pages.docs(), headers=headers)

@@ -111,10 +111,10 @@ async def _scan(request: Request) -> Response:
 async def _decide(request: Request) -> Response:
     content = int(request.path_params["digits"]).to_bytes(_TOKEN_BYTES, "big")
     if (wrong := _floor.verify(content)) is not None:
-        return _json({"decision": "refuse", "findings": [wrong]}, 400)
+        return _json({"decision": "REFUSE", "findings": [wrong]}, 400)
     paper = await _floor.paper(content)
     if paper is None:
-        return _json({"decision": "refuse", "findings": ["unknown"]}, 404)
+        return _json({"decision": "REFUSE", "findings": ["unknown"]}, 404)
     findings = ["in-the-books"]
     if paper["status"] == "voided":
         findings.append("voided")
@@ -122,7 +122,7 @@ async def _decide(request: Request) -> Response:
         findings.append("held")
     if paper["expires_at"] <= datetime.now(UTC):
         findings.append("expired")
-    decision = "admit" if len(findings) == 1 else "refuse"
+    decision = "ADMIT" if len(findings) == 1 else "REFUSE"
     return _json({"decision": decision, "findings": findings, **paper})
 
 

@@ -43,7 +43,7 @@ def _tokens(signer: TokenSigner, count: int) -> list[str]:
             signer,
             TokenType.TICKET,
             serial=ids.serial63(),
-            issued_at=now,
+            signed_at=now,
             ttl_h=72,
             product=stage.PRODUCT,
             mass_g=1_000,

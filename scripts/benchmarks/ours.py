@@ -20,9 +20,9 @@ from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import service as signing
 from app.signing.keys import Signer
-from app.ticket import service as tickets
+from app.ticket.drafts import Circumstances, LineDraft, TicketDraft
+from app.ticket.issue import issue
 from app.ticket.rules import HandOver, PlannedDraw, TicketKind
-from app.ticket.service import Circumstances, LineDraft, TicketDraft
 from app.trace import queries, rules
 from app.trace.queries import Walk
 from app.trace.rules import Direction, Reckoning, SubGraph
@@ -94,7 +94,7 @@ class Ours:
         )
         around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63())
         async with self.database.transaction() as session:
-            await tickets.issue(session, draft, around)
+            await issue(session, draft, around)
 
     def issue_request(self, stock: int, *, hot: bool = False) -> tuple[int, str, bytes]:
         """Write the same as a request: whose session it needs, its path and its body."""

@@ -520,7 +520,7 @@ async def _write_papers(
             signer,
             TokenType.TICKET,
             serial=serial,
-            issued_at=now,
+            signed_at=now,
             ttl_h=24 * 365,
             product=PRODUCT,
             mass_g=mass_g,

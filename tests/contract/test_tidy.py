@@ -47,6 +47,9 @@ FURTHER_FILES = {
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
+    "paper": {
+        "press.py",  # typst, in threads of its own
+    },
     "party": {
         "access.py",  # the one table of who may call what
         "auth.py",  # FastAPI dependencies: who is calling
@@ -68,6 +71,12 @@ FURTHER_FILES = {
     },
     "ticket": {
         "audit.py",  # the books checked against themselves
+        "decide.py",  # one verb of the service each: decide, issue, void
+        "drafts.py",  # what is to be issued
+        "handover.py",  # what goods become in other hands, whichever verb hands them over
+        "issue.py",
+        "record.py",  # the one statement that writes a ticket
+        "void.py",
     },
 }
 FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}

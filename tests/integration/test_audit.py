@@ -129,6 +129,17 @@ PLANTED = {
         "UPDATE ticket SET expires_at = expires_at + interval '1 day'",
         ("ticket", "token-states-another-end"),
     ),
+    "a ticket dated back": (
+        "UPDATE ticket SET issued_at = issued_at - interval '1 day'",
+        ("ticket", "token-states-another-time"),
+    ),
+    "a certificate logged later": (
+        (
+            "UPDATE entry SET appended_at = appended_at + interval '1 hour' "
+            "WHERE kind = 'certificate.issued'"
+        ),
+        ("certificate", "token-states-another-time"),
+    ),
     "a short code exchanged": (
         "UPDATE ticket SET code = code || 'X'",
         ("ticket", "code-does-not-fit"),

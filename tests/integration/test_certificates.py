@@ -1,11 +1,13 @@
 """Certificates through HTTP: which form, for whom, for how much, taken back and replaced."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from app.party.access import RoleKind
+from app.signing import service as signing
 from app.signing import token
+from app.signing.keys import IssuerClass, SignatureVerdict
 from tests.factories import CHIVES, PADDY, VILLAGE, Actor, Trade, code_of, line, new_id, received
 
 
@@ -99,6 +101,41 @@ async def test_the_form_is_the_one_of_the_day(
     assert (made["form"], made["issued_on"]) == (edition, day)
     covered_g = 0 if kind == "origin_proof" else 1_000
     assert (await holder.lot(lot))["certified_g"] == covered_g
+
+
+async def test_papers_dated_last_week_are_signed_now_by_a_key_of_this_minute(
+    own_trade: Trade,
+) -> None:
+    # A reader takes a token for one of today's key only if it was signed in the key's time: what a
+    # paper's own date is has no part in it.
+    last_week = "2026-06-11T06:00+08:00"
+    coop, stall = await own_trade.coop(), await own_trade.stall()
+    lot = await coop.opens(kg=100, occurred_at=last_week)
+    async with own_trade.owner.transaction() as session:
+        kid = await signing.create_key(
+            session,
+            vault=own_trade.app.state.vault,
+            now=own_trade.clock(),
+            issuer_class=IssuerClass.TICKET,
+            ttl_h_max=9000,
+            publish_ahead_days=0,
+        )
+    now = own_trade.clock.advance(minutes=1)
+    certificate = await coop.certifies(lot, 100, issued_at=last_week)
+    paper = await coop.read(f"/certificates/{certificate}")
+    ticket = await coop.sells(stall, line(CHIVES, 10, lot), sold_at=last_week)
+    async with own_trade.database.transaction() as session:
+        keyset = await signing.load_keyset(session)
+    for url in (paper["url"], ticket["url"]):
+        parsed = token.parse(url.rpartition("/t/")[2])
+        assert parsed.claims.kid == kid
+        assert parsed.claims.issued_at == token.tick_floor(now)
+        assert keyset.verify(parsed, now) is SignatureVerdict.VALID
+        page = await own_trade.client.get(url, headers={"accept": "application/json"})
+        assert (page.status_code, page.json()["state"]) == (200, "valid")
+    assert (paper["issued_on"], paper["form"]) == ("2026-06-11", "2026")
+    # Its hours begin with the signature, so that no paper is born expired.
+    assert datetime.fromisoformat(paper["expires_at"]) > now + timedelta(days=100)
 
 
 async def test_a_basis_that_only_the_former_form_had_is_refused(trade: Trade) -> None:

@@ -156,7 +156,7 @@ def test_three_farmers_certify_and_the_collector_certifies_anew(job: Json) -> No
 
 
 def test_the_gate_admits_and_says_why(job: Json) -> None:
-    assert job["verdict"]["decision"] == "admit"
+    assert job["verdict"]["decision"] == "ADMIT"
     assert [finding["code"] for finding in job["verdict"]["findings"]] == ["in-the-books"]
 
 
@@ -293,7 +293,7 @@ def test_commands_read_the_same_books(served: str, played: Twice) -> None:
     tickets = {ticket["buyer"]: ticket for ticket in played.first["tickets"]}
     school, caterer = tickets[scenario.SCHOOL.name], tickets["陈示范"]
     code, verdict = ypt("verify", caterer["url"])
-    assert (code, verdict["decision"]) == (0, "admit")
+    assert (code, verdict["decision"]) == (0, "ADMIT")
     assert verdict["ticket"] == caterer["id"]
     assert verdict["claims"]["quantity_dg"] == scenario.TO_CATERER_KG * 10
     # The picture on the disk was drawn for the port of the last run.
@@ -302,7 +302,7 @@ def test_commands_read_the_same_books(served: str, played: Twice) -> None:
     assert "already-accepted" in {finding["code"] for finding in verdict["findings"]}
     forged = school["url"][:-1] + ("1" if school["url"][-1] != "1" else "2")
     code, verdict = ypt("verify", forged)
-    assert (code, verdict["decision"]) == (1, "refuse")
+    assert (code, verdict["decision"]) == (1, "REFUSE")
     assert {finding["code"] for finding in verdict["findings"]} == {"bad-signature"}
     assert verdict["claims"] is None
     for reference in (school["code"], school["id"], school["url"]):

@@ -48,7 +48,7 @@ async def verdict(
 async def test_sound_goods_are_admitted(market: Market) -> None:
     ticket = await market.sound_ticket(plate="苏F·12345")
     answer = await market.scan(ticket["url"], place=str(market.gate), plate="苏f 12345")
-    assert answer["decision"] == "admit"
+    assert answer["decision"] == "ADMIT"
     assert codes(answer) == ["in-the-books"]
     assert answer["kind"] == "token"
     assert answer["place"] == str(market.gate)
@@ -73,10 +73,10 @@ async def test_every_finding_says_what_it_is_in_both_languages(market: Market) -
 async def test_digits_alone_and_the_short_code_lead_to_the_same_ticket(market: Market) -> None:
     ticket = await market.sound_ticket()
     digits = ticket["url"].rpartition("/")[2]
-    assert await verdict(market, digits + "\r\n") == ("admit", ["in-the-books"])
+    assert await verdict(market, digits + "\r\n") == ("ADMIT", ["in-the-books"])
     typed = shortcode.show(ticket["code"]).lower()
     answer = await market.scan(typed)
-    assert (answer["decision"], codes(answer)) == ("admit", ["typed-code", "in-the-books"])
+    assert (answer["decision"], codes(answer)) == ("ADMIT", ["typed-code", "in-the-books"])
     assert finding(answer, "typed-code")["facts"] == {
         "short_code": shortcode.show(ticket["code"]),
         "tidied": ["case"],
@@ -92,21 +92,21 @@ async def test_digits_alone_and_the_short_code_lead_to_the_same_ticket(market: M
 @pytest.mark.parametrize(
     ("scanned", "decision", "expected", "kind"),
     [
-        ("https://ypt.example.evil/t/" + "1" * 246, "refuse", ["foreign-host"], "address"),
-        ("https://elsewhere.example/page", "hold", ["foreign-code"], "address"),
-        ("32068200100112345678", "hold", ["foreign-code"], "foreign_trace_code"),
-        ("http://trace.example/q?c=32068200100112345678", "hold", ["foreign-code"], None),
-        ("1" * 24, "hold", ["foreign-code"], "vet_drug_code"),
-        ("https://id.gs1.example/01/06901234567892/10/A1", "hold", ["foreign-code"], "gs1"),
+        ("https://ypt.example.evil/t/" + "1" * 246, "REFUSE", ["foreign-host"], "address"),
+        ("https://elsewhere.example/page", "HOLD", ["foreign-code"], "address"),
+        ("32068200100112345678", "HOLD", ["foreign-code"], "foreign_trace_code"),
+        ("http://trace.example/q?c=32068200100112345678", "HOLD", ["foreign-code"], None),
+        ("1" * 24, "HOLD", ["foreign-code"], "vet_drug_code"),
+        ("https://id.gs1.example/01/06901234567892/10/A1", "HOLD", ["foreign-code"], "gs1"),
         (
             "https://id.gs1.example/01/06901234567893",
-            "hold",
+            "HOLD",
             ["foreign-code", "check-digit-wrong"],
             "gs1",
         ),
-        ("hello", "hold", ["unrecognised"], "unrecognised"),
-        ("1" * 100, "hold", ["unreadable"], "token"),
-        (shortcode.encode(5), "refuse", ["unknown-code"], "short_code"),
+        ("hello", "HOLD", ["unrecognised"], "unrecognised"),
+        ("1" * 100, "HOLD", ["unreadable"], "token"),
+        (shortcode.encode(5), "REFUSE", ["unknown-code"], "short_code"),
     ],
 )
 async def test_what_is_not_ours_is_kept_and_never_resolved(
@@ -137,7 +137,7 @@ async def test_an_altered_token_is_forged_and_shows_nothing(market: Market) -> N
     start, _, digits = ticket["url"].rpartition("/")
     altered = digits[:-1] + str((int(digits[-1]) + 1) % 10)
     answer = await market.scan(f"{start}/{altered}")
-    assert (answer["decision"], codes(answer)) == ("refuse", ["bad-signature"])
+    assert (answer["decision"], codes(answer)) == ("REFUSE", ["bad-signature"])
     assert finding(answer, "bad-signature")["alarm"] is True
     assert answer["ticket"] is None
 
@@ -148,14 +148,14 @@ async def test_what_no_key_vouches_for_is_not_even_looked_up(market: Market) -> 
     await market.trade.execute("UPDATE signing_key SET public_key = :other", other=bytes(32))
     market.read_keys_again()
     answer = await market.scan(ticket["url"])
-    assert (answer["decision"], codes(answer)) == ("refuse", ["bad-signature"])
+    assert (answer["decision"], codes(answer)) == ("REFUSE", ["bad-signature"])
     assert answer["ticket"] is None
 
 
 async def test_an_unknown_key_cannot_be_verified(market: Market) -> None:
     private_key = Ed25519PrivateKey.generate().private_bytes_raw()
     digits = market.token(TokenSigner(999, IssuerClass.TICKET, private_key))
-    assert await verdict(market, digits) == ("hold", ["needs-online-check"])
+    assert await verdict(market, digits) == ("HOLD", ["needs-online-check"])
 
 
 async def test_an_unknown_version_cannot_be_verified(market: Market) -> None:
@@ -164,18 +164,18 @@ async def test_an_unknown_version_cannot_be_verified(market: Market) -> None:
     newer = number + (1 << 8 * 101)  # the byte after the leading one becomes 0x22
     newer += (1 << 8 * 101 + 4) - (1 << 8 * 101)
     answer = await market.scan(str(newer))
-    assert (answer["decision"], codes(answer)) == ("hold", ["needs-online-check"])
+    assert (answer["decision"], codes(answer)) == ("HOLD", ["needs-online-check"])
     assert finding(answer, "needs-online-check")["facts"] == {"reason": "unknown-version"}
 
 
 async def test_a_test_token_is_never_green(market: Market) -> None:
     digits = market.token(await market.signer(IssuerClass.TEST), TokenType.TEST)
-    assert await verdict(market, digits) == ("refuse", ["test-ticket"])
+    assert await verdict(market, digits) == ("REFUSE", ["test-ticket"])
 
 
 async def test_a_key_of_another_class_signs_no_ticket(market: Market) -> None:
     digits = market.token(await market.signer(IssuerClass.TEST), TokenType.TICKET)
-    assert await verdict(market, digits) == ("refuse", ["wrong-key-class"])
+    assert await verdict(market, digits) == ("REFUSE", ["wrong-key-class"])
 
 
 async def test_a_signed_ticket_that_the_books_do_not_know_rings_the_alarm(
@@ -183,7 +183,7 @@ async def test_a_signed_ticket_that_the_books_do_not_know_rings_the_alarm(
 ) -> None:
     digits = market.token(await market.signer())
     answer = await market.scan(digits)
-    assert (answer["decision"], codes(answer)) == ("refuse", ["off-log"])
+    assert (answer["decision"], codes(answer)) == ("REFUSE", ["off-log"])
     assert finding(answer, "off-log")["alarm"] is True
     assert answer["ticket"] is None
 
@@ -194,10 +194,10 @@ async def test_other_content_under_a_known_serial_is_not_in_the_books(market: Ma
     ticket = await market.sound_ticket()
     serial = token.parse(ticket["url"].rpartition("/")[2]).claims.serial
     more = market.token(signer, serial=serial, quantity_dg=10_000)
-    assert await verdict(market, more) == ("refuse", ["off-log"])
+    assert await verdict(market, more) == ("REFUSE", ["off-log"])
     as_certificate = market.token(signer, TokenType.ORIGIN_CERTIFICATE, serial=serial)
-    assert await verdict(market, as_certificate) == ("refuse", ["off-log"])
-    assert await verdict(market, ticket["url"]) == ("admit", ["in-the-books"])
+    assert await verdict(market, as_certificate) == ("REFUSE", ["off-log"])
+    assert await verdict(market, ticket["url"]) == ("ADMIT", ["in-the-books"])
 
 
 async def test_honest_tickets_survive_a_withdrawn_key(market: Market) -> None:
@@ -205,8 +205,8 @@ async def test_honest_tickets_survive_a_withdrawn_key(market: Market) -> None:
     forged = market.token(await market.signer())
     await market.trade.execute("UPDATE signing_key SET dropped_at = :now", now=market.clock())
     market.read_keys_again()
-    assert await verdict(market, ticket["url"]) == ("admit", ["key-dropped", "in-the-books"])
-    assert await verdict(market, forged) == ("refuse", ["key-dropped", "off-log"])
+    assert await verdict(market, ticket["url"]) == ("ADMIT", ["key-dropped", "in-the-books"])
+    assert await verdict(market, forged) == ("REFUSE", ["key-dropped", "off-log"])
 
 
 async def test_the_dates_of_a_key_count(market: Market) -> None:
@@ -218,7 +218,7 @@ async def test_the_dates_of_a_key_count(market: Market) -> None:
             until=START + timedelta(days=until_days),
         )
         market.read_keys_again()
-        assert await verdict(market, ticket["url"]) == ("refuse", [code, "in-the-books"])
+        assert await verdict(market, ticket["url"]) == ("REFUSE", [code, "in-the-books"])
 
 
 # --- what became of it ----------------------------------------------------------------------------
@@ -228,7 +228,7 @@ async def test_a_used_ticket_admits_nothing_more(market: Market) -> None:
     ticket = await market.sound_ticket()
     await market.stall.decides(ticket["ticket"])
     answer = await market.scan(ticket["url"], market.stall)
-    assert (answer["decision"], codes(answer)) == ("refuse", ["in-the-books", "already-accepted"])
+    assert (answer["decision"], codes(answer)) == ("REFUSE", ["in-the-books", "already-accepted"])
     assert answer["ticket"]["status"] == "accepted"
 
 
@@ -236,10 +236,10 @@ async def test_voided_refused_and_expired(market: Market) -> None:
     voided, refused, old = [await market.sound_ticket() for _ in range(3)]
     await market.coop.voids("tickets", voided["ticket"])
     await market.stall.decides(refused["ticket"], "refused")
-    assert await verdict(market, voided["url"]) == ("refuse", ["in-the-books", "voided"])
-    assert await verdict(market, refused["url"]) == ("refuse", ["in-the-books", "refused"])
+    assert await verdict(market, voided["url"]) == ("REFUSE", ["in-the-books", "voided"])
+    assert await verdict(market, refused["url"]) == ("REFUSE", ["in-the-books", "refused"])
     market.clock.advance(hours=97)
-    assert await verdict(market, old["url"]) == ("refuse", ["in-the-books", "expired"])
+    assert await verdict(market, old["url"]) == ("REFUSE", ["in-the-books", "expired"])
     assert codes(await market.scan(voided["url"])) == ["in-the-books", "voided", "expired"]
 
 
@@ -257,7 +257,7 @@ async def test_who_a_ticket_is_made_out_to(market: Market) -> None:
     for actor in (market.coop, market.stall, market.office, market.regulator):
         assert "not-addressed" not in codes(await market.scan(ticket["url"], actor))
     answer = await market.scan(ticket["url"], market.stranger)
-    assert (answer["decision"], codes(answer)) == ("hold", ["in-the-books", "not-addressed"])
+    assert (answer["decision"], codes(answer)) == ("HOLD", ["in-the-books", "not-addressed"])
     elsewhere = await market.add("elsewhere", "别处市场", RoleKind.MARKET, division="320682")
     assert "not-addressed" in codes(await market.scan(ticket["url"], elsewhere))
 
@@ -295,7 +295,7 @@ async def test_goods_on_hold_are_held_before_and_after_acceptance(market: Market
     assert finding(answer, "lot-on-hold")["facts"] == {"lots": [received]}
     assert codes(await market.scan(ticket["url"])) == ["in-the-books"]
     await market.trade.hold(lot)
-    assert await verdict(market, ticket["url"]) == ("hold", ["in-the-books", "lot-on-hold"])
+    assert await verdict(market, ticket["url"]) == ("HOLD", ["in-the-books", "lot-on-hold"])
 
 
 async def test_a_hold_further_back_is_found(market: Market) -> None:
@@ -305,7 +305,7 @@ async def test_a_hold_further_back_is_found(market: Market) -> None:
     onward = await market.sell(market.stall, market.stranger, bought, 10)
     await market.trade.hold(lot)
     answer = await market.scan(onward["url"])
-    assert answer["decision"] == "hold"
+    assert answer["decision"] == "HOLD"
     assert finding(answer, "source-on-hold")["facts"] == {"lots": [lot]}
 
 
@@ -313,7 +313,7 @@ async def test_no_proof_of_source_is_refused_however_far_back(market: Market) ->
     unknown = await market.lot(market.stranger, 50, origin="declare", division_code=None)
     ticket = await market.sell(market.stranger, market.stall, unknown, 10)
     assert await verdict(market, ticket["url"]) == (
-        "refuse",
+        "REFUSE",
         ["in-the-books", "no-source-proof", "certificate-missing"],
     )
     bought = await market.buy(market.stranger, market.stall, unknown, 10)
@@ -337,7 +337,7 @@ async def test_a_smallholder_is_advised_and_his_goods_are_tested(market: Market)
     ticket = await market.sell(market.farmer, market.stall, lot, 5)
     answer = await market.scan(ticket["url"])
     assert (answer["decision"], codes(answer)) == (
-        "admit_after_test",
+        "ADMIT_AFTER_TEST",
         ["in-the-books", "certificate-advised"],
     )
     found = finding(answer, "certificate-advised")
@@ -345,7 +345,7 @@ async def test_a_smallholder_is_advised_and_his_goods_are_tested(market: Market)
     assert "APQSL" in found["source"]  # from the dated catalogue, not from code
     await market.certify(market.farmer, lot, 20)
     certified = await market.sell(market.farmer, market.stall, lot, 5)
-    assert await verdict(market, certified["url"]) == ("admit", ["in-the-books"])
+    assert await verdict(market, certified["url"]) == ("ADMIT", ["in-the-books"])
 
 
 async def test_a_certificate_for_part_of_the_goods_is_not_enough(market: Market) -> None:
@@ -362,7 +362,7 @@ async def test_a_voided_certificate_is_found_on_tickets_that_went_out(market: Ma
     await market.coop.voids("certificates", certificate["certificate"])
     answer = await market.scan(ticket["url"])
     assert (answer["decision"], codes(answer)) == (
-        "hold",
+        "HOLD",
         ["in-the-books", "certificate-voided", "certificate-missing"],
     )
     facts = finding(answer, "certificate-voided")["facts"]
@@ -387,7 +387,7 @@ async def test_meat_needs_its_papers(market: Market) -> None:
         ticket = await market.sell(market.stranger, market.stall, lot, 10, product=PORK)
         answer = await market.scan(ticket["url"])
         assert codes(answer) == ["in-the-books", *missing]
-        assert answer["decision"] == ("refuse" if missing else "admit")
+        assert answer["decision"] == ("REFUSE" if missing else "ADMIT")
 
 
 async def test_what_goes_back_needs_no_certificate(market: Market) -> None:
@@ -404,14 +404,14 @@ async def test_a_producers_certificate_admits_his_goods(market: Market) -> None:
     lot = await market.lot(market.coop, 100)
     certificate = await market.certify(market.coop, lot, 100)
     answer = await market.scan(certificate["url"])
-    assert (answer["decision"], codes(answer)) == ("admit", ["in-the-books"])
+    assert (answer["decision"], codes(answer)) == ("ADMIT", ["in-the-books"])
     shown = answer["certificate"]
     assert shown["title"]["zh"] == "承诺达标合格证"
     assert shown["origin"] == "如皋市如城街道迎新居委会"
     assert shown["voided"] is False
     await market.coop.voids("certificates", certificate["certificate"])
     answer = await market.scan(certificate["url"])
-    assert (answer["decision"], codes(answer)) == ("refuse", ["in-the-books", "voided"])
+    assert (answer["decision"], codes(answer)) == ("REFUSE", ["in-the-books", "voided"])
     assert answer["certificate"]["voided"] is True
 
 
@@ -429,11 +429,11 @@ async def test_a_purchasers_certificate_or_a_proof_of_origin_is_not_enough(
     (row,) = await market.trade.rows(
         "SELECT token FROM certificate WHERE kind = 'conformity_purchaser'"
     )
-    assert await verdict(market, row[0]) == ("hold", ["in-the-books", "ticket-missing"])
+    assert await verdict(market, row[0]) == ("HOLD", ["in-the-books", "ticket-missing"])
     third = await market.lot(market.farmer, 20)
     proof = await market.certify(market.farmer, third, 20, kind="origin_proof", bases=())
     assert await verdict(market, proof["url"]) == (
-        "admit_after_test",
+        "ADMIT_AFTER_TEST",
         ["in-the-books", "certificate-missing"],
     )
 
@@ -446,7 +446,7 @@ async def test_another_vehicle_and_a_wrong_clock_are_warnings(market: Market) ->
     late = (market.clock() - timedelta(minutes=5, seconds=1)).isoformat()
     answer = await market.scan(ticket["url"], plate="苏F54321", device_at=late)
     assert (answer["decision"], codes(answer)) == (
-        "admit",
+        "ADMIT",
         ["in-the-books", "plate-mismatch", "clock-skew"],
     )
     assert finding(answer, "clock-skew")["facts"] == {"skew_s": -301}
@@ -522,7 +522,7 @@ async def test_who_scanned_where_and_when_is_recorded(market: Market) -> None:
         "LEFT JOIN place p ON p.id = s.place_id ORDER BY s.id"
     )
     digits = ticket["url"].rpartition("/")[2]
-    assert rows[0] == (market.office.id, "东门", market.clock(), "token", digits, "admit")
+    assert rows[0] == (market.office.id, "东门", market.clock(), "token", digits, "ADMIT")
     # Whatever was on that card stays on it.
     assert rows[1][3] == "unrecognised"
     assert rows[1][4].startswith("sha256:")
@@ -559,7 +559,7 @@ async def test_what_bad_input_gets(market: Market) -> None:
 )
 async def test_nothing_that_is_scanned_can_break_it(market: Market, text: str) -> None:
     answer = await market.scan(text)
-    assert answer["decision"] == "hold"
+    assert answer["decision"] == "HOLD"
 
 
 def test_every_kind_of_finding_is_met_here() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import worker
 from app.core import jobs
 from app.core.clock import Clock
-from app.recall.models import Notice
+from app.hold.models import Notice
 from tests.conftest import START, TEST_SECRET
 from tests.factories import Trade, line, received
 

@@ -60,7 +60,7 @@ def promise(lot: str, grams: int) -> Json:
 
 def commands(ids: dict[str, str], number: int, grams: int) -> list[Sent]:
     """List what may be sent; ids are by number, so that two of a number are one and the same."""
-    new, part = uuid_of(1000 + number), uuid_of(2000 + number)
+    new, part, resale = (uuid_of(base + number) for base in (1000, 2000, 3000))
     to = ids["collector"]
     two = {"lot": A, "parts": [{"lot": part, **said(grams)}]}
     both = [{"lot": A, "mass_g": grams}, {"lot": B, "mass_g": grams}]
@@ -89,7 +89,9 @@ def commands(ids: dict[str, str], number: int, grams: int) -> list[Sent]:
         ),
         Sent("void_ticket", "coop", T, {"reason": "错"}),
         Sent("void_ticket", "coop", U, {"reason": "错"}),
-        Sent("issue", "collector", new, {**sale(ids["stall"], 20), "kind": "sale"}),
+        # Under an id of its own: a sale that began before a certificate was voided may end after,
+        # since the two lock different lots. Only who had to wait for the id could tell.
+        Sent("issue", "collector", resale, {**sale(ids["stall"], 20), "kind": "sale"}),
         Sent("void_certificate", "coop", PAPER, {"reason": "错"}),
         Sent("certify", "coop", new, promise(A, grams)),
         Sent("hold", OFFICE, new, {"lot": A, "reason": "抽检"}),

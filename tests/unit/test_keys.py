@@ -14,6 +14,7 @@ from app.signing.keys import (
     StatementSigner,
     TokenSigner,
 )
+from app.signing.rules import NoSigningKey
 from app.signing.token import Claims, Flags, Parsed, TokenType
 
 USE_FROM = datetime(2026, 5, 1, tzinfo=UTC)
@@ -213,6 +214,21 @@ def test_a_signer_refuses_what_its_key_must_not_sign() -> None:
         TokenSigner(1, IssuerClass.LOG, bytes(32))
     with pytest.raises(AssertionError, match="class"):
         StatementSigner(1, IssuerClass.TICKET, bytes(32))
+
+
+@pytest.mark.parametrize(("minutes", "signs"), [(-10, False), (0, True), (50, True), (60, False)])
+def test_a_signer_signs_in_the_time_of_its_key_only(minutes: int, *, signs: bool) -> None:
+    # The key's first instant need not lie on the tokens' grid: the first token is rounded down.
+    use_from, sign_until = NOON + timedelta(minutes=3), NOON + timedelta(hours=1)
+    signer = TokenSigner(
+        7, IssuerClass.TICKET, bytes(range(32)), use_from=use_from, sign_until=sign_until
+    )
+    payload = token.encode_payload(replace(CLAIMS, issued_at=NOON + timedelta(minutes=minutes)))
+    if signs:
+        assert signer.sign(payload) == TICKETS.sign(payload)
+    else:
+        with pytest.raises(NoSigningKey):
+            signer.sign(payload)
 
 
 def test_a_statement_is_signed_as_it_is() -> None:

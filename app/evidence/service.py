@@ -1,0 +1,131 @@
+"""Keeps images and hands them out."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import IdReused
+from app.core.sealing import Vault
+from app.evidence import rules
+from app.evidence.models import Evidence, EvidenceContent
+from app.party import service as parties
+from app.party.access import Caller, may_supervise
+from app.transparency import service as transparency
+from app.transparency.service import Statement
+
+_PURPOSE = "evidence.content"
+
+
+async def store(
+    session: AsyncSession,
+    public_id: UUID,
+    uploaded: bytes,
+    caller: Caller,
+    *,
+    vault: Vault,
+    now: datetime,
+) -> tuple[Evidence, bool]:
+    """Keep an image, drawn anew; the same bytes again under the same id change nothing.
+
+    Returns:
+        The image, and whether it is new.
+
+    Raises:
+        IdReused: the id names another image.
+        NotAnImage, ImageSizeUnfit: it cannot be read, or is too small or too large.
+    """
+    # What was sent is compared, not what is kept: the next Pillow may draw another JPEG.
+    digest = hashlib.sha256(caller.acting_public_id.bytes + uploaded).digest()
+    existing = await session.scalar(select(Evidence).where(Evidence.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(evidence=str(public_id))
+        return existing, False
+    picture = await asyncio.to_thread(rules.draw_anew, uploaded)
+    await session.execute(
+        insert(EvidenceContent)
+        .values(sha256=picture.sha256, sealed=vault.seal_bytes(picture.content, purpose=_PURPOSE))
+        .on_conflict_do_nothing()
+    )
+    evidence = Evidence(
+        public_id=public_id,
+        digest=digest,
+        content_sha256=picture.sha256,
+        party_id=caller.acting_party,
+        account_id=caller.account_id,
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        size_bytes=len(picture.content),
+        stored_at=now,
+    )
+    session.add(evidence)
+    await session.flush()
+    # A photo's hash gives nothing of it away: nobody can guess a photo to the last pixel.
+    document = {
+        "sha256": picture.sha256.hex(),
+        "by": str(caller.acting_public_id),
+        "t": now.isoformat(),
+    }
+    await transparency.append(session, [Statement("evidence.stored", public_id, document)], now=now)
+    return evidence, True
+
+
+async def of_party(
+    session: AsyncSession, public_ids: Iterable[UUID], party_id: int
+) -> dict[UUID, Evidence]:
+    """Find images that a party brought, to be attached to what it states.
+
+    Raises:
+        UnknownEvidence: there is no such image, or another party brought it.
+    """
+    wanted = sorted(set(public_ids))
+    if not wanted:
+        return {}
+    rows = await session.scalars(
+        select(Evidence).where(Evidence.public_id.in_(wanted), Evidence.party_id == party_id)
+    )
+    found = {row.public_id: row for row in rows}
+    for public_id in wanted:
+        if public_id not in found:
+            raise rules.UnknownEvidence(evidence=str(public_id))
+    return found
+
+
+async def by_ids(session: AsyncSession, evidence_ids: Iterable[int]) -> dict[int, Evidence]:
+    """Read several images' rows by their internal ids."""
+    wanted = sorted(set(evidence_ids))
+    if not wanted:
+        return {}
+    rows = await session.scalars(select(Evidence).where(Evidence.id.in_(wanted)))
+    return {row.id: row for row in rows}
+
+
+async def find(session: AsyncSession, public_id: UUID, caller: Caller) -> Evidence:
+    """Find an image that the caller may see.
+
+    Raises:
+        UnknownEvidence: there is none, or it is not for the caller.
+    """
+    found = await session.scalar(select(Evidence).where(Evidence.public_id == public_id))
+    if found is not None:
+        if found.party_id == caller.party_id:
+            return found
+        party = (await parties.by_ids(session, [found.party_id]))[found.party_id]
+        if may_supervise(caller, party.division_code):
+            return found
+    raise rules.UnknownEvidence(evidence=str(public_id))
+
+
+async def content(session: AsyncSession, evidence: Evidence, *, vault: Vault) -> bytes:
+    """Open the bytes of an image, a JPEG."""
+    sealed = await session.scalar(
+        select(EvidenceContent.sealed).where(EvidenceContent.sha256 == evidence.content_sha256)
+    )
+    assert sealed is not None, "the foreign key keeps the content of every image"
+    return vault.open_bytes(sealed, purpose=_PURPOSE)

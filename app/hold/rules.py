@@ -1,0 +1,47 @@
+"""Refusals about holds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from app.core.errors import DomainError, Kind, Text
+from app.lot.rules import digest
+
+
+class NoticeKind(StrEnum):
+    """What a party is told about goods that it holds."""
+
+    HELD = "held"
+    RELEASED = "released"
+    CERTIFICATE_VOIDED = "certificate_voided"
+
+
+class UnknownHold(DomainError):
+    """No hold has this id, or none that the caller may see."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-hold"
+    title: ClassVar[Text] = Text("没有这条控制记录", "There is no such hold")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A lot that somebody wants held, and why.
+
+    Attributes:
+        party_id: Who holds it, and
+        party: the public id of the same party.
+    """
+
+    public_id: UUID
+    lot: UUID
+    party_id: int
+    party: UUID
+    reason: str
+
+    @property
+    def digest(self) -> bytes:
+        """Tells whether a repeated order is the same order."""
+        return digest({"lot": str(self.lot), "reason": self.reason, "by": str(self.party)})

@@ -1,0 +1,155 @@
+"""Places and releases holds, and tells the parties concerned.
+
+Nobody is asked here whether they may: see the package's docstring.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import ids
+from app.core.errors import IdReused
+from app.event import service as events
+from app.event.rules import EventKind
+from app.event.service import Happening
+from app.hold import rules
+from app.hold.models import Hold, Notice
+from app.hold.rules import NoticeKind, Order
+from app.lot import service as lots
+from app.lot.rules import LotState
+from app.party import service as parties
+from app.transparency import service as transparency
+from app.transparency.rules import commitment
+from app.transparency.service import Statement
+
+
+async def repeated(session: AsyncSession, order: Order) -> Hold | None:
+    """Find the hold that an order made before, under the lock of its lot.
+
+    Raises:
+        IdReused: the id names another hold.
+    """
+    existing = await session.scalar(select(Hold).where(Hold.public_id == order.public_id))
+    if existing is not None and existing.digest != order.digest:
+        raise IdReused(hold=str(order.public_id))
+    return existing
+
+
+async def place(session: AsyncSession, order: Order, lot: LotState, *, now: datetime) -> Hold:
+    """Hold a lot whose balance the caller has locked, and tell its holder.
+
+    From the instant this commits the lot gives nothing away: a hand-over either was complete before
+    the lock, or is refused after it.
+    """
+    hold = Hold(
+        public_id=order.public_id,
+        digest=order.digest,
+        lot_id=lot.id,
+        placed_by=order.party_id,
+        reason=order.reason,
+        placed_at=now,
+    )
+    session.add(hold)
+    await session.flush()
+    await lots.count_hold(session, [lot.id], +1)
+    await _record(session, EventKind.HOLD, order, now=now)
+    await tell(session, NoticeKind.HELD, hold.public_id, [lot.holder_id], {"lot": order.lot}, now)
+    return hold
+
+
+async def lock(session: AsyncSession, public_id: UUID) -> Hold:
+    """Lock a hold until the transaction ends, and read it.
+
+    Raises:
+        UnknownHold: there is none.
+    """
+    hold = await session.scalar(select(Hold).where(Hold.public_id == public_id).with_for_update())
+    if hold is None:
+        raise rules.UnknownHold(hold=str(public_id))
+    return hold
+
+
+async def release(session: AsyncSession, hold: Hold, order: Order, *, now: datetime) -> bool:
+    """End a locked hold; the lot moves again once the last one on it has ended.
+
+    Args:
+        session: The caller's transaction.
+        hold: What is to end.
+        order: Its lot, who ends it, and why.
+        now: When.
+
+    Returns:
+        Whether it was in force until now.
+    """
+    if hold.released_at is not None:
+        return False
+    lot = (await lots.lock(session, [order.lot]))[order.lot]
+    hold.released_at = now
+    hold.released_by = order.party_id
+    hold.release_reason = order.reason
+    await session.flush()
+    await lots.count_hold(session, [lot.id], -1)
+    await _record(session, EventKind.RELEASE, order, now=now)
+    facts = {"lot": order.lot}
+    await tell(session, NoticeKind.RELEASED, hold.public_id, [lot.holder_id], facts, now)
+    return True
+
+
+async def _record(session: AsyncSession, kind: EventKind, order: Order, *, now: datetime) -> None:
+    await events.record(
+        session,
+        Happening(
+            public_id=ids.uuid7(),
+            kind=kind,
+            occurred_at=now,
+            party_id=order.party_id,
+            details={"hold": str(order.public_id), "lot": str(order.lot)},
+        ),
+        now=now,
+    )
+    # What somebody typed may name a person, and the log is for ever: it keeps a commitment.
+    salt = (await parties.by_ids(session, [order.party_id]))[order.party_id].commit_salt
+    document = {
+        "lot": str(order.lot),
+        "by": str(order.party),
+        "reason_commit": commitment(salt, order.reason),
+        "t": now.isoformat(),
+    }
+    statement = Statement(f"hold.{kind}", order.public_id, document)
+    await transparency.append(session, [statement], now=now)
+
+
+async def tell(
+    session: AsyncSession,
+    kind: NoticeKind,
+    subject: UUID,
+    party_ids: Iterable[int | None],
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Leave a notice with each party, once for each subject."""
+    rows = [
+        {
+            "party_id": party_id,
+            "kind": kind,
+            "subject": subject,
+            "facts": {name: str(value) for name, value in facts.items()},
+            "created_at": now,
+        }
+        for party_id in sorted({party for party in party_ids if party is not None})
+    ]
+    if rows:
+        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+
+
+async def notices_of(session: AsyncSession, party_id: int, *, most: int) -> Sequence[Notice]:
+    """List what a party was told, newest first."""
+    found = await session.scalars(
+        select(Notice).where(Notice.party_id == party_id).order_by(Notice.id.desc()).limit(most)
+    )
+    return found.all()

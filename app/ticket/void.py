@@ -1,0 +1,146 @@
+"""Takes tickets back, as their seller."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.event import service as events
+from app.event.rules import EventKind
+from app.event.service import Happening
+from app.lot import service as lots
+from app.party import service as parties
+from app.ticket import handover, rules, service
+from app.ticket.handover import GoingBack
+from app.ticket.models import (
+    Ticket,
+    TicketDraw,
+    TicketReceipt,
+)
+from app.ticket.rules import (
+    HandOver,
+    TicketStatus,
+)
+from app.transparency.rules import commitment
+
+
+async def void(
+    session: AsyncSession,
+    public_id: UUID,
+    *,
+    seller_id: int,
+    reason: str,
+    now: datetime,
+    new_id: Callable[[], UUID],
+) -> tuple[Ticket, bool]:
+    """Take a ticket back that its buyer has not decided about, as its seller.
+
+    Goods that never left go back into their lots. Goods that were handed over one-sidedly come
+    back as lots of their own, and only if the buyer has not handed them on.
+
+    Returns:
+        The ticket, and whether it was in force until now.
+
+    Raises:
+        UnknownTicket: there is none.
+        NotSeller: the caller is not its seller.
+        AlreadyDecided: the buyer has decided.
+        LotExhausted: the buyer handed goods on already.
+        LotOnHold: the buyer's lots may not move now.
+    """
+    ticket, state = await service.lock(session, public_id)
+    if ticket.seller_id != seller_id:
+        raise rules.NotSeller
+    if state.status == TicketStatus.VOIDED:
+        return ticket, False
+    if state.status != TicketStatus.ISSUED:
+        raise rules.AlreadyDecided(status=state.status)
+    became: list[dict[str, Any]] = []
+    if ticket.hand_over == HandOver.TWO_SIDED:
+        await _put_back(session, ticket)
+    else:
+        became = await _take_back(session, ticket, now=now, new_id=new_id)
+    state.status = TicketStatus.VOIDED
+    state.voided_at = now
+    state.reason = reason
+    await session.flush()
+    await service.log_change(
+        session,
+        ticket,
+        TicketStatus.ISSUED,
+        TicketStatus.VOIDED,
+        now=now,
+        draws=became,
+        reason_commit=await _commit_to(session, reason, by=seller_id),
+    )
+    return ticket, True
+
+
+async def _commit_to(session: AsyncSession, reason: str, *, by: int) -> str:
+    """Stand in for words that somebody typed: they may name a person, and the log is for ever."""
+    known = await parties.by_ids(session, [by])
+    return commitment(known[by].commit_salt, reason)
+
+
+async def _put_back(session: AsyncSession, ticket: Ticket) -> None:
+    draws = (
+        await session.scalars(select(TicketDraw).where(TicketDraw.ticket_id == ticket.id))
+    ).all()
+    states = await lots.states_by_id(session, {drawn.lot_id for drawn in draws})
+    await lots.lock(session, (state.public_id for state in states.values()))
+    await lots.put_back(
+        session, ((drawn.lot_id, drawn.mass_g, drawn.pieces, drawn.cover_g) for drawn in draws)
+    )
+
+
+async def _take_back(
+    session: AsyncSession, ticket: Ticket, *, now: datetime, new_id: Callable[[], UUID]
+) -> list[dict[str, Any]]:
+    receipts = (
+        await session.scalars(select(TicketReceipt).where(TicketReceipt.ticket_id == ticket.id))
+    ).all()
+    event_id = await events.record(
+        session,
+        Happening(
+            public_id=new_id(),
+            kind=EventKind.RETURN,
+            occurred_at=now,
+            party_id=ticket.seller_id,
+            place_id=ticket.market_id,
+            details={"ticket": str(ticket.public_id)},
+        ),
+        now=now,
+    )
+    known = {receipt.lot_id for receipt in receipts} | set(map(handover.arrived, receipts))
+    states = await lots.states_by_id(session, known)
+    returned = await handover.send_back(
+        session,
+        ticket,
+        {
+            handover.arrived(receipt): GoingBack(
+                receipt.accepted_g, states[receipt.lot_id].from_party_id
+            )
+            for receipt in receipts
+        },
+        event_id,
+        holder_id=ticket.buyer_id,
+        now=now,
+        new_id=new_id,
+    )
+    for receipt in receipts:
+        receipt.accepted_g = 0
+        receipt.returned_lot_id, _ = returned[handover.arrived(receipt)]
+    await session.flush()
+    return [
+        handover.outcome(
+            receipt.line_no,
+            states[receipt.lot_id].public_id,
+            0,
+            states[handover.arrived(receipt)].public_id,
+            returned[handover.arrived(receipt)][1],
+        )
+        for receipt in receipts
+    ]

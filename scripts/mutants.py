@@ -1,0 +1,411 @@
+"""Tries the tests: breaks the code on purpose, one small break at a time, and sees them fail.
+
+    python3 scripts/mutants.py                  all of it, some minutes
+    python3 scripts/mutants.py --only no-lock   one break; may be repeated
+    python3 scripts/mutants.py --json           the table as JSON, on standard output
+
+Each break is a replacement of text that must occur exactly once, made in a copy of the tree; ours
+is never touched. The tests that should notice run first on the copy as it is: a test that is red
+anyway proves nothing. Exit code 1 if a break survives, cannot be made, or stops the tests from
+running at all (a break that nobody can import was not noticed by a test).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import bootstrap
+
+ROOT: Final = bootstrap.ROOT
+SECONDS_MAX: Final = 300
+TESTS_FAILED: Final = 1  # pytest's exit code; others say that they did not run
+_CULPRIT: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One break.
+
+    Attributes:
+        file: What is changed.
+        old: Text that occurs in it exactly once.
+        new: What stands there instead.
+        tests: The test files, or single tests, one of which must fail.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, text: str) -> str:
+        """Answer the broken text.
+
+        Raises:
+            ValueError: the text to replace is not there exactly once, or the result is no Python.
+        """
+        if (count := text.count(self.old)) != 1:
+            message = f"{self.file}: the text to replace is there {count} times"
+            raise ValueError(message)
+        broken = text.replace(self.old, self.new)
+        try:
+            ast.parse(broken)
+        except SyntaxError as error:
+            message = f"{self.file}: what comes out is no Python: {error}"
+            raise ValueError(message) from error
+        return broken
+
+
+_TICKETS = "tests/integration/test_tickets.py"
+_CERTIFICATES = "tests/integration/test_certificates.py"
+_LOTS = "tests/integration/test_lots.py"
+_HOLDS = "tests/integration/test_holds.py"
+_SCANS = "tests/integration/test_scans.py"
+_BOOKS = "tests/model/test_books.py"
+_BURSTS = "tests/model/test_bursts.py"
+
+MUTANTS: Final = MappingProxyType(
+    {
+        "answer-before-commit": Mutant(
+            "app/core/db.py",
+            'DbSession = Annotated[AsyncSession, Depends(_session, scope="function")]',
+            "DbSession = Annotated[AsyncSession, Depends(_session)]",
+            ("tests/integration/test_commit.py",),
+        ),
+        "commit-in-two-halves": Mutant(
+            "app/ticket/service.py",
+            "    if received:\n        await _hand_over_at_once(",
+            '    await session.execute(text("COMMIT"))\n'
+            "    if received:\n        await _hand_over_at_once(",
+            ("tests/integration/test_commit.py",),
+        ),
+        "no-lock-on-balances": Mutant(
+            "app/lot/service.py",
+            '") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"',
+            '") ORDER BY b.lot_id"',
+            (_BURSTS,),
+        ),
+        "no-lock-on-a-ticket": Mutant(
+            "app/ticket/service.py",
+            "            .with_for_update(of=TicketState, key_share=True)\n",
+            "",
+            (_BURSTS,),
+        ),
+        "no-draw": Mutant(
+            "app/lot/service.py",
+            "    SET remaining_g = b.remaining_g - d.mass_g,",
+            "    SET remaining_g = b.remaining_g,",
+            (_TICKETS,),
+        ),
+        "a-gram-too-much-of-a-lot": Mutant(
+            "app/lot/rules.py",
+            "    if draw.mass_g > lot.remaining_g:",
+            "    if draw.mass_g > lot.remaining_g + 1:",
+            (_LOTS,),
+        ),
+        "a-gram-too-much-on-a-line": Mutant(
+            "app/ticket/rules.py",
+            "        if mass_g > left_g:",
+            "        if mass_g > left_g + 1:",
+            (_TICKETS,),
+        ),
+        "a-gram-lost-in-sharing": Mutant(
+            "app/lot/rules.py",
+            "    for index in order[: total - sum(shares)]:",
+            "    for index in order[: total - sum(shares) - 1]:",
+            (_LOTS,),
+        ),
+        "ticket-id-reused-unnoticed": Mutant(
+            "app/ticket/service.py",
+            "        if named.existing_digest != draft.digest:",
+            '        if named.existing_digest == b"":',
+            (_BOOKS,),
+        ),
+        "certificate-id-reused-unnoticed": Mutant(
+            "app/certificate/service.py",
+            "        if existing.digest != draft.digest(issuer):",
+            '        if existing.digest == b"":',
+            (_CERTIFICATES,),
+        ),
+        "ticket-missing-in-the-log": Mutant(
+            "app/transparency/service.py",
+            "    VALUES (:entry_kind, :entry_subject, :entry_leaf, :entry_at)",
+            "    SELECT CAST(:entry_kind AS text), CAST(:entry_subject AS uuid),\n"
+            "        CAST(:entry_leaf AS bytea), CAST(:entry_at AS timestamptz)\n"
+            "    WHERE CAST(:entry_kind AS text) <> 'ticket.issued'",
+            (_TICKETS,),
+        ),
+        "certificate-missing-in-the-log": Mutant(
+            "app/certificate/service.py",
+            "    await transparency.append(session, [statement], now=now)\n    return certificate",
+            "    return certificate",
+            (_CERTIFICATES,),
+        ),
+        "change-missing-in-the-log": Mutant(
+            "app/lot/changes.py",
+            "    await transparency.append(session, [statement], now=now)\n    return change",
+            "    return change",
+            (_LOTS,),
+        ),
+        "signature-unchecked": Mutant(
+            "app/signing/keys.py",
+            "    _public_key(public_key).verify(signature, signing_input(payload))",
+            "    _public_key(public_key)",
+            ("tests/unit/test_keys.py",),
+        ),
+        "key-of-another-class": Mutant(
+            "app/signing/keys.py",
+            "        if claims.type not in TOKEN_TYPES[key.issuer_class]:  # 3",
+            "        if claims.type is None:  # 3",
+            ("tests/unit/test_keys.py",),
+        ),
+        "token-spelled-twice": Mutant(
+            "app/signing/token.py",
+            '    elif text[0] == "0":',
+            '    elif text[0] == "-":',
+            ("tests/unit/test_token.py",),
+        ),
+        "token-dated-by-its-paper": Mutant(
+            "app/certificate/service.py",
+            "        signed_at=now,",
+            "        signed_at=draft.issued_at,",
+            (_CERTIFICATES,),
+        ),
+        "edge-grams-wrong": Mutant(
+            "app/lot/service.py",
+            '            "mass_g": parent.mass_g,',
+            '            "mass_g": parent.mass_g + 1,',
+            (_LOTS,),
+        ),
+        "claim-taken-for-proof": Mutant(
+            "app/ticket/service.py",
+            "            proof=Proof.CLAIMED,\n            pieces=line_draw.draw.pieces,",
+            "            proof=Proof.PROVED,\n            pieces=line_draw.draw.pieces,",
+            (_TICKETS,),
+        ),
+        "diamond-counted-once": Mutant(
+            "app/trace/rules.py",
+            "            flow[edge.src] += part",
+            "            flow[edge.src] = part",
+            ("tests/unit/test_trace_rules.py",),
+        ),
+        "cover-not-counted": Mutant(
+            "app/lot/service.py",
+            "        cover_used_g = b.cover_used_g + d.cover_g",
+            "        cover_used_g = b.cover_used_g",
+            (_CERTIFICATES,),
+        ),
+        "void-keeps-the-cover": Mutant(
+            "app/certificate/service.py",
+            "        await lots.decertify(session, found.lot_id, found.mass_g)",
+            "        assert found.mass_g",
+            (_CERTIFICATES,),
+        ),
+        "mixed-without-a-certificate": Mutant(
+            "app/lot/rules.py",
+            "    if certificate_due and not certified and shared_producer("
+            "draw.lot for draw in draws) is None:",
+            "    if certificate_due and not certified and not draws:",
+            (_BOOKS,),
+        ),
+        "hold-ignored": Mutant(
+            "app/lot/rules.py",
+            "    if lot.holds and not held_too:",
+            "    if lot.holds < 0 and not held_too:",
+            (_HOLDS,),
+        ),
+        "held-goods-accepted": Mutant(
+            "app/ticket/service.py",
+            "        if lot.holds:\n            raise lot_rules.LotOnHold",
+            "        if lot.holds < 0:\n            raise lot_rules.LotOnHold",
+            (_HOLDS,),
+        ),
+        "sold-by-a-stranger": Mutant(
+            "app/lot/rules.py",
+            "    if lot.holder_id != holder_id:\n        raise NotHolder",
+            "    if lot.holder_id is None:\n        raise NotHolder",
+            (_BOOKS,),
+        ),
+        "void-puts-back-twice": Mutant(
+            "app/ticket/service.py",
+            "    if state.status == TicketStatus.VOIDED:\n        return ticket, False\n"
+            "    if state.status != TicketStatus.ISSUED:",
+            "    if state.status not in {TicketStatus.ISSUED, TicketStatus.VOIDED}:",
+            (_TICKETS,),
+        ),
+        "decided-twice": Mutant(
+            "app/ticket/service.py",
+            "    if state.decision_digest is not None:",
+            '    if state.decision_digest == b"":',
+            (_TICKETS,),
+        ),
+        "scan-not-recorded": Mutant(
+            "app/admission/service.py",
+            "    session.add(row)\n",
+            "",
+            (_SCANS,),
+        ),
+        "expired-a-moment-too-late": Mutant(
+            "app/admission/rules.py",
+            "    if now >= paper.expires_at:",
+            "    if now > paper.expires_at:",
+            ("tests/unit/test_admission_rules.py", _SCANS),
+        ),
+        "role-check-dropped": Mutant(
+            "app/party/auth.py",
+            "        authorize(caller, action)\n",
+            "",
+            ("tests/contract/test_access_matrix.py",),
+        ),
+        "name-not-masked-in-public": Mutant(
+            "app/web/queries.py",
+            "            return identifiers.mask_name(party.name)",
+            "            return str(party.name)",
+            ("tests/integration/test_public_page.py",),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a break; `killed_by` is the first test that failed, None if none did."""
+
+    mutant: str
+    file: str
+    killed_by: str | None
+    seconds: float
+    trouble: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether a test noticed."""
+        return self.killed_by is not None
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """Copy what git tracks, or would, into a folder that goes away afterwards."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        tree = Path(name).resolve() / "tree"
+        for path in filter(None, listed.stdout.split("\0")):
+            if (ROOT / path).is_file():
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / path, tree / path)
+        yield tree
+
+
+def run_tests(python: Path, tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests of a tree until the first fails."""
+    variables = bootstrap.environment()
+    # Ours is installed in the environment; the copy must come before it.
+    variables |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    variables["HYPOTHESIS_PROFILE"] = "ci"
+    options = ["-x", "-q", "-rfE", "--no-header", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [str(python), "-m", "pytest", *options, *tests],
+        cwd=tree,
+        env=variables,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+
+
+def plant(python: Path, tree: Path, name: str) -> Outcome:
+    """Make a break in the copy, run the tests that should notice, and mend it."""
+    mutant = MUTANTS[name]
+    began = time.monotonic()
+    path = tree / mutant.file
+    whole = path.read_text(encoding="utf-8")
+    killed_by = trouble = None
+    try:
+        path.write_text(mutant.apply(whole), encoding="utf-8")
+        done = run_tests(python, tree, mutant.tests)
+        culprit = _CULPRIT.search(done.stdout)
+        if done.returncode == TESTS_FAILED and culprit:
+            killed_by = culprit[1]
+        elif done.returncode:
+            trouble = f"pytest left with {done.returncode}: {done.stdout[-500:]}"
+    except (ValueError, subprocess.TimeoutExpired) as error:
+        trouble = str(error)
+    finally:
+        path.write_text(whole, encoding="utf-8")
+    return Outcome(name, mutant.file, killed_by, round(time.monotonic() - began, 1), trouble)
+
+
+def is_sound(python: Path, tree: Path, names: Sequence[str]) -> bool:
+    """Tell whether the tests pass on the copy as it is, and are tests of the copy."""
+    tests = sorted({test for name in names for test in MUTANTS[name].tests})
+    where = "import app, pathlib; print(pathlib.Path(app.__file__).resolve().parents[1])"
+    variables = {**bootstrap.environment(), "PYTHONPATH": str(tree)}
+    imported = subprocess.run(
+        [str(python), "-c", where],
+        cwd=tree,
+        env=variables,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    if imported.stdout.strip() != str(tree):
+        bootstrap.say(f"mutants: the tests would import {imported.stdout.strip()}, not the copy")
+        return False
+    done = run_tests(python, tree, tests)
+    if done.returncode:
+        bootstrap.say(f"mutants: the tests fail on the unbroken tree\n{done.stdout}")
+    return done.returncode == 0
+
+
+def report(outcome: Outcome) -> str:
+    """Write an outcome as a line of the table."""
+    what = outcome.killed_by or outcome.trouble or "SURVIVED"
+    return f"{outcome.mutant:<33}{outcome.file:<32}{outcome.seconds:>6.1f}  {what}"
+
+
+def main() -> int:
+    """Plant what was asked for; answer the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Break the code on purpose and see the tests fail."
+    )
+    parser.add_argument("--only", action="append", choices=sorted(MUTANTS), metavar="NAME")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    options = parser.parse_args()
+    names: list[str] = options.only or list(MUTANTS)
+    python = bootstrap.prepare()
+    out = sys.stderr if options.json else sys.stdout
+    outcomes: list[Outcome] = []
+    with copied() as tree:
+        if not is_sound(python, tree, names):
+            return 1
+        print(f"{'mutant':<33}{'file':<32}{'s':>6}  killed by", file=out, flush=True)
+        for name in names:
+            outcomes.append(plant(python, tree, name))
+            print(report(outcomes[-1]), file=out, flush=True)
+    lost = [outcome.mutant for outcome in outcomes if not outcome.passed]
+    print(f"{len(outcomes) - len(lost)} of {len(outcomes)} killed", *lost, file=out)
+    if options.json:
+        print(json.dumps([asdict(outcome) for outcome in outcomes], ensure_ascii=False, indent=2))
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
