@@ -27,6 +27,7 @@ CHECKS = {
     "style": ["ruff", "check"],
     "ladder": ["lint-imports", "--no-cache"],
     "types": ["mypy"],
+    "screens": ["python", "scripts/screens.py", "--types"],
 }
 PARTS = ("unit", "integration", "model", "contract", "scenarios", "browser", "epcis")
 WORKERS = 2
@@ -105,6 +106,7 @@ def main() -> int:
     """Run what was asked for; answer the exit code."""
     only, arguments = parse(sys.argv[1:])
     python = bootstrap.prepare()
+    bootstrap.build_screens(python)
     parts = [part for part in PARTS if part in only]
     passed = check() if "lint" in only else True
     if not passed and parts:

@@ -79,7 +79,7 @@ FURTHER_FILES = {
         "void.py",
     },
 }
-FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}
+FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
 
 # Put together here, so that this file does not name them itself.
