@@ -157,8 +157,9 @@ def test_openapi_and_the_table_name_the_same_routes(app: FastAPI) -> None:
         for path, operations in app.openapi()["paths"].items()
         for method in operations
     }
-    # HEAD is GET without the body, and OpenAPI has nothing more to say of it.
-    assert described == {name for name in ACTIONS if not name.startswith("HEAD ")} | OPEN
+    # HEAD is GET without the body, and OpenAPI has nothing more to say of it; nor of converters.
+    named = {name.replace(":path}", "}") for name in ACTIONS if not name.startswith("HEAD ")}
+    assert described == named | OPEN
 
 
 @pytest.fixture
