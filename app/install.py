@@ -6,17 +6,27 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from app.admission import seed as entry_rules
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.farming import service as farming
+from app.ledger import service as ledgers
 from app.place import service as places
 from app.product import service as products
+from app.supervision import service as supervision
+from app.testing import standards
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
     places.load_divisions,
     products.load_catalogue,
     certificates.load_forms,
+    standards.load,
     tickets.load_validity,
+    ledgers.load_statute,
+    entry_rules.load,
+    farming.load_intervals,
+    supervision.load_rules,
 )
 
 

@@ -25,6 +25,8 @@ from app.core.replica import DATABASE_FAULTS
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
+from app.supervision import jobs as supervision_jobs
+from app.testing import devices
 from app.ticket import audit
 
 Handler = Callable[[AsyncSession, bytes, datetime], Awaitable[None]]
@@ -58,6 +60,10 @@ async def _end_expired_sessions(session: AsyncSession, now: datetime) -> None:
     log.info("sessions_ended", count=ended)
 
 
+async def _forget_nonces(session: AsyncSession, now: datetime) -> None:
+    log.info("nonces_forgotten", count=await devices.forget_nonces(session, now=now))
+
+
 async def _audit(session: AsyncSession, now: datetime) -> None:
     del now  # the books are checked as they are
     report = await audit.audit(session)
@@ -71,12 +77,14 @@ async def _make_partitions(session: AsyncSession, now: datetime) -> None:
     log.info("partitions_made", count=await partitions.make_ahead(session))
 
 
-HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS}
+HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS, **supervision_jobs.HANDLERS}
 """What follows a commit, by kind."""
 
 CHORES: Mapping[str, tuple[str, Chore]] = {
     "sessions.end-expired": ("*/10 * * * *", _end_expired_sessions),
+    "nonces.forget": ("*/10 * * * *", _forget_nonces),
     "partitions.make": ("30 3 * * *", _make_partitions),
+    "warnings.watch": ("*/5 * * * *", supervision_jobs.watch),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),
 }

@@ -14,8 +14,26 @@ Json = dict[str, Any]
 
 MOVES_NOTHING = {
     "evidence.stored",
+    "gate.agreed",
+    "gate.agreement-ended",
+    "gate.case-closed",
+    "gate.case-opened",
+    "gate.draw-committed",
+    "gate.draw-revealed",
+    "gate.inspected",
+    "gate.paper",
+    "gate.ruled",
     "hold.hold",
     "hold.release",
+    "test.finished",
+    "test.objected",
+    "test.published",
+    "test.recorded",
+    "test.started",
+    "treatment.recorded",
+    "warning.closed",
+    "warning.grown",
+    "warning.opened",
 }
 NEXT_STATES = {
     "issued": {"accepted", "accepted_in_part", "refused", "voided"},
@@ -107,6 +125,11 @@ class Auditor:
             self.gone_g[lot] = self.gone_g.get(lot, 0) + int(item["mass_g"])
 
     lot_destroy = lot_loss
+
+    def sample_taken(self, leaf: Json) -> None:
+        lot, mass_g = leaf["lot"], int(leaf["mass_g"])
+        self._take(lot, mass_g, leaf["holder"])
+        self.gone_g[lot] = self.gone_g.get(lot, 0) + mass_g
 
     # --- certificates -----------------------------------------------------------------------------
 

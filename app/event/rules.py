@@ -21,10 +21,12 @@ class EventKind(StrEnum):
     TRANSFORM = "transform"
     LOSS = "loss"
     DESTROY = "destroy"
+    SAMPLE = "sample"
     HAND_OVER = "hand_over"
     RETURN = "return"
     HOLD = "hold"
     RELEASE = "release"
+    ENTRY_CHECK = "entry_check"
 
 
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -107,39 +107,60 @@ _EVERYONE = frozenset(Audience)
 _SIGNED_IN = _EVERYONE - {Audience.PUBLIC}
 _OFFICE = frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR})
 _TRADE = frozenset({Audience.TRADER, Audience.MARKET})
+_SAMPLERS = frozenset({Audience.TRADER, Audience.MARKET, Audience.REGULATOR})
 
 POLICY: dict[str, frozenset[Audience]] = {
     "account.create": frozenset({Audience.MARKET, Audience.OPERATOR}),
     "account.read": _SIGNED_IN,
+    "agreement.read": _SIGNED_IN,
+    "agreement.record": _OFFICE,
     "api-key.manage": _SIGNED_IN,
     "certificate.issue": _TRADE,
     "certificate.read": _SIGNED_IN,
     "evidence.read": _SIGNED_IN,
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
+    "gate-case.handle": _OFFICE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,
+    "inspection.record": _OFFICE,
+    "inspection.rule": _OFFICE,
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
+    "limit.read": _EVERYONE,
+    "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
+    "paper.record": _OFFICE,
     "party.read": _SIGNED_IN,
     "party.register": frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR}),
     "place.read": _SIGNED_IN,
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
+    "sample.read": _SIGNED_IN,
+    "sample.take": _SAMPLERS,
     "scan.record": _SIGNED_IN,
     "session.create": _EVERYONE,
     "session.end": _EVERYONE,
+    "test.follow-up": frozenset({Audience.REGULATOR}),
+    "test.object": _TRADE,
+    # Whoever pushes proves itself by its signature, which the package checks.
+    "test.push": _EVERYONE,
+    "test.record": _SAMPLERS,
+    "test-source.manage": _SAMPLERS,
     "ticket.decide": _TRADE,
     "ticket.issue": _TRADE,
     "ticket.read": _SIGNED_IN,
     "trace.read": _SIGNED_IN,
+    "treatment.read": _SIGNED_IN,
+    "treatment.record": _TRADE,
+    "warning.handle": _OFFICE,
+    "warning.read": _OFFICE,
 }
 
 
-NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage"})
+NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage", "test-source.manage"})
 """Actions that make credentials: a key that leaks must not be able to leave another one behind."""
 
 

@@ -30,12 +30,28 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "admission": {
+        "findings.py",  # pure: all that can be found, in both languages
+        "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
+        "inspections.py",  # a vehicle at a gate, decided and stored once
+        "papers.py",  # paper documents and agreements
+        "policy.py",  # pure: the dated rules of entry and of sampling
+        "rulings.py",  # a person's decisions beside verdicts, and cases
+        "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+        "tally.py",  # views counted in memory until they are written
+    },
     "commands": {
-        "books.py",  # trace, verify, audit, problems: what is in the books
+        "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
+        "gate.py",
         "key.py",
+        "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
+        "standards.py",  # limits, workday: what tests are judged by
+        "tracing.py",  # back, forward, ways between lots, common sources
     },
     "demo": {
         "main_job.py",  # the journey, through HTTP
@@ -43,6 +59,16 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "ledger": {
+        "files.py",  # a month as a file
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
@@ -69,6 +95,14 @@ FURTHER_FILES = {
         "symbol.py",  # the QR symbol itself
         "token.py",  # the compact signed token
     },
+    "testing": {
+        "calendar.py",  # working days, and the clocks that count in them
+        "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "devices.py",  # sources, and what they push
+        "limits.py",  # which limit decides, and why
+        "push.py",  # who signed a push, and what its numbers mean
+        "standards.py",  # loads what tests are judged by, and reads it
+    },
     "ticket": {
         "audit.py",  # the books checked against themselves
         "decide.py",  # one verb of the service each: decide, issue, void
@@ -77,6 +111,15 @@ FURTHER_FILES = {
         "issue.py",
         "record.py",  # the one statement that writes a ticket
         "void.py",
+    },
+    "trace": {
+        "export.py",  # a whole graph as a stream
+        "folding.py",  # what is drawn as one in a picture
+        "kinship.py",  # ways between lots, and what several have in common
+        "levels.py",  # the walk that a cluster can run
+        "scope.py",  # how far a recall reaches
+        "scribe.py",  # describes what a caller may see
+        "sweep.py",  # shares of a graph that does not fit into memory
     },
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
