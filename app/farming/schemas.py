@@ -19,7 +19,9 @@ class TreatmentIn(In):
     substance: Annotated[Line, Field(max_length=60, description="Active substance: 吡虫啉.")]
     dose: Annotated[Line, Field(max_length=100, description="As measured out: 30 克/亩.")]
     applied_at: Instant
-    product: ProductId | None = Field(default=None, description="The crop; every crop of the plot else.")
+    product: ProductId | None = Field(
+        default=None, description="The crop; every crop of the plot else."
+    )
     label_days: Annotated[int, Field(strict=True, ge=0, le=LABEL_DAYS_MAX)] | None = Field(
         default=None, description="Pre-harvest interval on the label, if stricter or unknown here."
     )
