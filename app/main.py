@@ -35,6 +35,7 @@ from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import recalls as recall_pages
 from app.web import routes as pages
+from app.web import screens
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -104,12 +105,14 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         warnings,
         pages,
         recall_pages,
+        screens,
     ):
         app.include_router(package.router)
     app.include_router(pages.own)
     app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
     app.mount("/static", pages.assets)
+    app.mount("/screens", screens.files)
     # The last one added is the first that a request meets.
     app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)

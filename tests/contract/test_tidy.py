@@ -132,7 +132,7 @@ FURTHER_FILES = {
         "sweep.py",  # shares of a graph that does not fit into memory
     },
 }
-FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}
+FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
 
 # Put together here, so that this file does not name them itself.
