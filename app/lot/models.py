@@ -41,6 +41,7 @@ class Lot(Base):
             "created_at",
             postgresql_where=text("origin = 'declare'"),
         ),
+        Index("ix_lot_created_at", "created_at", postgresql_using="brin"),
         Index(
             "ix_lot_plot_id_made_on",
             "plot_id",

@@ -120,6 +120,7 @@ ACTIONS = {
     "GET /reporting-units": "product.read",
     "PUT /rulings/{ruling_id}": "inspection.rule",
     "GET /sampling/{day}": "public.read",
+    "GET /search": "trace.read",
     "GET /samples": "sample.read",
     "GET /samples/{sample_id}": "sample.read",
     "PUT /samples/{sample_id}": "sample.take",

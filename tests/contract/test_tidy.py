@@ -129,6 +129,7 @@ FURTHER_FILES = {
         "levels.py",  # the walk that a cluster can run
         "scope.py",  # how far a recall reaches
         "scribe.py",  # describes what a caller may see
+        "search.py",  # tickets and lots by whatever is in hand
         "sweep.py",  # shares of a graph that does not fit into memory
     },
 }
