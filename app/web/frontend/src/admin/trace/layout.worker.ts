@@ -2,13 +2,16 @@
 import { Graph, layout } from '@dagrejs/dagre'
 import type { Asked, Laid } from './layout'
 
+const MANY = 120
+
 self.onmessage = ({ data }: MessageEvent<Asked>) => {
   const graph = new Graph()
-  graph.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 70, marginx: 16, marginy: 16, ranker: 'longest-path' })
+  graph.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 110, marginx: 16, marginy: 16, ranker: 'longest-path' })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const lot of data.lots) graph.setNode(lot, { width: data.width, height: data.height })
   for (const [src, dst] of data.edges) graph.setEdge(src, dst)
-  layout(graph)
+  // Among very many boxes fewer crossings are not worth the second that looking for them takes.
+  layout(graph, { disableOptimalOrderHeuristic: data.lots.length > MANY })
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number }
   const laid: Laid = {
     width,
