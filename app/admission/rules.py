@@ -29,7 +29,6 @@ from app.ticket.rules import TicketStatus
 
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
 REFERENCE_CHARS_MAX: Final = 300
-SHORT_PATH: Final = "/c/"
 
 
 # --- what a text is -------------------------------------------------------------------------------
@@ -95,7 +94,7 @@ def recognise(text: str, base_urls: Collection[str]) -> Code:
     for base_url in base_urls:
         if text.startswith(start := token.prefix(base_url)):
             return read_token(text[len(start) :])
-        if text.startswith(start := base_url.rstrip("/") + SHORT_PATH):
+        if text.startswith(start := base_url.rstrip("/") + shortcode.PATH):
             return _short(text[len(start) :]) or _unrecognised(text)
     if _ADDRESS.match(text):
         return _address(text, base_urls)

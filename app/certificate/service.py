@@ -419,6 +419,14 @@ async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:
     return found.all()
 
 
+async def form_of(session: AsyncSession, certificate: Certificate) -> Form:
+    """Read the form that a certificate was issued on, whatever is in force today."""
+    key = (certificate.kind, certificate.form_edition)
+    row = await session.get(CertificateForm, key)
+    assert row is not None, "the foreign key keeps the form of every certificate"
+    return Form(CertificateKind(row.kind), row.edition, row.wording)
+
+
 async def of_issuer(session: AsyncSession, issuer_id: int, *, most: int) -> Sequence[Certificate]:
     """List what a party issued, newest first."""
     found = await session.scalars(

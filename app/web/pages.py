@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.core.clock import SHANGHAI
 from app.core.errors import Text
 from app.product.units import spell_mass
-from app.ticket.rules import TicketKind, TicketStatus
+from app.ticket.rules import KIND_WORDS, TicketStatus
 from app.web.rules import BYTES_MAX, SAYINGS
 from app.web.schemas import More, PublicTicket, Standing, Words
 
@@ -40,12 +40,6 @@ STATUS_WORDS: Final = {
     TicketStatus.ACCEPTED_IN_PART: Text("买方已部分验收", "accepted in part"),
     TicketStatus.REFUSED: Text("买方拒收", "refused by the buyer"),
     TicketStatus.VOIDED: Text("已作废", "voided"),
-}
-KIND_WORDS: Final = {
-    TicketKind.ORIGIN: Text("产地直销", "sold by its producer"),
-    TicketKind.SALE: Text("销售", "sale"),
-    TicketKind.TRANSFER: Text("本单位调拨", "transfer within one party"),
-    TicketKind.RETURN: Text("退货", "return"),
 }
 STANDING_WORDS: Final = {
     Standing.VALID: Text("✔ 有效", "in force"),
