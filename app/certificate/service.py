@@ -406,6 +406,15 @@ async def voided(session: AsyncSession, certificate_ids: Iterable[int]) -> dict[
     return {row[0]: row[1] for row in rows}
 
 
+async def newest_in_force(
+    session: AsyncSession, certificate_ids: Iterable[int]
+) -> Certificate | None:
+    """Answer the newest of these certificates that was not taken back."""
+    found = await by_ids(session, certificate_ids)
+    taken_back = await voided(session, (row.id for row in found))
+    return next((row for row in reversed(found) if row.id not in taken_back), None)
+
+
 async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:
     """List the forms in force on a day."""
     found = await session.scalars(

@@ -1,6 +1,6 @@
 """Reads what goes on paper, for those whom it concerns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -102,8 +102,8 @@ async def ticket(session: AsyncSession, public_id: UUID, caller: Caller) -> Tick
         raise TicketVoided(ticket=str(public_id))
     lines = await tickets.lines_of(session, found.id)
     draws = await tickets.draws_of(session, found.id)
-    known = await parties.by_ids(session, {found.seller_id, found.buyer_id} - {None})
-    sites = await places.by_ids(session, {found.market_id, found.stall_id} - {None})
+    known = await parties.by_ids(session, _known(found.seller_id, found.buyer_id))
+    sites = await places.by_ids(session, _known(found.market_id, found.stall_id))
     named = [sites[site].name for site in (found.market_id, found.stall_id) if site is not None]
     return TicketFacts(
         found,
@@ -112,6 +112,10 @@ async def ticket(session: AsyncSession, public_id: UUID, caller: Caller) -> Tick
         " ".join(named),
         await _lines(session, lines, draws, local_date(found.sold_at)),
     )
+
+
+def _known(*ids: int | None) -> list[int]:
+    return [known for known in ids if known is not None]
 
 
 async def _lines(
@@ -257,9 +261,10 @@ async def _of_lot(session: AsyncSession, public_id: UUID, caller: Caller) -> Lab
         raise NotHolder(lot=str(public_id))
     path, code = rules.PATH, (await service.of_lots(session, [lot.id])).get(lot.id)
     if code is None:
-        path, code = shortcode.PATH, await _code_in_force(session, lot.certificate_ids)
-    if code is None:
-        raise rules.LotWithoutCode(lot=str(public_id))
+        found = await certificates.newest_in_force(session, lot.certificate_ids)
+        if found is None:
+            raise rules.LotWithoutCode(lot=str(public_id))
+        path, code = shortcode.PATH, found.code
     name = (await products.catalogue(session)).product(lot.product_id).name
     made = "" if lot.made_on is None else f"{lot.made_on} 采收或产出 made"
     origin = _origin(lot, await places.gazetteer(session), local_date(lot.created_at))
@@ -268,10 +273,3 @@ async def _of_lot(session: AsyncSession, public_id: UUID, caller: Caller) -> Lab
 
 def _present(*lines: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
-
-
-async def _code_in_force(session: AsyncSession, certificate_ids: Iterable[int]) -> str | None:
-    """Answer the code of the newest of these certificates that was not taken back."""
-    found = await certificates.by_ids(session, certificate_ids)
-    voided: Mapping[int, object] = await certificates.voided(session, (row.id for row in found))
-    return next((row.code for row in reversed(found) if row.id not in voided), None)

@@ -202,6 +202,19 @@ def read_code(typed: str) -> str:
         raise rules.UnknownLabel from None
 
 
+async def find(session: AsyncSession, typed: str) -> tuple[str, LabelBinding | None]:
+    """Find a label by its code as people type it; answer the code, and what it stands for.
+
+    Raises:
+        UnknownLabel: there is none.
+    """
+    code = read_code(typed)
+    known, binding = await look(session, code)
+    if not known:
+        raise rules.UnknownLabel
+    return code, binding
+
+
 async def look(session: AsyncSession, code: str) -> tuple[bool, LabelBinding | None]:
     """Answer whether there is a label of this code, and what it stands for."""
     row = (

@@ -12,8 +12,8 @@ from app.core.clock import SHANGHAI
 from app.core.errors import Text
 from app.product.units import spell_mass
 from app.ticket.rules import KIND_WORDS, TicketStatus
-from app.web.rules import BYTES_MAX, SAYINGS
-from app.web.schemas import More, PublicTicket, Standing, Words
+from app.web.rules import BYTES_MAX, SAYINGS, Saying
+from app.web.schemas import More, PublicLabel, PublicTicket, Standing, Words
 
 
 class _Room(NamedTuple):
@@ -125,6 +125,11 @@ def _html(page: PublicTicket) -> str:
             gap=len(page.chain) // 2 if page.more.steps else None,
         )
     )
+
+
+def label(saying: Saying, page: PublicLabel) -> str:
+    """Write the page of a label that stands for no ticket."""
+    return environment().get_template("label.html").render(saying=saying, page=page)
 
 
 def _instant(at: datetime) -> str:
