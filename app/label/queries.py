@@ -231,8 +231,8 @@ def _of_ticket(facts: TicketFacts) -> LabelFacts:
         facts.ticket.token,
         _present(
             first.name + more,
-            spell_mass(facts.ticket.mass_g).zh,
-            "、".join(origins),
+            f"整票 {spell_mass(facts.ticket.mass_g).zh}",
+            next(iter(origins), "") + (" 等" if len(origins) > 1 else ""),
             f"{local_date(facts.ticket.sold_at)} 售出 sold",
         ),
     )
@@ -248,7 +248,7 @@ async def _of_certificate(session: AsyncSession, public_id: UUID, caller: Caller
         found.token,
         _present(
             name,
-            spell_mass(found.mass_g).zh,
+            f"整证 {spell_mass(found.mass_g).zh}",
             _origin(lot, await places.gazetteer(session), found.issued_on),
             f"{found.issued_on} 开具 issued",
         ),
@@ -268,7 +268,9 @@ async def _of_lot(session: AsyncSession, public_id: UUID, caller: Caller) -> Lab
     name = (await products.catalogue(session)).product(lot.product_id).name
     made = "" if lot.made_on is None else f"{lot.made_on} 采收或产出 made"
     origin = _origin(lot, await places.gazetteer(session), local_date(lot.created_at))
-    return LabelFacts(path, code, "", _present(name, spell_mass(lot.mass_g).zh, origin, made))
+    return LabelFacts(
+        path, code, "", _present(name, f"整批 {spell_mass(lot.mass_g).zh}", origin, made)
+    )
 
 
 def _present(*lines: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ LABELS: Final = _TEMPLATES / "labels.typ"
 
 _WALK_IN: Final = "散客 walk-in"
 _HALF_BLACK: Final = 128
+_TOLD_MAX: Final = 8
 _BLANK: Final = ("品名 Goods", "重量 Mass", "日期 Date")
 
 
@@ -65,10 +66,11 @@ class Frame(NamedTuple):
 class _Drawn(NamedTuple):
     svg: str
     side: int
+    quiet: int
     fit: ModuleDots
 
     def told(self) -> dict[str, Any]:
-        return {"svg": self.svg, "side": self.side}
+        return {"svg": self.svg, "side": self.side, "quiet": self.quiet}
 
 
 def _draw(prefix: str, digits: str, size_mm: float, dpi: int) -> _Drawn:
@@ -79,8 +81,8 @@ def _draw(prefix: str, digits: str, size_mm: float, dpi: int) -> _Drawn:
     """
     modules = qr.modules_of(prefix, digits)
     fit = qr.fit_label(size_mm, dpi, modules)
-    side = fit.dots * (modules + 2 * qr.QUIET_ZONE)
-    return _Drawn(qr.draw_svg(prefix, digits), side, fit)
+    quiet = fit.dots * qr.QUIET_ZONE
+    return _Drawn(qr.draw_svg(prefix, digits), fit.dots * modules + 2 * quiet, quiet, fit)
 
 
 def ticket(facts: TicketFacts, paper: PaperFormat, frame: Frame) -> Print:
@@ -123,9 +125,15 @@ def _line(line: LineFacts) -> dict[str, Any]:
         "spoken": line.spoken,
         "mass": mass.zh,
         "mass_en": mass.en,
-        "origin": "、".join(line.origins),
-        "certificates": "  ".join(line.certificates),
+        "origin": _some(line.origins, "、"),
+        "certificates": _some(line.certificates, "  "),
     }
+
+
+def _some(told: Sequence[str], between: str) -> str:
+    """List the first of many: a page has an end, and the code leads to them all."""
+    more = f"{between}等 {len(told)} 项" if len(told) > _TOLD_MAX else ""
+    return between.join(told[:_TOLD_MAX]) + more
 
 
 def certificate(facts: CertificateFacts, frame: Frame) -> Print:
