@@ -19,6 +19,7 @@ from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.farming import routes as farming
+from app.label import routes as labels
 from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
@@ -98,6 +99,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         certificates,
         testing,
         tickets,
+        labels,
         gates,
         traces,
         holds,

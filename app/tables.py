@@ -9,6 +9,7 @@ from app.evidence import models as evidence
 from app.exchange import models as exchange
 from app.farming import models as farming
 from app.hold import models as hold
+from app.label import models as label
 from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
@@ -32,6 +33,7 @@ __all__ = [
     "farming",
     "heartbeat",
     "hold",
+    "label",
     "ledger",
     "lot",
     "metadata",

@@ -138,6 +138,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
+    "label.print": _SIGNED_IN,
+    "label.write": _TRADE,
     "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,

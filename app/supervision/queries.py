@@ -821,7 +821,10 @@ async def _compared(
 # --- clocks ---------------------------------------------------------------------------------------
 
 # One row a clock that still runs: what it is, when it began, when it must have stopped.
-_DEADLINES = text("""
+# A day in Nantong ends at its midnight.
+_END_OF = "(({} + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')"
+
+_DEADLINES = text(f"""
     SELECT 'hold' AS kind, h.public_id AS subject, h.placed_at AS began_at,
         h.placed_at + CAST(:hold_lasts AS interval) AS due_at, h.placed_by AS party_id,
         array_remove(ARRAY[l.division_code, b.division_code], NULL) AS divisions,
@@ -841,7 +844,30 @@ _DEADLINES = text("""
     JOIN lot l ON l.id = s.lot_id
     JOIN party b ON b.id = s.taken_by
     WHERE d.done_at IS NULL AND d.due_at < :now AND d.kind <> ALL(CAST(:rights AS text[]))
-""")
+    UNION ALL
+    SELECT 'recall', r.public_id, r.opened_at, {_END_OF.format("r.finish_due_on")}, r.opened_by,
+        array_remove(ARRAY[b.division_code], NULL), CAST(ARRAY[] AS bigint[])
+    FROM recall r
+    JOIN party b ON b.id = r.opened_by
+    WHERE r.closed_at IS NULL AND NOT r.mock
+        AND {_END_OF.format("r.finish_due_on")} < CAST(:now AS timestamptz)
+    UNION ALL
+    SELECT 'recall_notice', h.public_id, n.sent_at, n.due_at, n.party_id,
+        array_remove(ARRAY[h.division_code, b.division_code], NULL),
+        ARRAY(SELECT m.id FROM place m WHERE m.party_id = n.party_id AND m.kind = 'market')
+    FROM recall_notice n
+    JOIN recall r ON r.id = n.recall_id
+    JOIN party h ON h.id = n.party_id
+    JOIN party b ON b.id = r.opened_by
+    WHERE n.acknowledged_at IS NULL AND n.due_at < :now AND r.closed_at IS NULL AND NOT r.mock
+    UNION ALL
+    SELECT 'referral', f.public_id, f.asked_at, {_END_OF.format("f.due_on")}, f.asked_by,
+        array_remove(ARRAY[f.division_code, b.division_code], NULL), CAST(ARRAY[] AS bigint[])
+    FROM referral f
+    JOIN party b ON b.id = f.asked_by
+    WHERE f.answered_at IS NULL
+        AND {_END_OF.format("f.due_on")} < CAST(:now AS timestamptz)
+""")  # noqa: S608
 
 
 # To object is a right: who lets the time pass owes nothing.

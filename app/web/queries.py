@@ -17,6 +17,7 @@ from app.certificate.models import Certificate, CertificateForm
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
 from app.core.errors import Text
+from app.label.models import LabelBinding
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party import identifiers
@@ -24,11 +25,11 @@ from app.party import service as parties
 from app.party.models import Party
 from app.place import service as places
 from app.place.models import Place
-from app.place.rules import Gazetteer
+from app.place.rules import Gazetteer, resolve
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.product.units import spell_mass
-from app.signing import shortcode
+from app.signing import shortcode, token
 from app.signing.keys import Verifier
 from app.testing import queries as testing
 from app.testing.rules import AGAINST
@@ -42,10 +43,13 @@ from app.trace.queries import Walk
 from app.trace.rules import Node, SubGraph, TraceTooLarge
 from app.web import story
 from app.web.rules import (
+    LABELLED,
     OF_SIGNATURE,
     RESULTS,
     SAYINGS,
+    UNBOUND,
     PageState,
+    Saying,
     certificate_state,
     people,
     percent,
@@ -57,6 +61,7 @@ from app.web.schemas import (
     Promise,
     PublicCertificate,
     PublicCertificateFacts,
+    PublicLabel,
     PublicLine,
     PublicParty,
     PublicSource,
@@ -113,6 +118,53 @@ async def digits_of(session: AsyncSession, code: Code) -> str | None:
     if found.ticket is not None:
         return found.ticket.ticket.token
     return None if found.certificate is None else found.certificate.token
+
+
+async def ticket_behind(session: AsyncSession, binding: LabelBinding | None) -> str | None:
+    """Answer the token of the ticket that a label stands for, if it stands for one."""
+    if binding is None or binding.ticket_id is None:
+        return None
+    ticket, _ = await tickets.by_id(session, binding.ticket_id)
+    return ticket.token
+
+
+async def label(
+    session: AsyncSession, code: str, binding: LabelBinding | None, frame: Frame
+) -> tuple[Saying, PublicLabel]:
+    """Say what anybody may know of a label that stands for a lot, or for nothing yet."""
+    if binding is None or binding.lot_id is None:
+        return UNBOUND, _labelled(UNBOUND, code, frame, bound=False)
+    lot = (await lots.states_by_id(session, [binding.lot_id]))[binding.lot_id]
+    saying = SAYINGS[PageState.HELD] if lot.holds else LABELLED
+    origin = None
+    if lot.division_code is not None:
+        gazetteer = await places.gazetteer(session)
+        on = lot.made_on or local_date(lot.created_at)
+        origin = resolve(lot.division_code, on, gazetteer).full_name
+    found = await certificates.newest_in_force(session, lot.certificate_ids)
+    facts = {
+        "product": (await products.catalogue(session)).product(lot.product_id).name,
+        "mass": words(spell_mass(lot.mass_g)),
+        "origin": origin,
+        "made_on": lot.made_on,
+        "certificate": None if found is None else token.PATH + found.token,
+    }
+    held = lot.holds > 0
+    return saying, _labelled(saying, code, frame, bound=True, held=held, **facts)
+
+
+def _labelled(
+    saying: Saying, code: str, frame: Frame, *, bound: bool, held: bool = False, **facts: Any
+) -> PublicLabel:
+    return PublicLabel(
+        bound=bound,
+        held=held,
+        headline=words(saying.headline),
+        advice=words(saying.advice),
+        code=shortcode.show(code),
+        demo=frame.demo,
+        **facts,
+    )
 
 
 def nothing(state: PageState, frame: Frame) -> PublicTicket:

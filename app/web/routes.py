@@ -16,6 +16,9 @@ from app.admission.rules import CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
 from app.core.errors import DomainError, Text
+from app.label import service as labels
+from app.label.rules import PATH as LABEL_PATH
+from app.label.rules import UnknownLabel
 from app.ledger import service as ledgers
 from app.ledger.routes import OwnerId, Reader
 from app.ledger.rules import LedgerKind, Mark, Month
@@ -28,7 +31,7 @@ from app.signing import qr, token
 from app.web import desk, pages, queries
 from app.web.queries import Frame
 from app.web.rules import SAYINGS, PageState
-from app.web.schemas import PublicTicket
+from app.web.schemas import PublicLabel, PublicTicket
 
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
@@ -170,6 +173,10 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
     if code.kind is CodeKind.TOKEN and code.parsed is not None:
         digits = code.reference
     elif code.kind is CodeKind.SHORT_CODE:
+        # A label's own page says more of its lot than the certificate that came with it.
+        if (await labels.look(session, code.reference))[0]:
+            path = LABEL_PATH + code.reference
+            return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_FRESH)
         status, digits = HTTPStatus.NOT_FOUND, await queries.digits_of(session, code)
     if digits is not None:
         return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
@@ -178,6 +185,35 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
         saying = findings[0].kind.text
     html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
     return HTMLResponse(html, status, headers=_FRESH)
+
+
+_LABEL: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": PublicLabel,
+        "content": _HTML,
+        "description": "It stands for a lot, or for nothing yet.",
+    },
+    303: {"description": "On to the page of the ticket that it stands for."},
+    404: {"content": _HTML, "description": "There is no such label."},
+}
+
+
+@router.head("/b/{code}", include_in_schema=False)
+@router.get("/b/{code}", responses=_LABEL, response_class=HTMLResponse)
+async def show_label(code: str, request: Request, session: ReplicaSession) -> Response:
+    """Lead from a pre-printed label to its ticket, or say what it stands for, if anything."""
+    frame = _frame(request)
+    try:
+        bare, binding = await labels.find(session, code)
+    except UnknownLabel as refusal:
+        html = pages.home(demo=frame.demo, typed=code.strip()[:100], saying=refusal.title)
+        return HTMLResponse(html, HTTPStatus.NOT_FOUND, headers=_FRESH)
+    if digits := await queries.ticket_behind(session, binding):
+        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
+    saying, page = await queries.label(session, bare, binding, frame)
+    if _wants_json(request):
+        return Response(page.model_dump_json(), media_type="application/json", headers=_FRESH)
+    return HTMLResponse(pages.label(saying, page), headers=_FRESH)
 
 
 @router.head("/", include_in_schema=False)

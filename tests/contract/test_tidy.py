@@ -61,6 +61,9 @@ FURTHER_FILES = {
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
     },
+    "label": {
+        "sheets.py",  # what paper with codes says, and where on it
+    },
     "ledger": {
         "files.py",  # a month as a file
         "retention.py",  # what may leave the tables at hand

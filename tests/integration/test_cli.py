@@ -105,6 +105,8 @@ NEEDS_BOOKS = {
     "recall late": [],
     "recall export": [str(uuid4()), "recall.xlsx"],
     "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "warning list": [],
+    "warning run": [],
     "workday": ["2031-10-11", "--working", "--source", "x"],
     "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],

@@ -119,7 +119,7 @@ async def test_refusals_of_an_inspection_in_order(market: Market) -> None:
     # Each row breaks every later rule as well.
     everything: Json = {
         "device_at": far,
-        "lines": [{**line, "papers": [new_id()], "seller": new_id(), "product": 0}],
+        "lines": [{**line, "papers": [new_id()], "seller": new_id(), "product": 4_000_000_000}],
     }
     fresh = {**everything["lines"][0], "id": new_id()}
     for more, status, code in (
@@ -131,7 +131,11 @@ async def test_refusals_of_an_inspection_in_order(market: Market) -> None:
         ({**everything, "new": True}, 422, "impossible-date"),
         ({"lines": everything["lines"], "new": True}, 409, "id-reused"),
         ({"lines": [fresh], "new": True}, 404, "unknown-paper"),
-        ({"lines": [{**fresh, "papers": [], "product": 0}], "new": True}, 404, "unknown-product"),
+        (
+            {"lines": [{**fresh, "papers": [], "product": 4_000_000_000}], "new": True},
+            404,
+            "unknown-product",
+        ),
         ({"lines": [{**fresh, "papers": [], "product": CHIVES}], "new": True}, 404, None),
         ({"lines": [{**fresh, "papers": [], "product": 1, "seller": stranger}]}, 409, "id-reused"),
     ):
@@ -262,7 +266,7 @@ async def test_refusals_of_a_paper_and_of_an_agreement_in_order(market: Market) 
         "evidence": photo_,
         "checked_by": "周检查",
     }
-    bad: Json = {"product": 0, "evidence": new_id()}
+    bad: Json = {"product": 4_000_000_000, "evidence": new_id()}
     for path, more, code in (
         (known, {**bad, "issued_on": "2027-01-01"}, "id-reused"),
         (None, {**bad, "issued_on": "2027-01-01", "kind": "x"}, "impossible-date"),

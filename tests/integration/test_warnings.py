@@ -35,6 +35,7 @@ from tests.factories import (
 from tests.integration.test_worker import until, working
 from tests.laboratory import inhibition, judged, lab, office, report, sampled
 from tests.market import Market, open_market
+from tests.recalls import recalled
 
 HAIAN, QIDONG = "320685100", "320681100"
 MU_M2 = 667
@@ -484,6 +485,21 @@ async def test_a_hold_that_nobody_decides_about(market: Market, days: int, warne
     found = await look(market, RuleCode.DEADLINE_OVERDUE)
     assert len(found) == warned
     assert all(row.subject.startswith("hold:") for row in found)
+
+
+async def test_a_recall_that_drags_on_and_a_notice_that_nobody_answers(market: Market) -> None:
+    lot = await market.certified()
+    case = await recalled(await office(market.trade, "320682"), lot)
+    notices = await market.trade.rows("SELECT due_at FROM recall_notice")
+    market.clock.set(notices[0][0] + timedelta(minutes=5))
+    clocks = {row.evidence["clock"] for row in await look(market, RuleCode.DEADLINE_OVERDUE)}
+    assert clocks == {"recall_notice"}
+    finish = datetime.fromisoformat(case["clocks"]["finish_due_on"] + "T23:55+08:00")
+    market.clock.set(finish)
+    before = {row.evidence["clock"] for row in await look(market, RuleCode.DEADLINE_OVERDUE)}
+    market.clock.set(finish + timedelta(minutes=10))
+    after = {row.evidence["clock"] for row in await look(market, RuleCode.DEADLINE_OVERDUE)}
+    assert after - before == {"recall"}
 
 
 # --- what becomes of them -------------------------------------------------------------------------
