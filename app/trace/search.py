@@ -223,7 +223,7 @@ async def _tickets(
             status=TicketStatus(status),
             sold_at=ticket.sold_at,
             seller=_party(sold, within),
-            buyer=None if bought is None else _party(bought, within),
+            buyer=_somebody(bought, within),
             products=list(dict.fromkeys(lines[ticket.id])),
             mass_g=ticket.mass_g,
             plate=ticket.plate,
@@ -291,7 +291,7 @@ async def _lots(
             lot=lot.public_id,
             product_name=catalogue.product(lot.product_id).name,
             origin=LotOrigin(lot.origin),
-            holder=None if held is None else _party(held, within),
+            holder=_somebody(held, within),
             made_on=lot.made_on,
             created_at=lot.created_at,
             mass_g=lot.mass_g,
@@ -311,6 +311,11 @@ def _of_lot(reading: Reading) -> ColumnElement[bool]:
         Lot.producer_id.in_(reading.party_ids),
         Lot.product_id.in_(reading.product_ids),
     )
+
+
+def _somebody(party: Party | None, within: _Within) -> TracedParty | None:
+    """Name a party, where there is one."""
+    return None if party is None else _party(party, within)
 
 
 def _party(party: Party, within: _Within) -> TracedParty:

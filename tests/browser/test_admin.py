@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Page, ViewportSize
 from sqlalchemy import text
 
 from app.core.db import Database
@@ -35,7 +35,7 @@ START_BYTES_MAX = 320_000
 GRAPH_MS_MAX = 1_000
 HOLDERS_CLICKS_MAX = 4
 HOLDERS_S_MAX = 5.0
-DESK = {"width": 1440, "height": 900}
+DESK = ViewportSize(width=1440, height=900)
 
 
 class Person:
