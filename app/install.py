@@ -10,12 +10,14 @@ from app.certificate import service as certificates
 from app.core.migrate import upgrade
 from app.place import service as places
 from app.product import service as products
+from app.testing import standards
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
     places.load_divisions,
     products.load_catalogue,
     certificates.load_forms,
+    standards.load,
     tickets.load_validity,
 )
 

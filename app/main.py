@@ -22,7 +22,9 @@ from app.party.auth import allow
 from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
+from app.recall.service import check_answers_for
 from app.signing.ring import Ring
+from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import routes as pages
@@ -66,6 +68,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    # Which market and offices answer for a lot is known above the tests that ask it.
+    app.state.answers_for = check_answers_for
     app.state.press = Press()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
@@ -77,6 +81,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         evidence,
         lots,
         certificates,
+        testing,
         tickets,
         scans,
         traces,

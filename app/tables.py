@@ -12,6 +12,7 @@ from app.party import models as party
 from app.place import models as place
 from app.product import models as product
 from app.signing import models as signing
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -30,6 +31,7 @@ __all__ = [
     "place",
     "product",
     "signing",
+    "testing",
     "ticket",
     "transparency",
 ]

@@ -6,10 +6,11 @@ route says so, and an operator has set one up, a replica answers.
 """
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 import orjson
@@ -34,6 +35,9 @@ CONNECT_S_MAX = 5.0
 REPLICA_CONNECT_S_MAX = 0.5
 # The server ends a statement by itself. When even that does not arrive, the way to it is cut.
 REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
+
+TRACE_STRATEGY = "ypt_trace_strategy"
+"""Execution option of every engine: how graphs are walked there; see `Settings.trace_strategy`."""
 
 MAY_ASK_REPLICA = "ypt_may_ask_replica"
 """Key in the ASGI scope of what takes note that the replica is asked; see `http.Unit`."""
@@ -75,7 +79,9 @@ class Database:
             role: Act as this role instead of `settings.database_role` (migrations, tests).
         """
         role = role or settings.database_role
-        self.engine = _engine(settings.database_url, role, size=settings.pool_size)
+        # A property of the server that a session speaks to: whoever is handed the session finds it.
+        told = {TRACE_STRATEGY: settings.trace_strategy}
+        self.engine = _engine(settings.database_url, role, size=settings.pool_size, told=told)
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -96,6 +102,16 @@ class Database:
         async with self._read() as session:
             yield session
 
+    def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
+        """Choose who answers a long question that is asked in many short sessions.
+
+        One and the same server answers all of them: between two, a replica may be some seconds
+        behind the primary, and the parts would not fit together.
+        """
+        if self.replica is not None and self.replica.may_be_asked():
+            return self.replica.reading
+        return self.reading
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Keep an eye on the replica, if there is one, while requests are served; then close."""
@@ -114,7 +130,14 @@ class Database:
 
 
 def _engine(
-    url: str, role: str, *, size: int, name: str = "ypt", wait_s: float | None = None, **more: Any
+    url: str,
+    role: str,
+    *,
+    size: int,
+    name: str = "ypt",
+    wait_s: float | None = None,
+    told: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
 ) -> AsyncEngine:
     """Make an engine that acts as a role and waits for nothing for ever.
 
@@ -124,12 +147,14 @@ def _engine(
         size: How many connections to keep; there are never more.
         name: What the server's list of sessions shows.
         wait_s: How long to wait for a free connection; as long as for a statement otherwise.
+        told: Execution options, for whoever works with a session of this engine.
         **more: What asyncpg takes beside the settings.
     """
     return create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
+        execution_options=dict(told),
         hide_parameters=True,  # What users typed must not reach a log by way of an exception.
         pool_timeout=STATEMENT_TIMEOUT_MS / 1000 if wait_s is None else wait_s,
         json_serializer=lambda value: orjson.dumps(value).decode(),
@@ -163,6 +188,7 @@ def _replica(settings: Settings, role: str) -> Replica:
             settings.replica_url,
             role,
             size=settings.pool_size,
+            told={TRACE_STRATEGY: settings.trace_strategy},
             name="ypt-replica",
             wait_s=REPLICA_CONNECT_S_MAX,
             timeout=REPLICA_CONNECT_S_MAX,

@@ -34,6 +34,7 @@ from app.party.rules import UnknownParty
 from app.place.rules import DivisionCodeInvalid, DivisionNotInForce, UnknownDivision, UnknownPlace
 from app.product import service as products
 from app.product.rules import UnitNotForProduct, UnknownProduct, UnknownUnit
+from app.product.schemas import ProductId
 
 STOCK_MAX = 200
 
@@ -108,7 +109,7 @@ async def list_stock(
     request: Request,
     session: DbSession,
     caller: Reader,
-    product: Annotated[int | None, Query(description="Of this product only.")] = None,
+    product: Annotated[ProductId | None, Query(description="Of this product only.")] = None,
     limit: Annotated[int, Query(ge=1, le=STOCK_MAX)] = 50,
 ) -> list[LotOut]:
     """List what your party has left, oldest first."""

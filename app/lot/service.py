@@ -371,10 +371,14 @@ async def uncover(session: AsyncSession, lot: LotState) -> LotState:
 
 async def count_hold(session: AsyncSession, lot_ids: Sequence[int], change: int) -> None:
     """Add a hold to lots (+1), or take one off (-1); lots must be locked before."""
+    # An array, because a statement takes no more than 32,767 parameters, and a recall may reach
+    # more lots than that.
     await session.execute(
-        update(LotBalance)
-        .where(LotBalance.lot_id.in_(lot_ids))
-        .values(holds=LotBalance.holds + change)
+        text("""
+            UPDATE lot_balance SET holds = holds + :change
+            WHERE lot_id = ANY(CAST(:lots AS bigint[]))
+        """),
+        {"change": change, "lots": list(lot_ids)},
     )
 
 

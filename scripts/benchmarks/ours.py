@@ -1,6 +1,6 @@
 """What is measured of ours: the one place that knows how the application is called."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,18 +53,17 @@ class Ours:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
 
-    async def scope(self, lot: int) -> Sequence[int]:
+    async def scope(self, lot: int) -> Collection[int]:
         """Answer every lot that a recall of one reaches."""
         async with self.database.reading() as session:
-            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
-        return list(graph.nodes)
+            return await queries.ahead(session, [lot], limit=LOTS_MAX)
 
     async def stop_sale(self, lot: int) -> int:
         """Find every lot that a recall reaches and put a hold on each, in one transaction."""
         async with self.database.transaction() as session:
-            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
-            await lots.count_hold(session, list(graph.nodes), +1)
-        return len(graph.nodes)
+            reached = await queries.ahead(session, [lot], limit=LOTS_MAX)
+            await lots.count_hold(session, list(reached), +1)
+        return len(reached)
 
     async def issue(self, stock: int, *, hot: bool = False, grams: int = DRAW_G) -> None:
         """Issue a ticket on the lot at a place in the stock, or on the one that all draw on."""
