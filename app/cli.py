@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, party, running, standards, tracing
+from app.commands import books, gate, key, party, running, standards, tracing
 
 app = typer.Typer(
     name="ypt",
@@ -26,6 +26,7 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
+app.add_typer(gate.app, name="gate")
 app.add_typer(standards.limits, name="limits")
 app.command("workday")(standards.workday)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from app.admission import seed as entry_rules
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
 from app.place import service as places
@@ -19,6 +20,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     certificates.load_forms,
     standards.load,
     tickets.load_validity,
+    entry_rules.load,
 )
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
-from app.admission import routes as scans
+from app.admission import routes as gates
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -83,7 +83,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         certificates,
         testing,
         tickets,
-        scans,
+        gates,
         traces,
         holds,
         pages,

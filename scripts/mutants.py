@@ -76,6 +76,10 @@ _LOTS = "tests/integration/test_lots.py"
 _HOLDS = "tests/integration/test_holds.py"
 _SCANS = "tests/integration/test_scans.py"
 _REFUSALS = "tests/integration/test_refusals.py"
+_INSPECTIONS = "tests/integration/test_inspections.py"
+_EVIDENCE = "tests/integration/test_evidence.py"
+_ENTRY = "tests/unit/test_entry_policy.py"
+_BOOKS = "tests/model/test_books.py"
 _BURSTS = "tests/model/test_bursts.py"
 
 MUTANTS: Final = MappingProxyType(
@@ -264,6 +268,60 @@ MUTANTS: Final = MappingProxyType(
             "    if now >= paper.expires_at:",
             "    if now > paper.expires_at:",
             ("tests/unit/test_admission_rules.py", _SCANS),
+        ),
+        "gates-take-no-turns": Mutant(
+            "app/admission/inspections.py",
+            "    await _take_turns(session, looks)\n",
+            "",
+            (f"{_INSPECTIONS}::test_one_ticket_shown_at_two_gates_at_once_is_admitted_once",),
+        ),
+        "offline-ordered-by-arrival": Mutant(
+            "app/admission/inspections.py",
+            "if other.at <= scene.at",
+            "if other.at is not None",
+            (f"{_INSPECTIONS}::test_offline_copies_open_a_case_whatever_order_they_arrive_in",),
+        ),
+        "device-clock-believed": Mutant(
+            "app/admission/gate.py",
+            "clocking.device_at + clocking.offset",
+            "clocking.device_at",
+            ("tests/unit/test_gate_rules.py",),
+        ),
+        "rules-of-today-for-ever": Mutant(
+            "app/admission/policy.py",
+            "if rule.proofs and rule.in_force(on) and rule.is_for(product_class, traits):",
+            "if rule.proofs and rule.valid_to is None and rule.is_for(product_class, traits):",
+            (_ENTRY,),
+        ),
+        "expired-paper-proves": Mutant(
+            "app/admission/rules.py",
+            "return in_time and document.product in {None, goods.product}",
+            "return document.product in {None, goods.product}",
+            (f"{_INSPECTIONS}::test_what_papers_prove_and_what_is_wrong_with_them",),
+        ),
+        "market-releases-what-is-held": Mutant(
+            "app/admission/gate.py",
+            "return market and former in _OF_MARKET and RESERVED.isdisjoint(findings)",
+            "return market and former in _OF_MARKET",
+            ("tests/unit/test_gate_rules.py",),
+        ),
+        "draw-without-the-line": Mutant(
+            "app/admission/policy.py",
+            "hmac.new(seed, line.bytes, hashlib.sha256)",
+            "hmac.new(seed, b'', hashlib.sha256)",
+            (_ENTRY,),
+        ),
+        "seed-revealed-at-once": Mutant(
+            "app/admission/sampling.py",
+            "for day in sorted(day for day in known if day < today):",
+            "for day in sorted(known):",
+            (f"{_INSPECTIONS}::test_a_draw_is_committed_before_the_day_and_can_be_recomputed",),
+        ),
+        "photo-kept-as-it-came": Mutant(
+            "app/evidence/rules.py",
+            "    content = written.getvalue()\n",
+            "    content = uploaded\n",
+            (_EVIDENCE,),
         ),
         "role-check-dropped": Mutant(
             "app/party/auth.py",

@@ -14,6 +14,15 @@ Json = dict[str, Any]
 
 MOVES_NOTHING = {
     "evidence.stored",
+    "gate.agreed",
+    "gate.agreement-ended",
+    "gate.case-closed",
+    "gate.case-opened",
+    "gate.draw-committed",
+    "gate.draw-revealed",
+    "gate.inspected",
+    "gate.paper",
+    "gate.ruled",
     "hold.hold",
     "hold.release",
     "test.finished",

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
 from app.admission import rules as admission
+from app.admission.policy import NO_POLICY
 from app.admission.rules import CodeKind, Facts
 from app.core.db import ReplicaSession
 from app.core.errors import Text
@@ -161,7 +162,7 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
     if digits is not None:
         return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
     saying: Text = SAYINGS[PageState.UNREADABLE].headline
-    if findings := admission.decide(Facts(code, frame.now)).findings:
+    if findings := admission.decide(NO_POLICY, Facts(code, frame.now)).findings:
         saying = findings[0].kind.text
     html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
     return HTMLResponse(html, status, headers=_FRESH)

@@ -30,9 +30,19 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "admission": {
+        "findings.py",  # pure: all that can be found, in both languages
+        "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
+        "inspections.py",  # a vehicle at a gate, decided and stored once
+        "papers.py",  # paper documents and agreements
+        "policy.py",  # pure: the dated rules of entry and of sampling
+        "rulings.py",  # a person's decisions beside verdicts, and cases
+        "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "gate.py",
         "key.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo

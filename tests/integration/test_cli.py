@@ -77,6 +77,7 @@ ALL = dict(commands(get_command(cli.app)))
 NEEDS_BOOKS = {
     "migrate": [],
     "audit": [],
+    "gate audit-draw": ["2026-06-18"],
     "key new": [],
     "key list": [],
     "key drop": ["1", "--yes"],
@@ -504,3 +505,12 @@ def test_wrong_use_is_told_on_standard_error() -> None:
         said = say(*arguments)
         assert said.code == 2
         assert said.out == ""
+
+
+def test_a_day_without_a_draw_has_nothing_to_show_for_it(ypt: Ypt) -> None:
+    said = ypt("gate", "audit-draw", "2020-01-01")
+    assert said.code == 1
+    assert said.json["lines"] == 0
+    assert "0 commitments" in said.json["faults"][0]
+    spoken = ypt("gate", "audit-draw", "2020-01-01", as_json=False)
+    assert "0 commitments" in spoken.out
