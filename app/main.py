@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
 from app.admission import routes as gates
+from app.bundle import routes as bundles
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         gates,
         traces,
         holds,
+        bundles,
         pages,
         screens,
     ):

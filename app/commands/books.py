@@ -14,8 +14,6 @@ from app.admission import service as gate
 from app.admission.findings import Finding
 from app.admission.policy import Decision
 from app.admission.rules import Code, recognise
-from app.certificate import service as certificates
-from app.certificate.rules import UnknownCertificate
 from app.commands.console import (
     AT_THE_TERMINAL,
     MISUSED,
