@@ -32,14 +32,19 @@ export class Clock {
     return this.kept
   }
 
+  /** The best that is known: it cannot be earlier than the server once said. */
   now(): number {
+    return Math.max(this.told(), this.kept.highest)
+  }
+
+  private told(): number {
     return this.device() + this.kept.offset
   }
 
   /** Behind: earlier than the server once said. Jumped: somebody set it while this program ran. */
   state(): ClockState {
     if (Math.abs(this.device() - this.running() - this.origin) > OFF_MS) return 'jumped'
-    return this.now() < this.kept.highest - TOLERANCE_MS ? 'behind' : 'right'
+    return this.told() < this.kept.highest - TOLERANCE_MS ? 'behind' : 'right'
   }
 
   /** By how many minutes the device's clock is off, if that is worth saying. */

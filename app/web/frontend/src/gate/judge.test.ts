@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Claims } from '@/shared/token'
 import { Status } from './bundle'
 import { Clock } from './clock'
-import { freshness, judge, judgeUnreadable, type Known } from './judge'
+import { freshness, judge, judgeUnreadable, type Known, suggestedFor } from './judge'
 
 const NOON = Date.UTC(2026, 5, 18, 4)
 const HOUR = 3_600_000
@@ -42,10 +42,20 @@ describe('verdicts', () => {
     ['an unknown key', { signature: 'unknown-key' }, 'grey', 'needs-online'],
     ['a dropped key', { signature: 'key-dropped' }, 'grey', 'needs-online'],
     ['a key of other times', { signature: 'key-expired' }, 'red', 'key-not-in-force'],
+    ['a key of other times by a clock that was set', { signature: 'key-expired', clock: 'jumped' }, 'grey', 'clock-jumped'],
+    ['expired by a clock that was set', { now: NOON + 64 * HOUR, clock: 'jumped' }, 'grey', 'clock-jumped'],
     ['a test code', { signature: 'test' }, 'red', 'test'],
   ])('%s', (_, change, colour, code) => {
     const judgement = judge({ ...sound, ...change })
     expect([judgement.colour, judgement.headline.code]).toEqual([colour, code])
+  })
+
+  it('says nothing green beside red, and keeps held goods here', () => {
+    const held = judge({ ...sound, status: Status.held })
+    expect(held.findings.map((one) => one.colour)).toEqual(['red'])
+    expect(suggestedFor(held)).toBe('HOLD')
+    expect(suggestedFor(judge({ ...sound, status: Status.revoked }))).toBe('REFUSE')
+    expect(suggestedFor(judge(sound))).toBe('ADMIT')
   })
 
   it('says nothing green of what it cannot read', () => {
@@ -72,7 +82,7 @@ describe('the clock', () => {
     expect(clock.state()).toBe('jumped')
     device = NOON - 30 * 60_000
     const restarted = new Clock(kept, () => device, () => 0)
-    expect(restarted.state()).toBe('behind')
+    expect([restarted.state(), restarted.now()]).toEqual(['behind', NOON])
     restarted.learn(NOON + 60_000)
     expect(restarted.state()).toBe('right')
   })

@@ -33,11 +33,18 @@ const UNUSABLE_MS = 72 * HOUR_MS
 const GRAVITY: Readonly<Record<Colour, number>> = { green: 0, amber: 1, grey: 2, red: 3 }
 const PERHAPS_NEWER: readonly Unreadable[] = ['unknown-version', 'unknown-type']
 
-export const SUGGESTED: Readonly<Record<Colour, Decision>> = {
+const SUGGESTED: Readonly<Record<Colour, Decision>> = {
   green: 'ADMIT',
   amber: 'ADMIT_AFTER_TEST',
   grey: 'HOLD',
   red: 'REFUSE',
+}
+/** Goods on hold stay where somebody can look at them. */
+const KEPT_HERE: readonly string[] = ['held', 'books.HOLD']
+
+/** The button that is under the thumb. */
+export function suggestedFor(judgement: Judgement): Decision {
+  return KEPT_HERE.includes(judgement.headline.code) ? 'HOLD' : SUGGESTED[judgement.colour]
 }
 
 export function freshness(bundle: Pick<Bundle, 'issuedAt' | 'keysetExpiresAt'> | null, now: number, clock: ClockState): Freshness {
@@ -78,9 +85,12 @@ export function judge(known: Known): Judgement {
   if (signature === 'bad-signature') return verdictOf([{ code: 'forged', colour: 'red' }])
   if (needsOnlineCheck(signature)) return verdictOf([{ code: 'needs-online', colour: 'grey' }])
   if (signature === 'test') return verdictOf([{ code: 'test', colour: 'red' }])
+  const isDated = known.clock !== 'jumped' // Nothing about dates is sure after the clock was set.
+  if (!isDated && (signature === 'key-expired' || signature === 'key-not-yet-valid'))
+    return verdictOf([{ code: 'clock-jumped', colour: 'grey' }])
   if (signature !== 'valid') return verdictOf([{ code: 'key-not-in-force', colour: 'red' }])
   const findings: Finding[] = []
-  if (now >= expiresAt(claims)) findings.push({ code: 'expired', colour: 'red', facts: { at: expiresAt(claims) } })
+  if (isDated && now >= expiresAt(claims)) findings.push({ code: 'expired', colour: 'red', facts: { at: expiresAt(claims) } })
   if (known.status === Status.revoked) findings.push({ code: 'revoked', colour: 'red' })
   if (known.status === Status.held) findings.push({ code: 'held', colour: 'red' })
   if (known.status === Status.consumed) findings.push({ code: 'consumed', colour: 'red' })
@@ -94,6 +104,7 @@ export function judge(known: Known): Judgement {
   else if (known.clock === 'behind') findings.push({ code: 'clock-behind', colour: 'amber' })
   else if (fresh === 'stale') findings.push({ code: 'list-old', colour: 'amber', facts: { hours } })
   else if (known.status === null) findings.push({ code: 'after-list', colour: 'amber', facts: { at: bundle!.issuedAt } })
-  else findings.push({ code: 'valid', colour: 'green', facts: { at: bundle!.issuedAt } })
+  // A green word beside a red one would only confuse.
+  else if (!findings.length) findings.push({ code: 'valid', colour: 'green', facts: { at: bundle!.issuedAt } })
   return verdictOf(findings)
 }
