@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,13 +18,10 @@ from app.place import service as places
 from app.place.models import Place
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
-from app.signing.rules import NoSigningKey
 
 _BUILD_LOCK: Final = 0x62756E64  # "bund": any number that no other advisory lock of ours has
 _KEEP_SHARDS: Final = timedelta(days=1)
 """A device that reads a meta now may fetch its shards a while later."""
-
-log = structlog.get_logger()
 
 
 # --- keysets --------------------------------------------------------------------------------------
@@ -143,14 +139,12 @@ _COUNTIES: Final = text("""
 async def build_all(session: AsyncSession, now: datetime, *, vault: Vault) -> int:
     """Publish the bundle of every market that has devices, and answer how many there are.
 
-    Nothing is published before somebody has made a status key and a keyset.
+    Raises:
+        BundleNotReady: no keyset was published.
+        NoSigningKey: no status key is in use.
     """
-    try:
-        await newest_keyset(session)
-        await signing.load_signer(session, vault, now, issuer_class=IssuerClass.STATUS)
-    except (BundleNotReady, NoSigningKey) as missing:
-        log.warning("bundles_not_built", reason=missing.code)
-        return 0
+    await newest_keyset(session)
+    await signing.load_signer(session, vault, now, issuer_class=IssuerClass.STATUS)
     markets = await session.scalars(
         select(Device.market_id).where(Device.revoked_at.is_(None)).distinct()
     )

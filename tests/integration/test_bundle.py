@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from app.bundle import rules, service
-from app.bundle.device import request_message
+from app.bundle.device import BundleNotReady, request_message
 from app.bundle.rules import Bundle, Kept, ShardKind, Signed, Status, UnfitError
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
@@ -140,7 +140,8 @@ async def test_only_the_owner_publishes_keysets_and_nothing_is_built_before(
 ) -> None:
     market = Market(own_trade)
     await market.begin()
-    assert await rebuild(own_trade) == 0
+    with pytest.raises(BundleNotReady):
+        await rebuild(own_trade)
     answer = await Device(own_trade).enrols(await code_for(market))
     assert (answer.status_code, code_of(answer)) == (503, "bundle-not-ready")
     own_trade.faults.clear()
