@@ -1,4 +1,4 @@
-"""Scans, inspections with their lines and rulings, papers, agreements, cases, and dated rules."""
+"""Scans, views, inspections with lines and rulings, papers, agreements, cases, and dated rules."""
 
 from datetime import date, datetime
 from typing import Any
@@ -45,6 +45,21 @@ class Scan(Base):
     findings: Mapped[list[Any]]
     scanned_at: Mapped[datetime]
     device_at: Mapped[datetime | None]
+
+
+class PublicViews(Base):
+    """How often a document's public page was opened in an hour; by whom is not kept."""
+
+    __tablename__ = "public_views"
+    __table_args__ = (
+        UniqueConstraint("serial", "hour_at"),
+        CheckConstraint("views > 0", name="views"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    serial: Mapped[int]
+    hour_at: Mapped[datetime]
+    views: Mapped[int]
 
 
 # --- dated rules ----------------------------------------------------------------------------------

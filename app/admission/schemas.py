@@ -12,6 +12,7 @@ from app.admission.rules import CodeKind
 from app.certificate.rules import Basis, CertificateKind
 from app.core.schemas import In, Instant, Line, MassG, Out
 from app.lot.schemas import Spelled
+from app.product.schemas import ProductId
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 
 TEXT_CHARS_MAX = 2_000
@@ -169,7 +170,7 @@ class PaperIn(In):
     valid_through: date | None = Field(
         default=None, description="If it says so; the kind's own validity holds beside it."
     )
-    product: int | None = None
+    product: ProductId | None = None
     mass_g: MassG | None = None
     division_code: DivisionCode | None = Field(
         default=None, description="Origin, by the code of its day: a paper of 2019 keeps 320684."
@@ -278,7 +279,7 @@ class InspectionLineIn(In):
     text: Text | None = Field(default=None, description="What the scanner read, unchanged.")
     papers: list[UUID] = Field(default_factory=list, max_length=PAPERS_MAX)
     self_producer: SelfProducerIn | None = None
-    product: int | None = Field(default=None, description="Needed where no ticket says it.")
+    product: ProductId | None = Field(default=None, description="Needed where no ticket says it.")
     mass_g: MassG | None = Field(
         default=None, description="What stands there; all of the ticket, if left out."
     )

@@ -5,13 +5,14 @@ read-committed transaction; reading requests run in autocommit, which saves two 
 route says so, and an operator has set one up, a replica answers.
 """
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
 from fastapi import Depends, Request
@@ -25,14 +26,20 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+from app.core import ids
 from app.core.replica import Replica
 from app.core.settings import Settings
+
+T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 2_000
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 CONNECT_S_MAX = 5.0
 REPLICA_CONNECT_S_MAX = 0.5
+PATIENT_ATTEMPTS = 12
+PATIENT_PAUSE_S = 0.02
+PATIENT_PAUSE_S_MAX = 2.0
 # The server ends a statement by itself. When even that does not arrive, the way to it is cut.
 REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
 
@@ -96,6 +103,33 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
+    async def persist(
+        self,
+        work: Callable[[AsyncSession], Awaitable[T]],
+        *,
+        may_pass: Callable[[Exception], bool],
+        attempts: int = PATIENT_ATTEMPTS,
+    ) -> T:
+        """Do work in one transaction, and again, a bounded number of times, while that may help.
+
+        A commit whose answer was lost is done again too: work that is repeated must find what it
+        did the first time.
+
+        Args:
+            work: What to do with the session of the transaction.
+            may_pass: Tells from an error whether another attempt may succeed.
+            attempts: How often at most; pauses double up to two seconds.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except Exception as error:
+                if attempt == attempts or not may_pass(error):
+                    raise
+            await asyncio.sleep(ids.jitter(min(PATIENT_PAUSE_S * 2**attempt, PATIENT_PAUSE_S_MAX)))
+        raise AssertionError(attempts)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
@@ -127,6 +161,13 @@ class Database:
     async def close(self) -> None:
         """Give every connection back to the server."""
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def part_of(session: AsyncSession) -> AsyncIterator[None]:
+    """Open a part of the caller's transaction: it can fail alone, and then leaves nothing."""
+    async with session.begin_nested():
+        yield
 
 
 def _engine(

@@ -44,6 +44,16 @@ class RoleKind(StrEnum):
     OPERATOR = "OPERATOR"
 
 
+class Department(StrEnum):
+    """Which of two offices answers for goods (domain.md §1.4): where they are in the chain decides.
+
+    Agriculture answers until goods enter a market or a processor, market regulation from then on.
+    """
+
+    AGRICULTURE = "agriculture"
+    MARKET_REGULATION = "market_regulation"
+
+
 PRODUCERS = frozenset(
     {
         RoleKind.FARMER,
@@ -131,6 +141,7 @@ POLICY: dict[str, frozenset[Audience]] = {
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
+    "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
     "paper.record": _OFFICE,
@@ -140,6 +151,12 @@ POLICY: dict[str, frozenset[Audience]] = {
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
+    "recall.close": _SIGNED_IN,
+    "recall.follow": _SIGNED_IN,
+    "recall.open": _SIGNED_IN,
+    "recall.read": _SIGNED_IN,
+    "referral.ask": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+    "referral.answer": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "sample.read": _SIGNED_IN,
     "sample.take": _SAMPLERS,
     "scan.record": _SIGNED_IN,
@@ -155,6 +172,10 @@ POLICY: dict[str, frozenset[Audience]] = {
     "ticket.issue": _TRADE,
     "ticket.read": _SIGNED_IN,
     "trace.read": _SIGNED_IN,
+    "treatment.read": _SIGNED_IN,
+    "treatment.record": _TRADE,
+    "warning.handle": _OFFICE,
+    "warning.read": _OFFICE,
 }
 
 
@@ -259,6 +280,7 @@ class Caller:
         roles: The party's roles on the day of the request.
         jurisdiction: Division prefix a regulator answers for (`3206` for the city); else None.
         scopes: Actions a machine's key is limited to; None means all of its audiences'.
+        departments: Of a regulator: the stages of the chain it answers for.
     """
 
     party_id: int | None
@@ -268,6 +290,7 @@ class Caller:
     roles: frozenset[RoleKind]
     jurisdiction: str | None
     scopes: frozenset[str] | None
+    departments: frozenset[Department] = frozenset(Department)
 
     @property
     def acting_party(self) -> int:
@@ -382,6 +405,14 @@ def may_supervise(caller: Caller, division_code: str | None) -> bool:
     if Audience.REGULATOR not in caller.audiences or caller.jurisdiction is None:
         return False
     return (division_code or "").startswith(caller.jurisdiction)
+
+
+def departments_of(named: Iterable[str | None]) -> frozenset[Department]:
+    """Answer the departments of a regulator's roles; a role that names none is for both."""
+    found = set(named)
+    if not found or None in found:
+        return frozenset(Department)
+    return frozenset(Department(name) for name in found if name is not None)
 
 
 def check_may_give(

@@ -65,7 +65,7 @@ async def open_admin(request: Request) -> Response:
 
 def _page(program: str, request: Request) -> Response:
     if not (BUILT / f"{program}.html").is_file():
-        return HTMLResponse(_NOT_BUILT, HTTPStatus.SERVICE_UNAVAILABLE, headers=_FRESH)
+        return HTMLResponse(_NOT_BUILT, HTTPStatus.NOT_FOUND, headers=_FRESH)
     headers = _FRESH | {
         "Content-Security-Policy": _POLICY,
         # The gate asks for the camera and for a lamp that stays on; nobody else may.

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006_lots_ahead"
-down_revision = "0005_capitals"
+down_revision = "0006_testing"
 branch_labels = None
 depends_on = None
 

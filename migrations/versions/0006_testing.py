@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0006_testing"
-down_revision = "0006_lots_ahead"
+down_revision = "0005_capitals"
 branch_labels = None
 depends_on = None
 

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0007_gate"
-down_revision = "0006_testing"
+down_revision = "0006_imports"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,10 @@
 """What is measured of ours: the one place that knows how the application is called."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -14,7 +15,11 @@ from app.core import ids
 from app.core.clock import system_clock
 from app.core.db import Database
 from app.core.sealing import Vault
+from app.exchange import service as exchange
+from app.exchange.service import Desk, Progress
 from app.lot import service as lots
+from app.lot.rules import LotOrigin, Proof
+from app.lot.service import Birth, LotDraft, Parent
 from app.party.access import RoleKind
 from app.product import service as products
 from app.product.rules import Catalogue
@@ -91,9 +96,37 @@ class Ours:
             ),
             sold_at=now,
         )
-        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63())
+        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63)
         async with self.database.transaction() as session:
             await issue(session, draft, around)
+
+    async def import_file(self, path: Path, tell: Callable[[], None]) -> Progress:
+        """Import tickets from a file, with all rules applied."""
+        seller = str(self.book.actors.sellers[0][1])
+        vault = Vault(self.book.settings().secret_bytes)
+        desk = Desk(self.database, vault, system_clock, ids.uuid7, ids.serial63, seller)
+        return await exchange.run(desk, exchange.open_source(path, seller), lambda _: tell())
+
+    async def make_lots(self, count: int, parents: Sequence[int], mark: bytes) -> None:
+        """Bring lots into being that each have all of the parents, in one transaction."""
+        now = system_clock()
+        drafts = [
+            LotDraft(
+                public_id=ids.uuid7(),
+                product_id=stage.PRODUCT,
+                holder_id=self.book.actors.buyer[0],
+                origin=LotOrigin.MERGE,
+                mass_g=len(parents) * DRAW_G,
+                quantity=Decimal(len(parents) * DRAW_G) / 1000,
+                unit="公斤",
+                mixed=True,
+                parents=tuple(Parent(parent, DRAW_G, Proof.OWN) for parent in parents),
+                digest=mark,
+            )
+            for _ in range(count)
+        ]
+        async with self.database.transaction() as session:
+            await lots.make(session, [Birth(1, now, drafts)])
 
     def issue_request(self, stock: int, *, hot: bool = False) -> tuple[int, str, bytes]:
         """Write the same as a request: whose session it needs, its path and its body."""

@@ -38,6 +38,7 @@ FURTHER_FILES = {
         "policy.py",  # pure: the dated rules of entry and of sampling
         "rulings.py",  # a person's decisions beside verdicts, and cases
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+        "tally.py",  # views counted in memory until they are written
     },
     "bundle": {
         "device.py",  # pure: what a device proves, and what it is refused
@@ -47,10 +48,14 @@ FURTHER_FILES = {
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
         "gate.py",
         "key.py",
+        "ledger.py",
         "party.py",
+        "recall.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
@@ -60,6 +65,16 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "ledger": {
+        "files.py",  # a month as a file
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
@@ -76,6 +91,15 @@ FURTHER_FILES = {
     "product": {
         "search.py",  # finding products as sellers call them
         "units.py",  # from what was said to grams, and back
+    },
+    "recall": {
+        "authority.py",  # who answers for a lot, which offices for places
+        "following.py",  # the second half of the service: what is recorded in an open case
+        "opening.py",  # the scope of a case, stopped at once
+        "printing.py",  # the case as a record, a spreadsheet, on paper
+        "referrals.py",  # questions to other offices
+        "terms.py",  # how long things may take
+        "wording.py",  # words in both languages
     },
     "signing": {
         "keys.py",  # keys and their history, without a database: verifiers use it offline

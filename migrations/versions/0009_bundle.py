@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0008_bundle"
-down_revision = "0007_gate"
+revision = "0009_bundle"
+down_revision = "0008_recall"
 branch_labels = None
 depends_on = None
 
