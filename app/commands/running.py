@@ -32,6 +32,7 @@ from app.commands.console import (
 )
 from app.core.errors import Text
 from app.core.migrate import config
+from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.install import install
 
@@ -92,7 +93,12 @@ def work(as_json: AsJson = False) -> None:
     with complaining(as_json):
         chosen = settings()
         if as_json:
-            write_json({"kinds": sorted(worker.HANDLERS), "chores": sorted(worker.CHORES)})
+            write_json(
+                {
+                    "kinds": sorted(worker.HANDLERS),
+                    "chores": sorted(worker.chores_of(Vault(chosen.secret_bytes))),
+                }
+            )
         worker.run_until_signalled(chosen)
 
 

@@ -40,6 +40,11 @@ FURTHER_FILES = {
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
         "tally.py",  # views counted in memory until they are written
     },
+    "bundle": {
+        "device.py",  # pure: what a device proves, and what it is refused
+        "devices.py",  # enrols devices, believes their requests, takes what they decided
+        "root.py",  # the file of the offline root key
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
