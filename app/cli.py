@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands import books, key, party, running
+from app.commands import books, importing, key, ledger, party, running, standards, tracing
 
 app = typer.Typer(
     name="ypt",
@@ -17,7 +17,8 @@ for name, command in (
     ("worker", running.work),
     ("migrate", running.migrate),
     ("demo", running.demo),
-    ("trace", books.trace),
+    ("trace", tracing.trace),
+    ("common-source", tracing.common_source),
     ("verify", books.verify),
     ("audit", books.audit),
     ("problems", books.problems),
@@ -25,6 +26,10 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
+app.add_typer(standards.limits, name="limits")
+app.command("workday")(standards.workday)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(importing.app, name="import")
 
 
 def main() -> None:

@@ -8,15 +8,19 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.ledger import service as ledgers
 from app.place import service as places
 from app.product import service as products
+from app.testing import standards
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
     places.load_divisions,
     products.load_catalogue,
     certificates.load_forms,
+    standards.load,
     tickets.load_validity,
+    ledgers.load_statute,
 )
 
 

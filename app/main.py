@@ -11,10 +11,12 @@ from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
 from app.core.db import Database, DbSession
+from app.core.errors import DomainError
 from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
+from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
 from app.party import routes as parties
@@ -22,7 +24,9 @@ from app.party.auth import allow
 from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
+from app.recall.service import check_answers_for
 from app.signing.ring import Ring
+from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import routes as pages
@@ -66,6 +70,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.vault = Vault(settings.secret_bytes)
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
+    # Which market and offices answer for a lot is known above the tests that ask it.
+    app.state.answers_for = check_answers_for
     app.state.press = Press()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
@@ -77,14 +83,18 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         evidence,
         lots,
         certificates,
+        testing,
         tickets,
         scans,
         traces,
         holds,
+        ledgers,
         pages,
         screens,
     ):
         app.include_router(package.router)
+    app.include_router(pages.own)
+    app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
     app.mount("/static", pages.assets)
     app.mount("/screens", screens.files)

@@ -10,6 +10,9 @@ from app.main import create_app
 
 STOP_S_MAX = 10
 BACKLOG = 2048
+# A process that is still importing answers no health check. On a busy machine that takes longer
+# than uvicorn's five seconds, after which it would be killed and begin again, for ever.
+START_S_MAX = 60
 
 # Access lines are the application's own (`core.http`), which name routes and never what was asked
 # for; uvicorn's would hold tickets and search words.
@@ -23,6 +26,7 @@ OPTIONS: dict[str, Any] = {
     "log_config": None,
     "server_header": False,
     "timeout_graceful_shutdown": STOP_S_MAX,
+    "timeout_worker_healthcheck": START_S_MAX,
     "backlog": BACKLOG,
 }
 

@@ -6,12 +6,15 @@ from app.core import heartbeat
 from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
+from app.exchange import models as exchange
 from app.hold import models as hold
+from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
 from app.signing import models as signing
+from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
 
@@ -22,14 +25,17 @@ __all__ = [
     "certificate",
     "event",
     "evidence",
+    "exchange",
     "heartbeat",
     "hold",
+    "ledger",
     "lot",
     "metadata",
     "party",
     "place",
     "product",
     "signing",
+    "testing",
     "ticket",
     "transparency",
 ]

@@ -25,6 +25,7 @@ from app.core.replica import DATABASE_FAULTS
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
+from app.testing import devices
 from app.ticket import audit
 
 Handler = Callable[[AsyncSession, bytes, datetime], Awaitable[None]]
@@ -58,6 +59,10 @@ async def _end_expired_sessions(session: AsyncSession, now: datetime) -> None:
     log.info("sessions_ended", count=ended)
 
 
+async def _forget_nonces(session: AsyncSession, now: datetime) -> None:
+    log.info("nonces_forgotten", count=await devices.forget_nonces(session, now=now))
+
+
 async def _audit(session: AsyncSession, now: datetime) -> None:
     del now  # the books are checked as they are
     report = await audit.audit(session)
@@ -76,6 +81,7 @@ HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS}
 
 CHORES: Mapping[str, tuple[str, Chore]] = {
     "sessions.end-expired": ("*/10 * * * *", _end_expired_sessions),
+    "nonces.forget": ("*/10 * * * *", _forget_nonces),
     "partitions.make": ("30 3 * * *", _make_partitions),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),

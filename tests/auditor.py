@@ -16,6 +16,11 @@ MOVES_NOTHING = {
     "evidence.stored",
     "hold.hold",
     "hold.release",
+    "test.finished",
+    "test.objected",
+    "test.published",
+    "test.recorded",
+    "test.started",
 }
 NEXT_STATES = {
     "issued": {"accepted", "accepted_in_part", "refused", "voided"},
@@ -107,6 +112,11 @@ class Auditor:
             self.gone_g[lot] = self.gone_g.get(lot, 0) + int(item["mass_g"])
 
     lot_destroy = lot_loss
+
+    def sample_taken(self, leaf: Json) -> None:
+        lot, mass_g = leaf["lot"], int(leaf["mass_g"])
+        self._take(lot, mass_g, leaf["holder"])
+        self.gone_g[lot] = self.gone_g.get(lot, 0) + mass_g
 
     # --- certificates -----------------------------------------------------------------------------
 

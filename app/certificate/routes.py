@@ -1,9 +1,11 @@
 """HTTP for certificates, and for merging and splitting, which the law ties to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from http import HTTPStatus
+from itertools import groupby
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.certificate import rules, service
 from app.certificate.models import Certificate
-from app.certificate.rules import Act, CertificateKind
+from app.certificate.rules import Act, CertificateKind, Duty
 from app.certificate.schemas import (
     CertificateIn,
     CertificateOut,
@@ -21,28 +23,32 @@ from app.certificate.schemas import (
     VoidIn,
 )
 from app.certificate.service import CertificateDraft, Issuer
+from app.core import bulk
+from app.core.bulk import BulkOut, RowsIn
 from app.core.clock import local_date
-from app.core.db import DbSession
-from app.core.errors import IdReused
-from app.core.problems import declare
+from app.core.db import DbSession, part_of
+from app.core.errors import DomainError, IdReused
+from app.core.problems import MalformedRequest, declare, speaks_english
 from app.event.rules import ImpossibleDate
 from app.lot import changes
 from app.lot import rules as lot_rules
 from app.lot import service as lots
-from app.lot.changes import ChangeDraft, Input, Output, Policy
+from app.lot.changes import ChangeDraft, ChangeRequest, Input, Output, Policy
 from app.lot.routes import (
     CHANGE_REFUSALS,
     UNIT_REFUSALS,
     answer_change,
+    apply_rows,
     content_of,
-    describe_change,
+    describe_changes,
     repeated,
 )
-from app.lot.rules import ChangeKind
+from app.lot.rules import ChangeKind, LotState
 from app.lot.schemas import ChangeOut, SplitIn
 from app.party.access import Caller, OtherParty, may_supervise
 from app.party.auth import allow
 from app.product import service as products
+from app.product.rules import Catalogue
 from app.signing import token
 from app.signing.rules import NoSigningKey
 
@@ -228,27 +234,66 @@ async def split(
     the whole's certificate does not pass on to them.
     """
     now: datetime = request.app.state.clock()
+    law = Law(await products.catalogue(session), await service.duties(session))
+    asked = _split_request(change_id, body, caller, law, now=now)
+    return await answer_change(session, asked, response, now=now)
+
+
+@router.post("/splits/bulk", responses=declare(MalformedRequest))
+async def split_many(
+    body: RowsIn[SplitIn], request: Request, session: DbSession, caller: LotWriter
+) -> BulkOut[ChangeOut]:
+    """Make many splits in one go; each row as `PUT /splits/{id}` would answer it."""
+    now: datetime = request.app.state.clock()
+    law = Law(await products.catalogue(session), await service.duties(session))
+    rows = body.read(
+        lambda change_id, content: _split_request(change_id, content, caller, law, now=now)
+    )
+    outcomes = await apply_rows(session, rows, now=now)
+    return bulk.answer(outcomes, english=speaks_english(request))
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The dated data that changes are planned by."""
+
+    catalogue: Catalogue
+    duties: Sequence[Duty]
+
+
+def _split_request(
+    change_id: UUID, body: SplitIn, caller: Caller, law: Law, *, now: datetime
+) -> ChangeRequest:
     occurred_at = body.occurred_at or now
     on = local_date(occurred_at)
-    catalogue = await products.catalogue(session)
-    lot = await lots.state_of(session, body.lot)
-    parts = [(part.lot, part.reckon(lot.product_id, on, catalogue)) for part in body.parts]
-    draft = ChangeDraft(
-        public_id=change_id,
-        kind=ChangeKind.SPLIT,
-        digest=content_of(body, caller),
-        holder_id=caller.acting_party,
-        holder=caller.acting_public_id,
-        occurred_at=occurred_at,
-        inputs=(Input(body.lot, sum(reckoned.mass_g for _, reckoned in parts)),),
-        outputs=tuple(
-            Output(public_id, part.mass_g, part.quantity, part.unit, pieces=part.pieces)
-            for public_id, part in parts
-        ),
+    content = content_of(body, caller)
+
+    def plan(stock: Mapping[UUID, LotState]) -> tuple[ChangeDraft, Policy]:
+        lot = stock[body.lot]
+        parts = [(part.lot, part.reckon(lot.product_id, on, law.catalogue)) for part in body.parts]
+        draft = ChangeDraft(
+            public_id=change_id,
+            kind=ChangeKind.SPLIT,
+            digest=content,
+            holder_id=caller.acting_party,
+            holder=caller.acting_public_id,
+            occurred_at=occurred_at,
+            inputs=(Input(body.lot, sum(reckoned.mass_g for _, reckoned in parts)),),
+            outputs=tuple(
+                Output(public_id, part.mass_g, part.quantity, part.unit, pieces=part.pieces)
+                for public_id, part in parts
+            ),
+        )
+        due = rules.must(law.duties, Act.SPLIT, caller.roles, on)
+        return draft, Policy(cover_passes=lot.producer_id == caller.party_id or not due)
+
+    return ChangeRequest(
+        change_id,
+        content,
+        inputs=(body.lot,),
+        outputs=tuple(part.lot for part in body.parts),
+        plan=plan,
     )
-    due = rules.must(await service.duties(session), Act.SPLIT, caller.roles, on)
-    policy = Policy(cover_passes=lot.producer_id == caller.party_id or not due)
-    return await answer_change(session, draft, policy, response, now=now)
 
 
 @router.put(
@@ -274,38 +319,130 @@ async def merge(
 ) -> MergeOut:
     """Make one lot of several, with the certificate that the law asks for, or not at all."""
     now: datetime = request.app.state.clock()
-    occurred_at = body.occurred_at or now
-    locked = await lots.lock(session, (item.lot for item in body.inputs))
-    mass_g = sum(
-        item.mass_g if item.mass_g is not None else locked[item.lot].remaining_g
-        for item in body.inputs
-    )
-    catalogue = await products.catalogue(session)
-    any_lot = next(iter(locked.values()))
-    due = rules.must(
-        await service.duties(session), Act.MERGE, caller.roles, local_date(occurred_at)
-    ) and service.certifiable(catalogue, any_lot, occurred_at)
-    draft = ChangeDraft(
-        public_id=change_id,
-        kind=ChangeKind.MERGE,
-        digest=content_of(body, caller),
-        holder_id=caller.acting_party,
-        holder=caller.acting_public_id,
-        occurred_at=occurred_at,
-        inputs=tuple(Input(item.lot, item.mass_g) for item in body.inputs),
-        outputs=(Output(body.lot, mass_g, Decimal(mass_g) / 1000, "公斤"),),
-    )
-    policy = Policy(certificate_due=due, certified=body.certificate is not None)
-    change, created = await changes.apply(
-        session, draft, policy=policy, catalogue=catalogue, now=now
-    )
-    certificate = None
-    if body.certificate is not None:
-        certificate = await _certify_merge(request, session, body, caller, mass_g, created, now)
+    (outcome,) = await _merge_all(request, session, [(change_id, body)], caller, now=now)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    made, created = outcome
     if not created:
         response.status_code = HTTPStatus.OK
-    made = await describe_change(session, change)
-    return MergeOut(**made.model_dump(), certificate=certificate)
+    return made
+
+
+@router.post("/merges/bulk", responses=declare(MalformedRequest))
+async def merge_many(
+    body: RowsIn[MergeIn], request: Request, session: DbSession, caller: LotWriter
+) -> BulkOut[MergeOut]:
+    """Make many merges in one go; each row as `PUT /merges/{id}` would answer it."""
+    now: datetime = request.app.state.clock()
+    rows = body.read(lambda change_id, content: (change_id, content))
+    asked = [row for row in rows if not isinstance(row, DomainError)]
+    made = await _merge_all(request, session, asked, caller, now=now)
+    told = [outcome[0] for outcome in made if not isinstance(outcome, DomainError)]
+    outcomes = bulk.merged(rows, made, told)
+    return bulk.answer(outcomes, english=speaks_english(request))
+
+
+async def _merge_all(
+    request: Request,
+    session: DbSession,
+    asked: Sequence[tuple[UUID, MergeIn]],
+    caller: Caller,
+    *,
+    now: datetime,
+) -> list[tuple[MergeOut, bool] | DomainError]:
+    """Make merges in their order; one that comes with a certificate is made with it or not at all.
+
+    Merges without one are written together. All lots are locked before, in one order for all.
+    """
+    await lots.lock_found(session, (item.lot for _, body in asked for item in body.inputs))
+    law = Law(await products.catalogue(session), await service.duties(session))
+    outcomes: list[tuple[MergeOut, bool] | DomainError] = []
+    for certified, run in groupby(asked, key=lambda row: row[1].certificate is not None):
+        if not certified:
+            outcomes += await _merge_plain(session, list(run), caller, law, now=now)
+            continue
+        for change_id, body in run:
+            try:
+                async with part_of(session):
+                    outcomes.append(
+                        await _merge_certified(
+                            request, session, change_id, body, caller, law, now=now
+                        )
+                    )
+            except DomainError as refusal:
+                outcomes.append(refusal)
+    return outcomes
+
+
+async def _merge_plain(
+    session: DbSession,
+    rows: Sequence[tuple[UUID, MergeIn]],
+    caller: Caller,
+    law: Law,
+    *,
+    now: datetime,
+) -> list[tuple[MergeOut, bool] | DomainError]:
+    asked = [_merge_request(change_id, body, caller, law, now=now) for change_id, body in rows]
+    return [
+        outcome
+        if isinstance(outcome, DomainError)
+        else (MergeOut(**outcome[0].model_dump(), certificate=None), outcome[1])
+        for outcome in await apply_rows(session, asked, now=now)
+    ]
+
+
+async def _merge_certified(
+    request: Request,
+    session: DbSession,
+    change_id: UUID,
+    body: MergeIn,
+    caller: Caller,
+    law: Law,
+    *,
+    now: datetime,
+) -> tuple[MergeOut, bool]:
+    asked = _merge_request(change_id, body, caller, law, now=now)
+    change, created = await changes.apply(session, asked, catalogue=law.catalogue, now=now)
+    mass_g = (await lots.state_of(session, body.lot)).mass_g
+    certificate = await _certify_merge(request, session, body, caller, mass_g, created, now)
+    made = (await describe_changes(session, [change]))[0]
+    return MergeOut(**made.model_dump(), certificate=certificate), created
+
+
+def _merge_request(
+    change_id: UUID, body: MergeIn, caller: Caller, law: Law, *, now: datetime
+) -> ChangeRequest:
+    occurred_at = body.occurred_at or now
+    content = content_of(body, caller)
+
+    def plan(stock: Mapping[UUID, LotState]) -> tuple[ChangeDraft, Policy]:
+        mass_g = sum(
+            item.mass_g if item.mass_g is not None else stock[item.lot].remaining_g
+            for item in body.inputs
+        )
+        any_lot = min((stock[item.lot] for item in body.inputs), key=lambda lot: lot.id)
+        due = rules.must(
+            law.duties, Act.MERGE, caller.roles, local_date(occurred_at)
+        ) and service.certifiable(law.catalogue, any_lot, occurred_at)
+        draft = ChangeDraft(
+            public_id=change_id,
+            kind=ChangeKind.MERGE,
+            digest=content,
+            holder_id=caller.acting_party,
+            holder=caller.acting_public_id,
+            occurred_at=occurred_at,
+            inputs=tuple(Input(item.lot, item.mass_g) for item in body.inputs),
+            outputs=(Output(body.lot, mass_g, Decimal(mass_g) / 1000, "公斤"),),
+        )
+        return draft, Policy(certificate_due=due, certified=body.certificate is not None)
+
+    return ChangeRequest(
+        change_id,
+        content,
+        inputs=tuple(item.lot for item in body.inputs),
+        outputs=(body.lot,),
+        plan=plan,
+    )
 
 
 async def _certify_merge(

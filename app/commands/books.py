@@ -1,10 +1,9 @@
-"""Commands that read the books: trace, verify, audit; and what refusals mean."""
+"""Commands that read the books: verify, audit; and what refusals mean."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import typer
 from PIL import Image, UnidentifiedImageError
@@ -13,14 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import service as gate
 from app.admission.rules import Code, Decision, Finding, recognise
-from app.certificate import service as certificates
-from app.certificate.rules import UnknownCertificate
 from app.commands.console import (
     AT_THE_TERMINAL,
     MISUSED,
     REFUSED,
     AsJson,
     ComplaintError,
+    PublicUrl,
     answer,
     complaining,
     settings,
@@ -30,162 +28,11 @@ from app.commands.console import (
 from app.core import problems as refusals
 from app.core.clock import system_clock
 from app.core.errors import Text
-from app.lot import service as lots
-from app.product.units import spell_mass
 from app.signing import service as signing
 from app.signing.token import Claims, Flags
 from app.ticket import audit as books
-from app.ticket import service as tickets
-from app.ticket.rules import UnknownTicket
-from app.trace import service as traces
-from app.trace.rules import Direction
-from app.trace.schemas import TracedParty, TraceOut
 
 LET_IN: Final = frozenset({Decision.ADMIT, Decision.ADMIT_AFTER_TEST})
-
-PublicUrl = Annotated[
-    list[str] | None,
-    typer.Option("--public-url", help="What codes begin with; YPT_PUBLIC_URL if left out."),
-]
-
-
-# --- trace ----------------------------------------------------------------------------------------
-
-
-def trace(
-    reference: Annotated[
-        str, typer.Argument(help="A lot's, ticket's or certificate's id, short code or address.")
-    ],
-    forward: Annotated[
-        bool, typer.Option("--forward/--back", help="To every holder, or back to the sources.")
-    ] = False,
-    public_url: PublicUrl = None,
-    as_json: AsJson = False,
-) -> None:
-    """Trace a lot or a ticket, any depth, with grams and shares."""
-    with complaining(as_json):
-        chosen = settings()
-        direction = Direction.FORWARD if forward else Direction.BACK
-        base_urls = public_url or [chosen.public_url]
-
-        async def work(session: AsyncSession) -> TraceOut:
-            ticket, lot = await _named(session, reference, base_urls)
-            if ticket is not None:
-                return await traces.trace_ticket(session, ticket, direction, caller=AT_THE_TERMINAL)
-            assert lot is not None, "what is named is one of the two"
-            return await traces.trace(session, [lot], direction, caller=AT_THE_TERMINAL)
-
-        found = with_books(work, chosen)
-        answer(found.model_dump(mode="json"), as_json, lambda console: _tell_trace(console, found))
-
-
-async def _named(
-    session: AsyncSession, reference: str, base_urls: list[str]
-) -> tuple[UUID | None, UUID | None]:
-    """Find the ticket, or else the lot, that a reference names."""
-    try:
-        public_id = UUID(reference)
-    except ValueError:
-        return await _coded(session, reference, base_urls)
-    try:
-        await tickets.find(session, public_id)
-    except UnknownTicket:
-        pass
-    else:
-        return public_id, None
-    try:
-        certificate = await certificates.find(session, public_id)
-    except UnknownCertificate:
-        return None, public_id
-    return None, await _lot(session, certificate.lot_id)
-
-
-async def _coded(
-    session: AsyncSession, reference: str, base_urls: list[str]
-) -> tuple[UUID | None, UUID | None]:
-    code = recognise(reference, base_urls)
-    keyset = await signing.load_keyset(session)
-    found, _ = await gate.examine(
-        session, code, AT_THE_TERMINAL, verifier=keyset, now=system_clock()
-    )
-    if found.ticket is not None:
-        return found.ticket.ticket.public_id, None
-    if found.certificate is not None:
-        return None, await _lot(session, found.certificate.lot_id)
-    raise ComplaintError(
-        Text("没有这张票据、合格证或批次", "No ticket, certificate or lot is named so"),
-        Text("请核对编号、短码或网址", "Check the id, the short code or the address"),
-        code="unknown-reference",
-    )
-
-
-async def _lot(session: AsyncSession, lot_id: int) -> UUID:
-    return (await lots.states_by_id(session, [lot_id]))[lot_id].public_id
-
-
-def _tell_trace(console: Console, found: TraceOut) -> None:
-    console.print(
-        table(
-            Text("批次", f"Lots ({found.direction})"),
-            ("depth", "lot", "product", "holder", "village", "made", "mass", "of it"),
-            (
-                (
-                    node.depth,
-                    node.lot,
-                    node.product_name,
-                    _name(node.holder),
-                    node.village,
-                    node.origin.value,
-                    _mass(node.mass_g),
-                    f"{_mass(node.share_g)} {node.share:.1%}",
-                )
-                for node in found.nodes
-            ),
-        )
-    )
-    if found.direction is Direction.BACK:
-        console.print(
-            table(
-                Text("来源", "Sources"),
-                ("village", "producer", "mass", "share"),
-                (
-                    (
-                        source.village,
-                        _name(source.producer),
-                        _mass(source.mass_g),
-                        f"{source.share:.1%}",
-                    )
-                    for source in found.sources
-                ),
-            )
-        )
-        return
-    console.print(
-        table(
-            Text("持有人", "Holders"),
-            ("holder", "roles", "received", "of it", "left"),
-            (
-                (
-                    _name(holder.party),
-                    ", ".join(holder.roles),
-                    _mass(holder.received_g),
-                    _mass(holder.exposed_g),
-                    _mass(holder.remaining_g),
-                )
-                for holder in found.holders
-            ),
-        )
-    )
-    for way in found.in_transit:
-        console.print(f"在途 · on its way: {_mass(way.mass_g)} → {_name(way.buyer)}")
-
-
-def _name(party: TracedParty | None) -> str:
-    return "散客 · walk-in" if party is None else party.name
-
-
-def _mass(mass_g: int | None) -> str:
-    return "" if mass_g is None else spell_mass(mass_g).zh
 
 
 # --- verify ---------------------------------------------------------------------------------------

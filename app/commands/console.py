@@ -36,6 +36,11 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON value on standard output, for programs.")
 ]
 
+PublicUrl = Annotated[
+    list[str] | None,
+    typer.Option("--public-url", help="What codes begin with; YPT_PUBLIC_URL if left out."),
+]
+
 AT_THE_TERMINAL: Final = Caller(
     party_id=None,
     party_public_id=None,

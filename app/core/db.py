@@ -5,12 +5,14 @@ read-committed transaction; reading requests run in autocommit, which saves two 
 route says so, and an operator has set one up, a replica answers.
 """
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
 from fastapi import Depends, Request
@@ -24,16 +26,25 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+from app.core import ids
 from app.core.replica import Replica
 from app.core.settings import Settings
+
+T = TypeVar("T")
 
 LOCK_TIMEOUT_MS = 2_000
 STATEMENT_TIMEOUT_MS = 5_000
 IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
 CONNECT_S_MAX = 5.0
 REPLICA_CONNECT_S_MAX = 0.5
+PATIENT_ATTEMPTS = 12
+PATIENT_PAUSE_S = 0.02
+PATIENT_PAUSE_S_MAX = 2.0
 # The server ends a statement by itself. When even that does not arrive, the way to it is cut.
 REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
+
+TRACE_STRATEGY = "ypt_trace_strategy"
+"""Execution option of every engine: how graphs are walked there; see `Settings.trace_strategy`."""
 
 MAY_ASK_REPLICA = "ypt_may_ask_replica"
 """Key in the ASGI scope of what takes note that the replica is asked; see `http.Unit`."""
@@ -75,7 +86,9 @@ class Database:
             role: Act as this role instead of `settings.database_role` (migrations, tests).
         """
         role = role or settings.database_role
-        self.engine = _engine(settings.database_url, role, size=settings.pool_size)
+        # A property of the server that a session speaks to: whoever is handed the session finds it.
+        told = {TRACE_STRATEGY: settings.trace_strategy}
+        self.engine = _engine(settings.database_url, role, size=settings.pool_size, told=told)
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -90,11 +103,48 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
 
+    async def persist(
+        self,
+        work: Callable[[AsyncSession], Awaitable[T]],
+        *,
+        may_pass: Callable[[Exception], bool],
+        attempts: int = PATIENT_ATTEMPTS,
+    ) -> T:
+        """Do work in one transaction, and again, a bounded number of times, while that may help.
+
+        A commit whose answer was lost is done again too: work that is repeated must find what it
+        did the first time.
+
+        Args:
+            work: What to do with the session of the transaction.
+            may_pass: Tells from an error whether another attempt may succeed.
+            attempts: How often at most; pauses double up to two seconds.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except Exception as error:
+                if attempt == attempts or not may_pass(error):
+                    raise
+            await asyncio.sleep(ids.jitter(min(PATIENT_PAUSE_S * 2**attempt, PATIENT_PAUSE_S_MAX)))
+        raise AssertionError(attempts)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
         async with self._read() as session:
             yield session
+
+    def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
+        """Choose who answers a long question that is asked in many short sessions.
+
+        One and the same server answers all of them: between two, a replica may be some seconds
+        behind the primary, and the parts would not fit together.
+        """
+        if self.replica is not None and self.replica.may_be_asked():
+            return self.replica.reading
+        return self.reading
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -113,8 +163,22 @@ class Database:
         await self.engine.dispose()
 
 
+@asynccontextmanager
+async def part_of(session: AsyncSession) -> AsyncIterator[None]:
+    """Open a part of the caller's transaction: it can fail alone, and then leaves nothing."""
+    async with session.begin_nested():
+        yield
+
+
 def _engine(
-    url: str, role: str, *, size: int, name: str = "ypt", wait_s: float | None = None, **more: Any
+    url: str,
+    role: str,
+    *,
+    size: int,
+    name: str = "ypt",
+    wait_s: float | None = None,
+    told: Mapping[str, Any] = MappingProxyType({}),
+    **more: Any,
 ) -> AsyncEngine:
     """Make an engine that acts as a role and waits for nothing for ever.
 
@@ -124,12 +188,14 @@ def _engine(
         size: How many connections to keep; there are never more.
         name: What the server's list of sessions shows.
         wait_s: How long to wait for a free connection; as long as for a statement otherwise.
+        told: Execution options, for whoever works with a session of this engine.
         **more: What asyncpg takes beside the settings.
     """
     return create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
+        execution_options=dict(told),
         hide_parameters=True,  # What users typed must not reach a log by way of an exception.
         pool_timeout=STATEMENT_TIMEOUT_MS / 1000 if wait_s is None else wait_s,
         json_serializer=lambda value: orjson.dumps(value).decode(),
@@ -163,6 +229,7 @@ def _replica(settings: Settings, role: str) -> Replica:
             settings.replica_url,
             role,
             size=settings.pool_size,
+            told={TRACE_STRATEGY: settings.trace_strategy},
             name="ypt-replica",
             wait_s=REPLICA_CONNECT_S_MAX,
             timeout=REPLICA_CONNECT_S_MAX,

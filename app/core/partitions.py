@@ -41,18 +41,29 @@ class Retention:
         return date(index // 12, index % 12 + 1, 1)
 
 
-async def set_aside(session: AsyncSession, retention: Retention, *, today: date) -> list[str]:
+async def set_aside(
+    session: AsyncSession, retention: Retention, *, today: date, needed_from: date | None
+) -> list[str]:
     """Detach the months whose retention has ended, as the tables' owner.
 
-    They stay as tables of their own: nothing is removed, and whoever removes them looks for open
-    cases before (domain.md §2.8: deletion must respect holds).
+    They stay as tables of their own: nothing is removed.
+
+    Args:
+        session: The transaction.
+        retention: How long the table's rows are kept at least.
+        today: The present day.
+        needed_from: The first day that an open hold or case needs, whatever the retention says
+            (domain.md §2.8: deletion must respect holds); None where nothing is open.
 
     Returns:
         The names of the detached tables.
     """
     assert retention.table in PARTITIONED, "only months can be set aside"
+    before = retention.ends_before(today)
+    if needed_from is not None:
+        before = min(before, needed_from)
     detached = await session.scalar(
         text("SELECT detach_partitions(CAST(:parent AS regclass), :before)"),
-        {"parent": retention.table, "before": retention.ends_before(today)},
+        {"parent": retention.table, "before": before},
     )
     return list(detached or [])

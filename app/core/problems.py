@@ -112,6 +112,19 @@ class MemberProblem(Out):
     message: str
 
 
+class MalformedRow(MalformedRequest):
+    """A row of a bulk is not of the form that it should have.
+
+    Attributes:
+        members: What is wrong with which member of it.
+    """
+
+    def __init__(self, members: Sequence[MemberProblem]) -> None:
+        """Build the refusal of one row."""
+        super().__init__()
+        self.members = members
+
+
 class Problem(Out):
     """A problem document (RFC 9457) with our extension members."""
 
@@ -147,6 +160,8 @@ def document(
     zh = Sentence(title=error.title.zh, next_step=error.next_step.zh)
     en = Sentence(title=error.title.en, next_step=error.next_step.en)
     spoken = en if english else zh
+    if isinstance(error, MalformedRow):
+        members = error.members
     if error.pointer is not None and not members:
         members = [MemberProblem(pointer=error.pointer, code=error.code, message=spoken.title)]
     return Problem(
@@ -228,15 +243,15 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 async def _malformed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    members = [
-        MemberProblem(
-            pointer=_pointer(item["loc"]),
-            code=item["type"],
-            message=item["msg"],
-        )
-        for item in error.errors()
+    return answer(request, MalformedRequest(), members=members_of(error.errors()))
+
+
+def members_of(errors: Sequence[Any]) -> list[MemberProblem]:
+    """Write what pydantic found wrong with single members of a body."""
+    return [
+        MemberProblem(pointer=_pointer(item["loc"]), code=item["type"], message=item["msg"])
+        for item in errors
     ]
-    return answer(request, MalformedRequest(), members=members)
 
 
 def _pointer(location: Sequence[object]) -> str:
@@ -265,6 +280,22 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
     if state in _UNREADABLE:
         return answer(request, MalformedRequest())
     return await _bug(request, error)
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether the same transaction, run again a moment later, may succeed.
+
+    It met another one that won, waited too long, or the database was going down or coming up.
+    """
+    if isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = getattr(error, "orig", error)
+    state = getattr(cause, "sqlstate", None) or ""
+    return state.startswith(_RETRYABLE) or (
+        state == _UNIQUE_VIOLATION and "public_id" in str(cause)
+    )
 
 
 async def _connecting(request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,7 @@
 """Settings, read once at a composition root and handed down as arguments."""
 
 import base64
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         gt=0,
         le=60,
         description="How many seconds a replica may be behind; beyond, the primary answers.",
+    )
+    trace_strategy: Literal["recursive", "levels"] = Field(
+        default="recursive",
+        description="How graphs of lots are walked: one server (recursive), or a cluster (levels).",
     )
     pool_size: int = Field(default=10, ge=1, le=200, description="Database connections a process.")
     cookie_secure: bool = Field(

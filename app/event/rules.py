@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     TRANSFORM = "transform"
     LOSS = "loss"
     DESTROY = "destroy"
+    SAMPLE = "sample"
     HAND_OVER = "hand_over"
     RETURN = "return"
     HOLD = "hold"

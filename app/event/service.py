@@ -1,5 +1,6 @@
 """Records events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,32 +36,43 @@ class Happening:
 
 RECORD_SQL = """
     INSERT INTO event (public_id, kind, occurred_at, recorded_at, party_id, place_id, details)
-    VALUES (
-        :event_public_id, :event_kind, :event_occurred_at, :event_recorded_at, :event_party_id,
-        :event_place_id, CAST(:event_details AS jsonb)
-    )
-    RETURNING id
+    SELECT public_id, kind, occurred_at, :event_recorded_at, party_id, place_id, details
+    FROM unnest(
+        CAST(:event_public_ids AS uuid[]), CAST(:event_kinds AS text[]),
+        CAST(:event_occurred_at AS timestamptz[]), CAST(:event_party_ids AS bigint[]),
+        CAST(:event_place_ids AS bigint[]), CAST(:event_details AS jsonb[])
+    ) WITH ORDINALITY AS e (public_id, kind, occurred_at, party_id, place_id, details, ord)
+    ORDER BY ord
+    RETURNING id, public_id
 """
-"""Records an event; other packages may make it part of a statement of theirs."""
+"""Records events; other packages may make it part of a statement of theirs."""
 
 _RECORD = text(RECORD_SQL)
 
 
-def parameters(happening: Happening, *, now: datetime) -> dict[str, Any]:
-    """Write an event as the parameters of `RECORD_SQL`."""
+def parameters(happenings: Sequence[Happening], *, now: datetime) -> dict[str, Any]:
+    """Write events as the parameters of `RECORD_SQL`."""
     return {
-        "event_public_id": happening.public_id,
-        "event_kind": happening.kind,
-        "event_occurred_at": happening.occurred_at,
         "event_recorded_at": now,
-        "event_party_id": happening.party_id,
-        "event_place_id": happening.place_id,
-        "event_details": orjson.dumps(happening.details).decode(),
+        "event_public_ids": [happening.public_id for happening in happenings],
+        "event_kinds": [happening.kind for happening in happenings],
+        "event_occurred_at": [happening.occurred_at for happening in happenings],
+        "event_party_ids": [happening.party_id for happening in happenings],
+        "event_place_ids": [happening.place_id for happening in happenings],
+        "event_details": [orjson.dumps(happening.details).decode() for happening in happenings],
     }
+
+
+async def record_all(
+    session: AsyncSession, happenings: Sequence[Happening], *, now: datetime
+) -> dict[UUID, int]:
+    """Append events in one statement; answer their internal ids by public id."""
+    if not happenings:
+        return {}
+    rows = await session.execute(_RECORD, parameters(happenings, now=now))
+    return {row.public_id: row.id for row in rows}
 
 
 async def record(session: AsyncSession, happening: Happening, *, now: datetime) -> int:
     """Append an event and answer its internal id."""
-    event_id = await session.scalar(_RECORD, parameters(happening, now=now))
-    assert event_id is not None, "RETURNING answers the identity"
-    return int(event_id)
+    return (await record_all(session, [happening], now=now))[happening.public_id]

@@ -8,6 +8,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
+from app.hold.rules import HoldCause
+
+_CAUSES = ", ".join(f"'{cause}'" for cause in HoldCause)
 
 
 class Hold(Base):
@@ -16,6 +19,8 @@ class Hold(Base):
     __tablename__ = "hold"
     __table_args__ = (
         CheckConstraint("(released_at IS NULL) = (release_reason IS NULL)", name="released"),
+        CheckConstraint(f"cause IN ({_CAUSES})", name="cause"),
+        CheckConstraint("(cause = 'order') = (subject IS NULL)", name="rests_on_something"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -24,6 +29,8 @@ class Hold(Base):
     lot_id: Mapped[int] = mapped_column(ForeignKey("lot.id"), index=True)
     placed_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
     reason: Mapped[str]
+    cause: Mapped[str]
+    subject: Mapped[UUID | None]
     placed_at: Mapped[datetime]
     released_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     release_reason: Mapped[str | None]

@@ -15,6 +15,16 @@ class NoticeKind(StrEnum):
     HELD = "held"
     RELEASED = "released"
     CERTIFICATE_VOIDED = "certificate_voided"
+    TEST_PRESUMPTIVE = "test_presumptive"
+    TEST_FAILED = "test_failed"
+    TEST_CLEARED = "test_cleared"
+
+
+class HoldCause(StrEnum):
+    """Why goods are held."""
+
+    ORDER = "order"  # somebody who answers for them says so
+    TEST = "test"  # a sample is suspect or has failed
 
 
 class UnknownHold(DomainError):
@@ -33,6 +43,7 @@ class Order:
     Attributes:
         party_id: Who holds it, and
         party: the public id of the same party.
+        subject: What the hold rests on: the sample of a test.
     """
 
     public_id: UUID
@@ -40,6 +51,8 @@ class Order:
     party_id: int
     party: UUID
     reason: str
+    cause: HoldCause = HoldCause.ORDER
+    subject: UUID | None = None
 
     @property
     def digest(self) -> bytes:

@@ -52,13 +52,16 @@ async def place(session: AsyncSession, order: Order, lot: LotState, *, now: date
         lot_id=lot.id,
         placed_by=order.party_id,
         reason=order.reason,
+        cause=order.cause,
+        subject=order.subject,
         placed_at=now,
     )
     session.add(hold)
     await session.flush()
     await lots.count_hold(session, [lot.id], +1)
     await _record(session, EventKind.HOLD, order, now=now)
-    await tell(session, NoticeKind.HELD, hold.public_id, [lot.holder_id], {"lot": order.lot}, now)
+    facts = {"lot": order.lot, **({"sample": order.subject} if order.subject else {})}
+    await tell(session, NoticeKind.HELD, hold.public_id, [lot.holder_id], facts, now)
     return hold
 
 

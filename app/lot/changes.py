@@ -1,6 +1,6 @@
 """What a holder does with lots alone: opens, splits, merges, transforms, loses, destroys them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
-from app.core.errors import IdReused
+from app.core.errors import DomainError, IdReused
 from app.event import service as events
 from app.event.rules import EventKind, check_made, check_occurred
 from app.event.service import Happening
@@ -19,7 +19,7 @@ from app.lot import rules, service
 from app.lot.models import Lot, LotChange
 from app.lot.rules import ChangeKind, Draw, LotOrigin, LotState, Proof
 from app.lot.schemas import LotIn
-from app.lot.service import LotDraft, Parent, Withdrawal
+from app.lot.service import Birth, LotDraft, Parent, Withdrawal
 from app.party import service as parties
 from app.party.access import Caller, OtherParty
 from app.place import service as places
@@ -205,7 +205,7 @@ async def _write_opening(
         place_id=draft.plot_id,
     )
     event_id = await events.record(session, happening, now=now)
-    await service.make(session, [draft], event_id=event_id, occurred_at=occurred_at)
+    await service.make(session, [Birth(event_id, occurred_at, [draft])])
     document = {
         "origin": draft.origin,
         "holder": str(caller.party_public_id),
@@ -220,18 +220,44 @@ async def _write_opening(
     await transparency.append(session, [statement], now=now)
 
 
-async def apply(
-    session: AsyncSession,
-    draft: ChangeDraft,
-    *,
-    policy: Policy,
-    catalogue: Catalogue,
-    now: datetime,
-) -> tuple[LotChange, bool]:
-    """Make a change, or find that it was made.
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A change that somebody asks for, before its lots were looked at.
 
-    Returns:
-        The change, with what is worth a warning, and whether it is new.
+    Attributes:
+        digest: What tells whether a repeated request is the same.
+        inputs: The lots that go in.
+        outputs: The ids of the lots that are to come out.
+        plan: Says what is to be made of them, and what the law says about it; it refuses what
+            cannot be said in grams.
+    """
+
+    public_id: UUID
+    digest: bytes
+    inputs: tuple[UUID, ...]
+    outputs: tuple[UUID, ...]
+    plan: Callable[[Mapping[UUID, LotState]], tuple[ChangeDraft, Policy]]
+
+
+Made = tuple[LotChange, bool]
+"""A change, with what is worth a warning, and whether it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A change that the rules let pass, and what it takes."""
+
+    draft: ChangeDraft
+    draws: Sequence[Draw]
+    withdrawal: Withdrawal
+    made: Sequence[LotDraft]
+    findings: list[dict[str, Any]]
+
+
+async def apply(
+    session: AsyncSession, request: ChangeRequest, *, catalogue: Catalogue, now: datetime
+) -> Made:
+    """Make a change, or find that it was made.
 
     Raises:
         UnknownLot: there is no such lot.
@@ -243,26 +269,122 @@ async def apply(
         MassesDiffer: what comes out of a split or a merge is not what goes in.
         UnknownProcess: no such process for these products on the day.
     """
-    locked = await service.lock(session, (item.lot for item in draft.inputs))
-    existing = await session.scalar(select(LotChange).where(LotChange.public_id == draft.public_id))
-    if existing is not None:
-        if existing.digest != draft.digest:
-            raise IdReused(change=str(draft.public_id))
-        return existing, False
-    draws = _check(draft, locked, policy, now=now)
+    (outcome,) = await apply_all(session, [request], catalogue=catalogue, now=now)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
+
+
+async def apply_all(
+    session: AsyncSession,
+    requests: Sequence[ChangeRequest],
+    *,
+    catalogue: Catalogue,
+    now: datetime,
+) -> list[Made | DomainError]:
+    """Make changes one after the other; one that is refused leaves nothing, and stops no other.
+
+    Every lot that is named is locked before anything is decided. Each change sees the lots as those
+    before it leave them, and what follows from all of them is written in one go, unless a change
+    takes what another one of the same call brings into being.
+
+    Returns:
+        For each request the change, or why it was refused.
+    """
+    stock = await service.lock_found(session, (lot for asked in requests for lot in asked.inputs))
+    known = await _known(session, requests)
+    taken = await _taken(session, (lot for asked in requests for lot in asked.outputs))
+    waiting: dict[UUID, _Decided] = {}
+    outcomes: list[Made | DomainError | UUID] = []
+    for asked in requests:
+        if any(lot.public_id in asked.inputs for one in waiting.values() for lot in one.made):
+            known |= await _write(session, waiting, now=now)
+            waiting = {}
+            stock |= await service.lock_found(session, asked.inputs)
+        try:
+            service.check_found(stock, asked.inputs)
+            if asked.public_id in waiting:
+                _check_same(waiting[asked.public_id].draft.digest, asked)
+                outcomes.append(asked.public_id)
+                continue
+            if (change := known.get(asked.public_id)) is not None:
+                _check_same(change.digest, asked)
+                outcomes.append((change, False))
+                continue
+            decided = _decide(asked, stock, taken, catalogue, now=now)
+        except DomainError as refusal:
+            outcomes.append(refusal)
+            continue
+        stock |= {draw.lot.public_id: decided.withdrawal.after(draw.lot) for draw in decided.draws}
+        taken |= set(asked.outputs)
+        waiting[asked.public_id] = decided
+        outcomes.append(asked.public_id)
+    known |= await _write(session, waiting, now=now)
+    return _with_changes(outcomes, known)
+
+
+def _with_changes(
+    outcomes: Sequence[Made | DomainError | UUID], known: Mapping[UUID, LotChange]
+) -> list[Made | DomainError]:
+    """Put the changes in the place of their ids; one that is named again is not new."""
+    seen: set[UUID] = set()
+    answers: list[Made | DomainError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, UUID):
+            answers.append((known[outcome], outcome not in seen))
+            seen.add(outcome)
+        else:
+            answers.append(outcome)
+    return answers
+
+
+def _check_same(digest: bytes, asked: ChangeRequest) -> None:
+    if digest != asked.digest:
+        raise IdReused(change=str(asked.public_id))
+
+
+async def _known(session: AsyncSession, requests: Sequence[ChangeRequest]) -> dict[UUID, LotChange]:
+    wanted = [asked.public_id for asked in requests]
+    found = await session.scalars(select(LotChange).where(LotChange.public_id.in_(wanted)))
+    return {change.public_id: change for change in found}
+
+
+async def _taken(session: AsyncSession, wanted: Iterable[UUID]) -> set[UUID]:
+    """Answer which ids stand for lots already."""
+    ids = set(wanted)
+    if not ids:
+        return set()
+    return set(await session.scalars(select(Lot.public_id).where(Lot.public_id.in_(ids))))
+
+
+def _decide(
+    asked: ChangeRequest,
+    stock: Mapping[UUID, LotState],
+    taken: Container[UUID],
+    catalogue: Catalogue,
+    *,
+    now: datetime,
+) -> _Decided:
+    draft, policy = asked.plan(stock)
+    draws = _check(draft, stock, policy, now=now)
     findings = _check_yield(draft, draws, catalogue)
-    await _check_ids(session, draft)
-    return await _write(session, draft, draws, policy, findings, now=now), True
+    for lot in asked.outputs:
+        if lot in taken:
+            raise IdReused(lot=str(lot))
+    withdrawal = Withdrawal()
+    cover_g = sum(withdrawal.take(draw) for draw in draws)
+    made = _outputs(draft, draws, cover_g if policy.cover_passes and not policy.certified else 0)
+    return _Decided(draft, draws, withdrawal, made, findings)
 
 
 def _check(
-    draft: ChangeDraft, locked: dict[UUID, LotState], policy: Policy, *, now: datetime
+    draft: ChangeDraft, stock: Mapping[UUID, LotState], policy: Policy, *, now: datetime
 ) -> list[Draw]:
-    outputs = {output.lot for output in draft.outputs}
-    if outputs & locked.keys():
-        raise rules.Cycle(lot=str(min(outputs & locked.keys())))
+    itself = {output.lot for output in draft.outputs} & {item.lot for item in draft.inputs}
+    if itself:
+        raise rules.Cycle(lot=str(min(itself)))
     check_occurred(draft.occurred_at, now=now)
-    draws = [_drawn(draft, item, locked[item.lot]) for item in draft.inputs]
+    draws = [_drawn(draft, item, stock[item.lot]) for item in draft.inputs]
     for draw in draws:
         rules.check_draw(draw, holder_id=draft.holder_id, held_too=draft.kind is ChangeKind.DESTROY)
         if draw.mass_g == 0:
@@ -334,71 +456,79 @@ def _check_yield(
     ]
 
 
-async def _check_ids(session: AsyncSession, draft: ChangeDraft) -> None:
-    wanted = [output.lot for output in draft.outputs]
-    taken = await session.scalar(select(Lot.public_id).where(Lot.public_id.in_(wanted)).limit(1))
-    if taken is not None:
-        raise IdReused(lot=str(taken))
-
-
 async def _write(
-    session: AsyncSession,
-    draft: ChangeDraft,
-    draws: Sequence[Draw],
-    policy: Policy,
-    findings: list[dict[str, Any]],
-    *,
-    now: datetime,
-) -> LotChange:
-    withdrawal = Withdrawal()
-    cover_g = sum(withdrawal.take(draw) for draw in draws)
-    await service.draw(session, withdrawal)
-    event_id = await events.record(
-        session,
-        Happening(
-            public_id=draft.public_id,
-            kind=EVENT_OF[draft.kind],
-            occurred_at=draft.occurred_at,
-            party_id=draft.holder_id,
-            details={**draft.details, **draft.words},
-        ),
-        now=now,
+    session: AsyncSession, decided: Mapping[UUID, _Decided], *, now: datetime
+) -> dict[UUID, LotChange]:
+    """Write decided changes: balances, events, lots, changes and log entries, a statement each."""
+    if not decided:
+        return {}
+    total = Withdrawal()
+    for one in decided.values():
+        total.include(one.withdrawal)
+    await service.draw(session, total)
+    event_ids = await events.record_all(
+        session, [_happening(one.draft) for one in decided.values()], now=now
     )
-    made = _outputs(draft, draws, cover_g if policy.cover_passes and not policy.certified else 0)
-    ids = await service.make(session, made, event_id=event_id, occurred_at=draft.occurred_at)
-    change = LotChange(
-        public_id=draft.public_id,
-        kind=draft.kind,
-        digest=draft.digest,
-        holder_id=draft.holder_id,
-        event_id=event_id,
-        lot_ids=[ids[lot.public_id] for lot in made],
-        findings=findings,
-        occurred_at=draft.occurred_at,
-    )
-    session.add(change)
+    births = [
+        Birth(event_ids[public_id], one.draft.occurred_at, one.made)
+        for public_id, one in decided.items()
+    ]
+    lot_ids = await service.make(session, births)
+    changes = {
+        public_id: LotChange(
+            public_id=public_id,
+            kind=one.draft.kind,
+            digest=one.draft.digest,
+            holder_id=one.draft.holder_id,
+            event_id=event_ids[public_id],
+            lot_ids=[lot_ids[lot.public_id] for lot in one.made],
+            findings=one.findings,
+            occurred_at=one.draft.occurred_at,
+        )
+        for public_id, one in decided.items()
+    }
+    session.add_all(changes.values())
     await session.flush()
+    salts = await _salts(session, [one.draft for one in decided.values()])
+    statements = [_statement(one, salts) for one in decided.values()]
+    await transparency.append(session, statements, now=now)
+    return changes
+
+
+def _happening(draft: ChangeDraft) -> Happening:
+    return Happening(
+        public_id=draft.public_id,
+        kind=EVENT_OF[draft.kind],
+        occurred_at=draft.occurred_at,
+        party_id=draft.holder_id,
+        details={**draft.details, **draft.words},
+    )
+
+
+async def _salts(session: AsyncSession, drafts: Iterable[ChangeDraft]) -> dict[int, bytes]:
+    holders = {draft.holder_id for draft in drafts if draft.words}
+    known = await parties.by_ids(session, holders) if holders else {}
+    return {party_id: party.commit_salt for party_id, party in known.items()}
+
+
+def _statement(decided: _Decided, salts: Mapping[int, bytes]) -> Statement:
+    draft = decided.draft
     document = {
         "holder": str(draft.holder),
-        "inputs": [{"lot": str(draw.lot.public_id), "mass_g": str(draw.mass_g)} for draw in draws],
+        "inputs": [
+            {"lot": str(draw.lot.public_id), "mass_g": str(draw.mass_g)} for draw in decided.draws
+        ],
         "outputs": [
             {"lot": str(lot.public_id), "product": lot.product_id, "mass_g": str(lot.mass_g)}
-            for lot in made
+            for lot in decided.made
         ],
         "details": draft.details,
-        "commits": await _commitments(session, draft),
+        "commits": {
+            name: commitment(salts[draft.holder_id], said) for name, said in draft.words.items()
+        },
         "t": draft.occurred_at.isoformat(),
     }
-    statement = Statement(f"lot.{draft.kind}", draft.public_id, document)
-    await transparency.append(session, [statement], now=now)
-    return change
-
-
-async def _commitments(session: AsyncSession, draft: ChangeDraft) -> dict[str, str]:
-    if not draft.words:
-        return {}
-    salt = (await parties.by_ids(session, [draft.holder_id]))[draft.holder_id].commit_salt
-    return {name: commitment(salt, said) for name, said in draft.words.items()}
+    return Statement(f"lot.{draft.kind}", draft.public_id, document)
 
 
 def _outputs(draft: ChangeDraft, draws: Sequence[Draw], cover_g: int) -> list[LotDraft]:

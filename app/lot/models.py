@@ -34,6 +34,13 @@ class Lot(Base):
         CheckConstraint("mass_g > 0", name="mass_g"),
         CheckConstraint("NOT (mixed AND producer_id IS NOT NULL)", name="mixed"),
         Index("ix_lot_holder_id_product_id_id", "holder_id", "product_id", "id"),
+        # Goods that came without a ticket belong into a ledger of purchases; they are few.
+        Index(
+            "ix_lot_holder_id_declared",
+            "holder_id",
+            "created_at",
+            postgresql_where=text("origin = 'declare'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

@@ -3,6 +3,7 @@
 Merging and splitting stand with the certificates, because the law ties them together.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -10,16 +11,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from app.core import bulk
+from app.core.bulk import BulkOut, RowsIn
 from app.core.clock import local_date
 from app.core.db import DbSession
-from app.core.errors import IdReused
-from app.core.problems import declare
+from app.core.errors import DomainError, IdReused
+from app.core.problems import MalformedRequest, declare, speaks_english
 from app.core.schemas import In
 from app.event.rules import ImpossibleDate
 from app.lot import changes, queries, rules, service
-from app.lot.changes import ChangeDraft, Input, Output, Policy
+from app.lot.changes import ChangeDraft, ChangeRequest, Input, Output, Policy
 from app.lot.models import LotChange
-from app.lot.rules import ChangeKind
+from app.lot.rules import ChangeKind, LotState
 from app.lot.schemas import (
     ChangeOut,
     DestructionIn,
@@ -33,7 +36,8 @@ from app.party.auth import allow
 from app.party.rules import UnknownParty
 from app.place.rules import DivisionCodeInvalid, DivisionNotInForce, UnknownDivision, UnknownPlace
 from app.product import service as products
-from app.product.rules import UnitNotForProduct, UnknownProduct, UnknownUnit
+from app.product.rules import Catalogue, UnitNotForProduct, UnknownProduct, UnknownUnit
+from app.product.schemas import ProductId
 
 STOCK_MAX = 200
 
@@ -108,7 +112,7 @@ async def list_stock(
     request: Request,
     session: DbSession,
     caller: Reader,
-    product: Annotated[int | None, Query(description="Of this product only.")] = None,
+    product: Annotated[ProductId | None, Query(description="Of this product only.")] = None,
     limit: Annotated[int, Query(ge=1, le=STOCK_MAX)] = 50,
 ) -> list[LotOut]:
     """List what your party has left, oldest first."""
@@ -134,33 +138,66 @@ async def transform(
 ) -> ChangeOut:
     """Record that goods became other goods; an unusual yield is a warning, never a refusal."""
     now: datetime = request.app.state.clock()
-    occurred_at = body.occurred_at or now
     catalogue = await products.catalogue(session)
-    outputs = []
-    for item in body.outputs:
-        reckoned = item.reckon(item.product, local_date(occurred_at), catalogue)
-        outputs.append(
-            Output(
-                item.lot,
-                reckoned.mass_g,
-                reckoned.quantity,
-                reckoned.unit,
-                item.product,
-                reckoned.pieces,
+    asked = _transform_request(change_id, body, caller, catalogue, now=now)
+    return await answer_change(session, asked, response, now=now)
+
+
+@router.post("/transforms/bulk", responses=declare(MalformedRequest))
+async def transform_many(
+    body: RowsIn[TransformIn], request: Request, session: DbSession, caller: Writer
+) -> BulkOut[ChangeOut]:
+    """Record many transforms in one go; each row as `PUT /transforms/{id}` would answer it."""
+    now: datetime = request.app.state.clock()
+    catalogue = await products.catalogue(session)
+
+    def asked(change_id: UUID, content: TransformIn) -> ChangeRequest:
+        return _transform_request(change_id, content, caller, catalogue, now=now)
+
+    outcomes = await apply_rows(session, body.read(asked), now=now)
+    return bulk.answer(outcomes, english=speaks_english(request))
+
+
+def _transform_request(
+    change_id: UUID, body: TransformIn, caller: Caller, catalogue: Catalogue, *, now: datetime
+) -> ChangeRequest:
+    occurred_at = body.occurred_at or now
+    content = content_of(body, caller)
+
+    def plan(_stock: Mapping[UUID, LotState]) -> tuple[ChangeDraft, Policy]:
+        outputs = []
+        for item in body.outputs:
+            reckoned = item.reckon(item.product, local_date(occurred_at), catalogue)
+            outputs.append(
+                Output(
+                    item.lot,
+                    reckoned.mass_g,
+                    reckoned.quantity,
+                    reckoned.unit,
+                    item.product,
+                    reckoned.pieces,
+                )
             )
+        draft = ChangeDraft(
+            public_id=change_id,
+            kind=ChangeKind.TRANSFORM,
+            digest=content,
+            holder_id=caller.acting_party,
+            holder=caller.acting_public_id,
+            occurred_at=occurred_at,
+            inputs=tuple(Input(item.lot, item.mass_g) for item in body.inputs),
+            outputs=tuple(outputs),
+            details={"process": body.process},
         )
-    draft = ChangeDraft(
-        public_id=change_id,
-        kind=ChangeKind.TRANSFORM,
-        digest=content_of(body, caller),
-        holder_id=caller.acting_party,
-        holder=caller.acting_public_id,
-        occurred_at=occurred_at,
-        inputs=tuple(Input(item.lot, item.mass_g) for item in body.inputs),
-        outputs=tuple(outputs),
-        details={"process": body.process},
+        return draft, Policy()
+
+    return ChangeRequest(
+        change_id,
+        content,
+        inputs=tuple(item.lot for item in body.inputs),
+        outputs=tuple(item.lot for item in body.outputs),
+        plan=plan,
     )
-    return await answer_change(session, draft, Policy(), response, now=now)
 
 
 @router.put(
@@ -241,29 +278,48 @@ async def _remove(
         details=details,
         words=words,
     )
-    return await answer_change(session, draft, Policy(), response, now=now)
+    asked = ChangeRequest(
+        change_id, draft.digest, inputs=(body.lot,), outputs=(), plan=lambda _: (draft, Policy())
+    )
+    return await answer_change(session, asked, response, now=now)
 
 
 async def answer_change(
-    session: DbSession, draft: ChangeDraft, policy: Policy, response: Response, *, now: datetime
+    session: DbSession, asked: ChangeRequest, response: Response, *, now: datetime
 ) -> ChangeOut:
     """Make a change and answer it: 201, or 200 where it had been made before."""
     catalogue = await products.catalogue(session)
-    change, created = await changes.apply(
-        session, draft, policy=policy, catalogue=catalogue, now=now
-    )
+    change, created = await changes.apply(session, asked, catalogue=catalogue, now=now)
     if not created:
         response.status_code = HTTPStatus.OK
-    return await describe_change(session, change)
+    return (await describe_changes(session, [change]))[0]
 
 
-async def describe_change(session: DbSession, change: LotChange) -> ChangeOut:
-    """Write a change as it goes out."""
-    states = await service.states_by_id(session, change.lot_ids)
-    return ChangeOut(
-        change=change.public_id,
-        kind=ChangeKind(change.kind),
-        lots=[states[lot_id].public_id for lot_id in change.lot_ids],
-        findings=change.findings,
-        occurred_at=change.occurred_at,
+async def apply_rows(
+    session: DbSession, rows: Sequence[ChangeRequest | DomainError], *, now: datetime
+) -> list[tuple[ChangeOut, bool] | DomainError]:
+    """Make the changes of a bulk, and write each as it goes out."""
+    catalogue = await products.catalogue(session)
+    asked = [row for row in rows if not isinstance(row, DomainError)]
+    made = await changes.apply_all(session, asked, catalogue=catalogue, now=now)
+    told = await describe_changes(
+        session, [outcome[0] for outcome in made if not isinstance(outcome, DomainError)]
     )
+    return bulk.merged(rows, made, told)
+
+
+async def describe_changes(session: DbSession, found: Sequence[LotChange]) -> list[ChangeOut]:
+    """Write changes as they go out."""
+    states = await service.states_by_id(
+        session, (lot_id for change in found for lot_id in change.lot_ids)
+    )
+    return [
+        ChangeOut(
+            change=change.public_id,
+            kind=ChangeKind(change.kind),
+            lots=[states[lot_id].public_id for lot_id in change.lot_ids],
+            findings=change.findings,
+            occurred_at=change.occurred_at,
+        )
+        for change in found
+    ]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from app.core.schemas import In, Instant, Line, MassG, Out
 from app.lot.rules import ChangeKind, LotOrigin
 from app.product.rules import Production
-from app.product.schemas import QuantityIn
+from app.product.schemas import ProductId, QuantityIn
 
 LOTS_MAX = 100
 
@@ -43,7 +43,7 @@ class LotIn(QuantityIn):
     """A lot that no other lot of the platform went into."""
 
     origin: Annotated[Opening, Field(description="How it came into being.")]
-    product: int
+    product: ProductId
     occurred_at: Instant | None = Field(default=None, description="Now, if left out.")
     made_on: date | None = Field(
         default=None, description="Day of harvest, catch or slaughter; that of occurred_at else."
@@ -73,7 +73,7 @@ class OutputIn(QuantityIn):
 class ProductOutputIn(OutputIn):
     """A lot of a product that a process gives."""
 
-    product: int
+    product: ProductId
 
 
 T = TypeVar("T", bound=OutputIn)

@@ -1,10 +1,11 @@
 """Brings lots into being, draws on them, and changes them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from app.lot.models import Lot, LotBalance, LotEdge
 from app.lot.rules import Draw, LotOrigin, LotState, Proof
 
 STOCK_LOTS_MAX = 200
+STOCK_LOTS_OF_BULK_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,21 @@ class Withdrawal:
         pieces = None if uncounted else (lot.remaining_pieces or 0) - (so_far.pieces or 0)
         return lot.remaining_g - so_far.mass_g, pieces
 
+    def after(self, lot: LotState) -> LotState:
+        """Answer a lot as the withdrawal leaves it."""
+        remaining_g, remaining_pieces = self.left(lot)
+        return replace(
+            lot,
+            remaining_g=remaining_g,
+            remaining_pieces=remaining_pieces,
+            cover_used_g=lot.cover_used_g + self._taken.get(lot.id, _Taken()).cover_g,
+        )
+
+    def include(self, other: "Withdrawal") -> None:
+        """Add what another withdrawal takes, to carry both out in one statement."""
+        for lot_id, taken in other._taken.items():  # noqa: SLF001 (its own kind)
+            self._taken[lot_id].add(taken.mass_g, taken.pieces, taken.cover_g)
+
     def parameters(self) -> dict[str, Any]:
         """Write the withdrawal as the parameters of `DRAW_SQL`."""
         ordered = sorted(self._taken.items())
@@ -159,9 +176,11 @@ _MAKE = text("""
         FROM made JOIN draft USING (public_id)
     ), edge AS (
         INSERT INTO lot_edge (dst, src, mass_g, proof, event_id, occurred_at)
-        SELECT made.id, e.src, e.mass_g, e.proof, :event_id, :occurred_at
-        FROM jsonb_to_recordset(CAST(:edges AS jsonb))
-             AS e (public_id uuid, src bigint, mass_g bigint, proof smallint)
+        SELECT made.id, e.src, e.mass_g, e.proof, e.event_id, e.occurred_at
+        FROM jsonb_to_recordset(CAST(:edges AS jsonb)) AS e (
+            public_id uuid, src bigint, mass_g bigint, proof smallint, event_id bigint,
+            occurred_at timestamptz
+        )
         JOIN made USING (public_id)
     )
     SELECT public_id, id FROM made
@@ -179,10 +198,14 @@ _STATE_COLUMNS = """
 _LOCK = text(
     f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
     "WHERE b.lot_id IN ("
-    "SELECT id FROM lot WHERE public_id = ANY(CAST(:ids AS uuid[])) "
-    "UNION ALL (SELECT s.id FROM lot s JOIN lot_balance sb ON sb.lot_id = s.id "
-    "WHERE s.holder_id = :holder AND s.product_id = ANY(CAST(:products AS bigint[])) "
-    "AND sb.remaining_g > 0 AND sb.holds = 0 ORDER BY s.id LIMIT :most)"
+    "SELECT id FROM lot WHERE public_id = ANY(CAST(:public_ids AS uuid[])) "
+    "UNION ALL SELECT unnest(CAST(:ids AS bigint[])) "
+    "UNION ALL SELECT stock.id FROM unnest("
+    "CAST(:holders AS bigint[]), CAST(:products AS bigint[]), CAST(:most AS int[])"
+    ") AS wanted (holder_id, product_id, most) CROSS JOIN LATERAL ("
+    "SELECT s.id FROM lot s JOIN lot_balance sb ON sb.lot_id = s.id "
+    "WHERE s.holder_id = wanted.holder_id AND s.product_id = wanted.product_id "
+    "AND sb.remaining_g > 0 AND sb.holds = 0 ORDER BY s.id LIMIT wanted.most) stock"
     ") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
 )
 
@@ -195,106 +218,136 @@ def _state(row: Any) -> LotState:
     return LotState(*values)
 
 
-async def lock(
-    session: AsyncSession,
-    public_ids: Iterable[UUID],
-    *,
-    stock_of: int | None = None,
-    product_ids: Iterable[int] = (),
-) -> dict[UUID, LotState]:
+async def lock(session: AsyncSession, public_ids: Iterable[UUID]) -> dict[UUID, LotState]:
     """Lock the balances of lots until the transaction ends, and read them, oldest first.
-
-    Args:
-        session: The caller's transaction.
-        public_ids: Lots that must be there.
-        stock_of: A holder whose stock is wanted too,
-        product_ids: of these products: at most its 200 oldest lots with something left.
 
     Raises:
         UnknownLot: one of the ids names no lot.
     """
     wanted = list(dict.fromkeys(public_ids))
-    rows = await session.execute(
-        _LOCK,
-        {
-            "ids": wanted,
-            "holder": stock_of,
-            "products": list(product_ids),
-            "most": STOCK_LOTS_MAX,
-        },
-    )
-    states = {state.public_id: state for state in map(_state, rows)}
-    for public_id in wanted:
-        if public_id not in states:
-            raise rules.UnknownLot(lot=str(public_id))
+    states = await lock_found(session, wanted)
+    check_found(states, wanted)
     return states
 
 
-async def make(
+def check_found(found: Container[UUID], wanted: Iterable[UUID]) -> None:
+    """Refuse what names a lot that is not there.
+
+    Raises:
+        UnknownLot: it is not among those that were found.
+    """
+    for public_id in wanted:
+        if public_id not in found:
+            raise rules.UnknownLot(lot=str(public_id))
+
+
+async def lock_found(
     session: AsyncSession,
-    drafts: Sequence[LotDraft],
+    public_ids: Iterable[UUID],
     *,
-    event_id: int,
-    occurred_at: datetime,
-) -> dict[UUID, int]:
-    """Bring lots into being with their balances and edges, in one statement.
+    stock: Mapping[tuple[int, int], int] = MappingProxyType({}),
+) -> dict[UUID, LotState]:
+    """Lock the balances of whatever lots there are, in one statement; read them, oldest first.
 
     Args:
         session: The caller's transaction.
-        drafts: The lots, parents before children.
-        event_id: The event that made them.
-        occurred_at: When it happened.
+        public_ids: Lots that are named.
+        stock: Holders and products whose stock is wanted too, with how many drafts want it: at
+            most the 200 oldest lots with something left for each draft, and 5,000 for all.
+    """
+    states = await _lock(session, public_ids=public_ids, stock=stock)
+    return {state.public_id: state for state in states}
+
+
+async def lock_by_id(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, LotState]:
+    """Lock and read lots, oldest first, as `lock_found` does, by their internal ids."""
+    return {state.id: state for state in await _lock(session, lot_ids=lot_ids)}
+
+
+async def _lock(
+    session: AsyncSession,
+    *,
+    public_ids: Iterable[UUID] = (),
+    lot_ids: Iterable[int] = (),
+    stock: Mapping[tuple[int, int], int] = MappingProxyType({}),
+) -> list[LotState]:
+    rows = await session.execute(
+        _LOCK,
+        {
+            "public_ids": list(set(public_ids)),
+            "ids": list(set(lot_ids)),
+            "holders": [holder_id for holder_id, _ in stock],
+            "products": [product_id for _, product_id in stock],
+            "most": [
+                min(STOCK_LOTS_MAX * drafts, STOCK_LOTS_OF_BULK_MAX) for drafts in stock.values()
+            ],
+        },
+    )
+    return [_state(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """Lots that one event brings into being, parents before children."""
+
+    event_id: int
+    occurred_at: datetime
+    lots: Sequence[LotDraft]
+
+
+async def make(session: AsyncSession, births: Sequence[Birth]) -> dict[UUID, int]:
+    """Bring lots into being with their balances and edges, in one statement.
 
     Returns:
         The internal id of each new lot by its public id.
     """
-    lots = [
-        {
-            "ord": order,
-            "public_id": str(draft.public_id),
-            "digest": "\\x" + draft.digest.hex(),
-            "product_id": draft.product_id,
-            "holder_id": draft.holder_id,
-            "producer_id": draft.producer_id,
-            "from_party_id": draft.from_party_id,
-            "mixed": draft.mixed,
-            "origin": draft.origin,
-            "production": draft.production,
-            "mass_g": draft.mass_g,
-            "pieces": draft.pieces,
-            "quantity": str(draft.quantity),
-            "unit": draft.unit,
-            "division_code": draft.division_code,
-            "plot_id": draft.plot_id,
-            "made_on": draft.made_on,
-            "certificate_ids": draft.certificate_ids,
-            "documents": draft.documents,
-            "created_at": occurred_at,
-            "certified_g": draft.certified_g,
-            "remaining_g": 0 if draft.consumed else draft.mass_g,
-        }
-        for order, draft in enumerate(drafts)
-    ]
+    born = [(birth, draft) for birth in births for draft in birth.lots]
+    if not born:
+        return {}
     edges = [
         {
             "public_id": str(draft.public_id),
             "src": parent.lot_id,
             "mass_g": parent.mass_g,
             "proof": int(parent.proof),
+            "event_id": birth.event_id,
+            "occurred_at": birth.occurred_at,
         }
-        for draft in drafts
+        for birth, draft in born
         for parent in draft.parents
     ]
+    lots = [_lot_row(order, draft, birth.occurred_at) for order, (birth, draft) in enumerate(born)]
     rows = await session.execute(
-        _MAKE,
-        {
-            "lots": orjson.dumps(lots).decode(),
-            "edges": orjson.dumps(edges).decode(),
-            "event_id": event_id,
-            "occurred_at": occurred_at,
-        },
+        _MAKE, {"lots": orjson.dumps(lots).decode(), "edges": orjson.dumps(edges).decode()}
     )
     return {row[0]: row[1] for row in rows}
+
+
+def _lot_row(order: int, draft: LotDraft, created_at: datetime) -> dict[str, Any]:
+    return {
+        "ord": order,
+        "public_id": str(draft.public_id),
+        "digest": "\\x" + draft.digest.hex(),
+        "product_id": draft.product_id,
+        "holder_id": draft.holder_id,
+        "producer_id": draft.producer_id,
+        "from_party_id": draft.from_party_id,
+        "mixed": draft.mixed,
+        "origin": draft.origin,
+        "production": draft.production,
+        "mass_g": draft.mass_g,
+        "pieces": draft.pieces,
+        "quantity": str(draft.quantity),
+        "unit": draft.unit,
+        "division_code": draft.division_code,
+        "plot_id": draft.plot_id,
+        "made_on": draft.made_on,
+        "certificate_ids": draft.certificate_ids,
+        "documents": draft.documents,
+        "created_at": created_at,
+        "certified_g": draft.certified_g,
+        "remaining_g": 0 if draft.consumed else draft.mass_g,
+    }
 
 
 _DRAW = text(DRAW_SQL)
@@ -302,6 +355,8 @@ _DRAW = text(DRAW_SQL)
 
 async def draw(session: AsyncSession, withdrawal: Withdrawal) -> None:
     """Take grams out of locked lots."""
+    if not withdrawal:
+        return
     rows = await session.execute(_DRAW, withdrawal.parameters())
     assert len(rows.all()) == len(withdrawal), "the rules let through what the balances refuse"
 
@@ -371,10 +426,14 @@ async def uncover(session: AsyncSession, lot: LotState) -> LotState:
 
 async def count_hold(session: AsyncSession, lot_ids: Sequence[int], change: int) -> None:
     """Add a hold to lots (+1), or take one off (-1); lots must be locked before."""
+    # An array, because a statement takes no more than 32,767 parameters, and a recall may reach
+    # more lots than that.
     await session.execute(
-        update(LotBalance)
-        .where(LotBalance.lot_id.in_(lot_ids))
-        .values(holds=LotBalance.holds + change)
+        text("""
+            UPDATE lot_balance SET holds = holds + :change
+            WHERE lot_id = ANY(CAST(:lots AS bigint[]))
+        """),
+        {"change": change, "lots": list(lot_ids)},
     )
 
 

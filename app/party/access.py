@@ -107,6 +107,7 @@ _EVERYONE = frozenset(Audience)
 _SIGNED_IN = _EVERYONE - {Audience.PUBLIC}
 _OFFICE = frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR})
 _TRADE = frozenset({Audience.TRADER, Audience.MARKET})
+_SAMPLERS = frozenset({Audience.TRADER, Audience.MARKET, Audience.REGULATOR})
 
 POLICY: dict[str, frozenset[Audience]] = {
     "account.create": frozenset({Audience.MARKET, Audience.OPERATOR}),
@@ -121,6 +122,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "hold.read": _SIGNED_IN,
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
+    "limit.read": _EVERYONE,
+    "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
     "party.read": _SIGNED_IN,
@@ -129,9 +132,17 @@ POLICY: dict[str, frozenset[Audience]] = {
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
+    "sample.read": _SIGNED_IN,
+    "sample.take": _SAMPLERS,
     "scan.record": _SIGNED_IN,
     "session.create": _EVERYONE,
     "session.end": _EVERYONE,
+    "test.follow-up": frozenset({Audience.REGULATOR}),
+    "test.object": _TRADE,
+    # Whoever pushes proves itself by its signature, which the package checks.
+    "test.push": _EVERYONE,
+    "test.record": _SAMPLERS,
+    "test-source.manage": _SAMPLERS,
     "ticket.decide": _TRADE,
     "ticket.issue": _TRADE,
     "ticket.read": _SIGNED_IN,
@@ -139,7 +150,7 @@ POLICY: dict[str, frozenset[Audience]] = {
 }
 
 
-NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage"})
+NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage", "test-source.manage"})
 """Actions that make credentials: a key that leaks must not be able to leave another one behind."""
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -156,6 +157,11 @@ _BY_KEY = text(
     "AND p.status = 'active'"
 )
 
+_BY_PARTY = text(
+    f"SELECT NULL::bigint, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
+    "FROM party p WHERE p.id = :party AND p.status = 'active'"
+)
+
 
 async def caller_of_session(session: AsyncSession, token: str, *, now: datetime) -> Caller:
     """Say who a session belongs to; somebody whose session ended is the public."""
@@ -183,6 +189,23 @@ async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Ca
         await session.execute(_BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)})
     ).one_or_none()
     return PUBLIC if row is None else _caller(row)
+
+
+async def caller_of_party(
+    session: AsyncSession, party_id: int, *, scopes: frozenset[str], now: datetime
+) -> Caller:
+    """Act for a party whose machine proved itself otherwise; a disabled party is the public.
+
+    Args:
+        session: The caller's session.
+        party_id: For whom.
+        scopes: What it may do, and nothing else.
+        now: The present.
+    """
+    row = (
+        await session.execute(_BY_PARTY, {"party": party_id, "today": local_date(now)})
+    ).one_or_none()
+    return PUBLIC if row is None else replace(_caller(row), scopes=scopes)
 
 
 def _caller(row: Sequence[Any]) -> Caller:

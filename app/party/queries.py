@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.sealing import Vault
 from app.party import access, identifiers, service
 from app.party.access import Audience, Caller, RoleKind
 from app.party.models import Party, PartyRole
@@ -153,3 +154,51 @@ async def _place_ids(session: AsyncSession, place_ids: Iterable[int | None]) -> 
         return {}
     found = await session.execute(_PLACE_IDS, {"place_ids": wanted})
     return {row[0]: row[1] for row in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where somebody can be reached, as far as it is on file.
+
+    Attributes:
+        phone: In full or masked, as it was asked for.
+        address: None too where it was asked for masked: of an address no part is harmless.
+    """
+
+    party_id: int
+    public_id: UUID
+    name: str
+    form: str
+    division_code: str | None
+    phone: str | None
+    address: str | None
+
+
+async def contacts(
+    session: AsyncSession, party_ids: Iterable[int], *, vault: Vault | None
+) -> dict[int, Contact]:
+    """Read how parties can be reached; whoever opens this records it.
+
+    Args:
+        session: The transaction.
+        party_ids: Whom.
+        vault: Opens what is sealed; None shows masked phones and no addresses.
+    """
+
+    def opened(sealed: bytes | None, purpose: str, instead: str | None) -> str | None:
+        if vault is None or sealed is None:
+            return instead
+        return vault.open(sealed, purpose=purpose)
+
+    return {
+        party.id: Contact(
+            party_id=party.id,
+            public_id=party.public_id,
+            name=party.name,
+            form=party.form,
+            division_code=party.division_code,
+            phone=opened(party.phone_sealed, "party.phone", party.phone_masked),
+            address=opened(party.address_sealed, "party.address", None),
+        )
+        for party in (await service.by_ids(session, party_ids)).values()
+    }

@@ -14,6 +14,7 @@ from app.product.rules import Catalogue, Product, Production, Unit, UnknownProdu
 from app.product.schemas import (
     ProcessOut,
     ProductBrief,
+    ProductId,
     ProductOut,
     ProductUnitOut,
     RequirementOut,
@@ -41,7 +42,7 @@ async def find_products(
 
 @router.get("/products/{product_id}", responses=declare(UnknownProduct))
 async def read_product(
-    product_id: int, request: Request, session: DbSession, on: OnDay = None
+    product_id: ProductId, request: Request, session: DbSession, on: OnDay = None
 ) -> ProductOut:
     """Read a product with the units, requirements and processes of a day."""
     day = on or local_date(request.app.state.clock())

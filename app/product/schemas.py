@@ -13,6 +13,9 @@ from app.product.units import to_grams
 
 QUANTITY_DIGITS_MAX = 15
 
+ProductId = Annotated[int, Field(gt=0, le=2**32 - 1)]
+"""The catalogue code of a product: as much as a token can state."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:

@@ -69,3 +69,8 @@ def _typed(text: str) -> str:
     """Make what is typed comparable: narrow, small, without spaces and marks; ü is typed v."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("ü", "v")
     return "".join(part for part in folded if part.isalnum())
+
+
+def is_called(product: Product, named: str) -> bool:
+    """Tell whether a text is a name or a synonym of a product, and not only like one."""
+    return any(_typed(synonym.name) == _typed(named) for synonym in product.synonyms)

@@ -48,7 +48,10 @@ async def place_hold(
     return (await service.describe(session, [hold]))[0]
 
 
-@router.put("/holds/{hold_id}/release", responses=declare(UnknownHold, rules.HoldNotYours))
+@router.put(
+    "/holds/{hold_id}/release",
+    responses=declare(UnknownHold, rules.HoldRestsOnTest, rules.HoldNotYours),
+)
 async def release_hold(
     hold_id: UUID, body: ReleaseIn, request: Request, session: DbSession, caller: Placer
 ) -> HoldOut:

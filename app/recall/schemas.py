@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.schemas import In, Line, Out
-from app.hold.rules import NoticeKind
+from app.hold.rules import HoldCause, NoticeKind
 
 
 class HoldIn(In):
@@ -30,6 +30,8 @@ class HoldOut(Out):
     lot: UUID
     placed_by: UUID
     reason: str
+    cause: HoldCause
+    subject: UUID | None = Field(description="The sample, where a test holds the lot.")
     placed_at: datetime
     released_by: UUID | None
     release_reason: str | None
@@ -41,6 +43,6 @@ class NoticeOut(Out):
 
     id: int
     kind: NoticeKind
-    subject: UUID = Field(description="The hold or certificate that it is about.")
+    subject: UUID = Field(description="The hold, certificate or sample that it is about.")
     facts: dict[str, Any]
     created_at: datetime

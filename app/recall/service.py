@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.certificate import service as certificates
 from app.hold import service as holds
 from app.hold.models import Hold
-from app.hold.rules import NoticeKind, Order
+from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.lot.rules import LotState
@@ -18,6 +18,7 @@ from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.recall import rules
 from app.recall.schemas import HoldIn, HoldOut
+from app.testing import service as samples
 from app.trace import queries as traces
 from app.trace.queries import Walk
 
@@ -45,7 +46,7 @@ async def place(
     existing = await holds.repeated(session, order)
     if existing is not None:
         return existing, False
-    await _check_answers_for(session, lot, caller)
+    await check_answers_for(session, lot, caller)
     return await holds.place(session, order, lot, now=now), True
 
 
@@ -59,12 +60,15 @@ async def release(
 
     Raises:
         UnknownHold: there is none.
+        HoldRestsOnTest: a test holds the lot, and the caller is no office of supervision.
         HoldNotYours: the caller neither placed it nor answers for the lot.
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
+    if hold.cause == HoldCause.TEST and not caller.supervises:
+        raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
-        await _check_answers_for(session, lot, caller, office_only=True)
+        await check_answers_for(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
 
@@ -79,10 +83,14 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
     )
 
 
-async def _check_answers_for(
+async def check_answers_for(
     session: AsyncSession, lot: LotState, caller: Caller, *, office_only: bool = False
 ) -> None:
-    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market."""
+    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market.
+
+    Raises:
+        HoldNotYours: that is so.
+    """
     holders = await parties.by_ids(session, [lot.holder_id] if lot.holder_id else [])
     places = {lot.division_code, *(holder.division_code for holder in holders.values())}
     if any(may_supervise(caller, code) for code in places):
@@ -97,6 +105,20 @@ async def _check_answers_for(
         if lot.id in inside:
             return
     raise rules.HoldNotYours(lot=str(lot.public_id))
+
+
+async def tell_of_failed_test(session: AsyncSession, sample_id: UUID, *, now: datetime) -> int:
+    """Tell everybody who holds goods out of a lot whose sample is confirmed to have failed.
+
+    Returns:
+        How many parties hold such goods.
+    """
+    sample = await samples.find(session, sample_id)
+    graph = await traces.walk(session, [sample.lot_id], Walk.FORWARD, limit=AFFECTED_LOTS_MAX)
+    holders = {node.holder_id for node in graph.nodes.values() if node.holder_id is not None}
+    facts = {"product": sample.product_id, "number": sample.number}
+    await holds.tell(session, NoticeKind.TEST_FAILED, sample_id, holders, facts, now)
+    return len(holders)
 
 
 async def tell_of_voided_certificate(
@@ -138,6 +160,8 @@ async def describe(session: AsyncSession, found: Sequence[Hold]) -> list[HoldOut
             lot=states[hold.lot_id].public_id,
             placed_by=named[hold.placed_by].public_id,
             reason=hold.reason,
+            cause=HoldCause(hold.cause),
+            subject=hold.subject,
             placed_at=hold.placed_at,
             released_by=None if hold.released_by is None else named[hold.released_by].public_id,
             release_reason=hold.release_reason,

@@ -94,7 +94,8 @@ _CERTIFICATES = text("""
 """)
 # What left a lot: all that tickets drew, unless the goods never left and the ticket was voided;
 # the edges that no ticket's draw explains (changes of the holder's own, goods sent back); and what
-# was lost or destroyed, which only the log tells. A walk-in's lot is consumed at once.
+# was lost, destroyed or taken as a sample, which only the log tells. A walk-in's lot is consumed at
+# once.
 _LOTS = text("""
     WITH batch AS (
         SELECT l.id, l.public_id, l.mass_g, l.holder_id
@@ -127,15 +128,23 @@ _LOTS = text("""
         ) AS i
         WHERE c.kind IN ('loss', 'destroy') AND c.holder_id IN (SELECT holder_id FROM batch)
         GROUP BY 1
+    ), sampled AS (
+        SELECT s.lot_id,
+            sum(CAST(CAST(convert_from(e.leaf, 'UTF8') AS jsonb) ->> 'mass_g' AS bigint)) AS mass_g
+        FROM sample s
+        JOIN entry e ON e.subject = s.public_id AND e.kind = 'sample.taken'
+        WHERE s.lot_id IN (SELECT id FROM batch)
+        GROUP BY s.lot_id
     )
     SELECT l.id, l.public_id, l.mass_g, b.produced_g, b.remaining_g,
         l.holder_id IS NULL AS consumed, coalesce(d.mass_g, 0) AS drawn_g,
-        coalesce(p.mass_g, 0) AS passed_g, coalesce(g.mass_g, 0) AS gone_g
+        coalesce(p.mass_g, 0) AS passed_g, coalesce(g.mass_g, 0) + coalesce(t.mass_g, 0) AS gone_g
     FROM batch l
     LEFT JOIN lot_balance b ON b.lot_id = l.id
     LEFT JOIN drawn d ON d.lot_id = l.id
     LEFT JOIN passed p ON p.lot_id = l.id
     LEFT JOIN gone g ON g.lot = l.public_id
+    LEFT JOIN sampled t ON t.lot_id = l.id
     ORDER BY l.id
 """)
 

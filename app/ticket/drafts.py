@@ -1,21 +1,27 @@
 """What is to be issued, and what deciding about it rests on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from app.certificate.service import Issuer
+from app.core.errors import DomainError
+from app.core.ids import NewId, NewSerial
+from app.lot.service import LotDraft, Withdrawal
 from app.product.rules import Catalogue
 from app.signing.keys import Signer
+from app.signing.stamp import Stamp
 from app.ticket.rules import (
     BuyerKind,
     HandOver,
+    LineDraw,
     PlannedDraw,
     TicketKind,
 )
+from app.ticket.schemas import LineIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,31 @@ class LineDraft:
     price_fen: int | None = None
     price_unit: str | None = None
     draws: tuple[PlannedDraw, ...] = ()
+
+
+def line_of(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:
+    """Reckon a line as spoken in grams and pieces, by the units of a day.
+
+    Raises:
+        UnknownProduct, UnknownUnit, …: see `QuantityIn.reckon`, with a pointer into the ticket.
+    """
+    try:
+        reckoned = line.reckon(line.product, on, catalogue)
+    except DomainError as refusal:
+        refusal.pointer = f"/lines/{number}{refusal.pointer or ''}"
+        raise
+    return LineDraft(
+        product_id=line.product,
+        trade_name=line.trade_name or catalogue.product(line.product).name,
+        quantity=reckoned.quantity,
+        unit=reckoned.unit,
+        mass_g=reckoned.mass_g,
+        pieces=reckoned.pieces,
+        pack_net_g=line.pack_net_g,
+        price_fen=line.price_fen,
+        price_unit=line.price_unit,
+        draws=tuple(PlannedDraw(draw.lot, draw.mass_g) for draw in line.draws),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +98,21 @@ class Circumstances:
     catalogue: Catalogue
     signer: Signer
     now: datetime
-    new_id: Callable[[], UUID]
-    serial: int
+    new_id: NewId
+    new_serial: NewSerial
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The things that a draft names, looked up in one statement."""
+    """The things that a draft names.
 
+    Attributes:
+        existing_id: That of the ticket which has the draft's id already, if one has.
+        existing_digest: What that ticket was asked for with.
+        next_id: The internal id that a new ticket gets.
+    """
+
+    existing_id: int | None
     existing_digest: bytes | None
     next_id: int
     buyer_id: int | None
@@ -93,3 +131,38 @@ class Named:
         if self.buyer_id is None:
             return BuyerKind.WALK_IN
         return BuyerKind.INVITED if self.buyer_status == "invited" else BuyerKind.REGISTERED
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance:
+    """A ticket that the rules let pass: what it draws, and what its buyer has at once."""
+
+    draft: TicketDraft
+    named: Named
+    draws: Sequence[LineDraw]
+    withdrawal: Withdrawal
+
+    @property
+    def kind(self) -> TicketKind:
+        """Tell a producer's own sale from a resale: the seller need not know the words."""
+        own = all(drawn.draw.lot.producer_id == self.draft.seller.party_id for drawn in self.draws)
+        return TicketKind.ORIGIN if self.draft.kind is TicketKind.SALE and own else self.draft.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A ticket that is ready to be written.
+
+    Attributes:
+        received: The buyer's lots of a one-sided hand-over, one for each draw.
+    """
+
+    issuance: Issuance
+    serial: int
+    stamp: Stamp
+    received: Sequence[LotDraft]
+
+    @property
+    def ticket_id(self) -> int:
+        """Answer the internal id, which the token states."""
+        return self.issuance.named.next_id

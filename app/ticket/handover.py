@@ -1,10 +1,9 @@
 """What goods become in other hands, and how they come back."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +13,6 @@ from app.lot import service as lots
 from app.lot.rules import LotOrigin, LotState, Proof
 from app.lot.service import LotDraft, Parent, Withdrawal
 from app.ticket.models import (
-    Ticket,
     TicketReceipt,
 )
 from app.ticket.rules import (
@@ -68,24 +66,36 @@ def origin_of(kind: TicketKind) -> LotOrigin:
     return LotOrigin.RETURN if kind is TicketKind.RETURN else LotOrigin.PURCHASE
 
 
+class Passing(NamedTuple):
+    """That a lot of a seller's becomes a buyer's by a ticket of a kind."""
+
+    kind: TicketKind
+    lot_id: int
+    seller_id: int
+    buyer_id: int | None
+
+
 async def suppliers(
-    session: AsyncSession,
-    kind: TicketKind,
-    given: Iterable[LotState],
-    *,
-    seller_id: int,
-    buyer_id: int | None,
-) -> dict[int, int | None]:
-    """Answer, by the seller's lot, from whom the buyer has what it becomes.
+    session: AsyncSession, passings: Iterable[Passing]
+) -> dict[Passing, int | None]:
+    """Answer from whom the buyer has what a seller's lot becomes.
 
     That is the seller; but goods that went back are from whoever had supplied them before, to whom
     they may go on back.
     """
-    lot_ids = {lot.id for lot in given}
-    if kind is not TicketKind.RETURN or buyer_id is None:
-        return dict.fromkeys(lot_ids, seller_id)
-    earlier = await lots.suppliers_of_earlier(session, lot_ids, earlier_id=buyer_id)
-    return {lot_id: earlier.get(lot_id) for lot_id in lot_ids}
+    answers: dict[Passing, int | None] = {}
+    returns: dict[int, list[Passing]] = defaultdict(list)
+    for passing in passings:
+        if passing.kind is TicketKind.RETURN and passing.buyer_id is not None:
+            returns[passing.buyer_id].append(passing)
+        else:
+            answers[passing] = passing.seller_id
+    for buyer_id, back in returns.items():
+        earlier = await lots.suppliers_of_earlier(
+            session, (passing.lot_id for passing in back), earlier_id=buyer_id
+        )
+        answers |= {passing: earlier.get(passing.lot_id) for passing in back}
+    return answers
 
 
 def outcome(
@@ -107,56 +117,45 @@ def arrived(receipt: TicketReceipt) -> int:
     return receipt.received_lot_id
 
 
-@dataclass(frozen=True, slots=True)
-class GoingBack:
-    """What leaves a lot of the buyer again, and from whom the seller had it before."""
-
-    mass_g: int
-    from_party_id: int | None
-
-
-async def send_back(
-    session: AsyncSession,
-    ticket: Ticket,
-    going_back: Mapping[int, GoingBack],
-    event_id: int,
+def returning(
+    lot: LotState,
+    mass_g: int,
+    withdrawal: Withdrawal,
     *,
+    public_id: UUID,
+    seller_id: int,
+    from_party_id: int | None,
     holder_id: int | None,
-    now: datetime,
-    new_id: Callable[[], UUID],
-) -> dict[int, tuple[int, UUID]]:
-    """Turn grams of the buyer's lots into lots of the seller; answer theirs by the buyer's lot."""
-    if not going_back:
-        return {}
-    states = await lots.states_by_id(session, going_back)
-    locked = await lots.lock(session, (state.public_id for state in states.values()))
-    withdrawal = Withdrawal()
-    made: list[tuple[LotState, LotDraft]] = []
-    for lot in locked.values():
-        mass_g = going_back[lot.id].mass_g
-        pieces = lot.remaining_pieces if mass_g == lot.mass_g else None
-        draw = lot_rules.Draw(lot, mass_g, pieces)
-        cover_g = min(draw.mass_g, lot.certified_g)
-        if holder_id is not None:  # What a walk-in took is booked out of its lot already.
-            lot_rules.check_draw(draw, holder_id=holder_id)
-            cover_g = withdrawal.take(draw)
-        made.append(
-            (
-                lot,
-                next_lot(
-                    lot,
-                    public_id=new_id(),
-                    mass_g=draw.mass_g,
-                    cover_g=cover_g,
-                    certificate_ids=lot.certificate_ids,
-                    holder_id=ticket.seller_id,
-                    from_party_id=going_back[lot.id].from_party_id,
-                    origin=LotOrigin.RETURN,
-                    proof=Proof.CLAIMED,
-                    pieces=draw.pieces,
-                ),
-            )
-        )
-    await lots.draw(session, withdrawal)
-    ids = await lots.make(session, [draft for _, draft in made], event_id=event_id, occurred_at=now)
-    return {lot.id: (ids[draft.public_id], draft.public_id) for lot, draft in made}
+) -> LotDraft:
+    """Draft the seller's lot that grams of a buyer's lot become when they go back.
+
+    Args:
+        lot: The buyer's lot, locked.
+        mass_g: Grams that go back.
+        withdrawal: Takes note of what leaves the buyer's lot.
+        public_id: The new lot's id.
+        seller_id: To whom they go back.
+        from_party_id: From whom the seller had them.
+        holder_id: The buyer; None for a walk-in, whose goods are booked out of its lot already.
+
+    Raises:
+        NotHolder, LotOnHold, LotExhausted: see `lot.rules.check_draw`.
+    """
+    pieces = lot.remaining_pieces if mass_g == lot.mass_g else None
+    draw = lot_rules.Draw(lot, mass_g, pieces)
+    cover_g = min(draw.mass_g, lot.certified_g)
+    if holder_id is not None:
+        lot_rules.check_draw(draw, holder_id=holder_id)
+        cover_g = withdrawal.take(draw)
+    return next_lot(
+        lot,
+        public_id=public_id,
+        mass_g=draw.mass_g,
+        cover_g=cover_g,
+        certificate_ids=lot.certificate_ids,
+        holder_id=seller_id,
+        from_party_id=from_party_id,
+        origin=LotOrigin.RETURN,
+        proof=Proof.CLAIMED,
+        pieces=draw.pieces,
+    )

@@ -1,11 +1,13 @@
 """Issues tickets."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,23 +15,23 @@ from app.certificate import rules as certificate_rules
 from app.certificate import service as certificates
 from app.certificate.rules import Act, Duty
 from app.core.clock import local_date
-from app.core.errors import IdReused
+from app.core.errors import DomainError, IdReused
 from app.event.rules import check_occurred
 from app.lot import rules as lot_rules
 from app.lot import service as lots
 from app.lot.rules import LotState, Proof
-from app.lot.service import LotDraft, Withdrawal
+from app.lot.service import Birth, LotDraft, Withdrawal
 from app.party import service as parties
 from app.party.rules import UnknownParty
 from app.place import service as places
 from app.place.rules import UnknownPlace
 from app.product.rules import Catalogue
-from app.signing.stamp import Stamp, stamp
+from app.signing.stamp import stamp
 from app.signing.token import Flags, TokenType
 from app.ticket import handover, record, rules, service
-from app.ticket.drafts import Circumstances, LineDraft, Named, TicketDraft
+from app.ticket.drafts import Circumstances, Issuance, LineDraft, Named, Signed, TicketDraft
+from app.ticket.handover import Passing
 from app.ticket.models import (
-    Ticket,
     TicketReceipt,
 )
 from app.ticket.rules import (
@@ -42,50 +44,53 @@ from app.ticket.rules import (
 from app.transparency.rules import commitment
 
 _LOOK_UP = text("""
-    SELECT
-        (SELECT digest FROM ticket WHERE public_id = :id),
-        nextval(pg_get_serial_sequence('ticket', 'id')),
-        b.id, b.status,
-        (SELECT id FROM place WHERE public_id = CAST(:market AS uuid)),
-        (SELECT id FROM place WHERE public_id = CAST(:stall AS uuid)),
-        c.id, c.seller_id, cs.status,
+    SELECT t.id, t.digest, nextval(pg_get_serial_sequence('ticket', 'id')),
+        b.id, b.status, market.id, stall.id, c.id, c.seller_id, cs.status,
         s.commit_salt, s.name || chr(31) || coalesce(s.uscc, s.id_number_masked, ''),
         b.commit_salt, b.name || chr(31) || coalesce(b.uscc, b.id_number_masked, '')
-    FROM party s
-    LEFT JOIN party b ON b.public_id = CAST(:buyer AS uuid)
-    LEFT JOIN ticket c ON c.public_id = CAST(:corrects AS uuid)
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:sellers AS bigint[]), CAST(:buyers AS uuid[]),
+        CAST(:markets AS uuid[]), CAST(:stalls AS uuid[]), CAST(:corrects AS uuid[])
+    ) WITH ORDINALITY AS d (id, seller, buyer, market, stall, corrects, ord)
+    JOIN party s ON s.id = d.seller
+    LEFT JOIN party b ON b.public_id = d.buyer
+    LEFT JOIN ticket t ON t.public_id = d.id
+    LEFT JOIN place market ON market.public_id = d.market
+    LEFT JOIN place stall ON stall.public_id = d.stall
+    LEFT JOIN ticket c ON c.public_id = d.corrects
     LEFT JOIN ticket_state cs ON cs.ticket_id = c.id
-    WHERE s.id = :seller
+    ORDER BY d.ord
 """)
 
+Issued = tuple[int, bool]
+"""A ticket's internal id, and whether it is new."""
 
-async def _look_up(session: AsyncSession, draft: TicketDraft) -> Named:
-    row = (
-        await session.execute(
-            _LOOK_UP,
-            {
-                "id": draft.public_id,
-                "seller": draft.seller.party_id,
-                "buyer": draft.buyer,
-                "market": draft.market,
-                "stall": draft.stall,
-                "corrects": draft.corrects,
-            },
-        )
-    ).one()
+
+async def _look_up(session: AsyncSession, drafts: Sequence[TicketDraft]) -> list[Named]:
+    """Look up everything that drafts name, in one statement."""
+    rows = await session.execute(
+        _LOOK_UP,
+        {
+            "ids": [draft.public_id for draft in drafts],
+            "sellers": [draft.seller.party_id for draft in drafts],
+            "buyers": [draft.buyer for draft in drafts],
+            "markets": [draft.market for draft in drafts],
+            "stalls": [draft.stall for draft in drafts],
+            "corrects": [draft.corrects for draft in drafts],
+        },
+    )
+    return [_named(row) for row in rows]
+
+
+def _named(row: Any) -> Named:
     *found, seller_salt, seller_name, buyer_salt, buyer_name = row
     found.append(commitment(seller_salt, seller_name))
     found.append(None if buyer_salt is None else commitment(buyer_salt, buyer_name))
     return Named(*found)
 
 
-async def issue(
-    session: AsyncSession, draft: TicketDraft, around: Circumstances
-) -> tuple[int, bool]:
+async def issue(session: AsyncSession, draft: TicketDraft, around: Circumstances) -> Issued:
     """Issue a ticket, or find that it was issued.
-
-    Returns:
-        The ticket's internal id, and whether it is new.
 
     Raises:
         UnknownLot: a line names a lot that is not there.
@@ -101,66 +106,178 @@ async def issue(
         MadeTooEarly: a lot came into being after the sale.
         CertificateVoided, CertificateMissing: see `rules.check_certificates`.
     """
-    locked = await _lock(session, draft)  # 1 lock
-    named = await _look_up(session, draft)
-    if named.existing_digest is not None:  # 2 repeated?
-        if named.existing_digest != draft.digest:
-            raise IdReused(ticket=str(draft.public_id))
-        return await _internal_id(session, draft.public_id), False
-    _check(draft, named, now=around.now)  # 3 decide
-    line_draws, withdrawal = await _plan_stock(session, draft, locked)
-    await _check_lots(session, draft, named, line_draws, around)
-    received: list[LotDraft] = []
-    if draft.hand_over is HandOver.ONE_SIDED:
-        sources = await handover.suppliers(
-            session,
-            draft.kind,
-            (line_draw.draw.lot for line_draw in line_draws),
-            seller_id=draft.seller.party_id,
-            buyer_id=named.buyer_id,
-        )
-        received = _claimed(draft, named, line_draws, sources, around)
-    made = await _sign(session, draft, named, line_draws, around)  # 4 sign
-    statement = record.statement_of(draft, named, line_draws, received, made)
-    event_id = await record.write(  # 5 write
-        session, draft, named, line_draws, withdrawal, made, statement, around=around
+    (outcome,) = await issue_all(session, [draft], around)
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
+
+
+async def issue_all(
+    session: AsyncSession, drafts: Sequence[TicketDraft], around: Circumstances
+) -> list[Issued | DomainError]:
+    """Issue tickets one after the other; one that is refused leaves nothing, and stops no other.
+
+    Each sees the lots as those before it leave them. There are as many statements for a thousand
+    as for one.
+
+    Returns:
+        For each draft the ticket, or why it was refused.
+    """
+    stock = await _lock(session, drafts)  # 1 lock
+    outcomes, passed = await _decide_all(session, drafts, stock, around)
+    signed = await _sign(session, passed, around)  # 4 sign
+    if signed:
+        event_ids = await record.write(session, signed, now=around.now)  # 5 write
+        await _hand_over_at_once(session, signed, event_ids)
+    return _with_ids(outcomes, signed)
+
+
+async def preview_all(
+    session: AsyncSession, drafts: Sequence[TicketDraft], around: Circumstances, spent: Withdrawal
+) -> list[DomainError | None]:
+    """Decide about tickets as `issue_all` would, and write nothing.
+
+    Args:
+        session: The caller's transaction, whose locks are all that this leaves until it ends.
+        drafts: What would be issued.
+        around: As for issuing.
+        spent: What earlier drafts would have taken; these are added.
+
+    Returns:
+        For each draft why it would be refused, or None.
+    """
+    stock = await _lock(session, drafts)
+    left = {public_id: spent.after(lot) for public_id, lot in stock.items()}
+    outcomes, passed = await _decide_all(session, drafts, left, around)
+    for issuance in passed:
+        spent.include(issuance.withdrawal)
+    return [outcome if isinstance(outcome, DomainError) else None for outcome in outcomes]
+
+
+async def _decide_all(
+    session: AsyncSession,
+    drafts: Sequence[TicketDraft],
+    stock: dict[UUID, LotState],
+    around: Circumstances,
+) -> tuple[list[Issued | DomainError | UUID], list[Issuance]]:
+    """Decide about drafts in their order; answer the id of each that passes, and what it takes."""
+    found = await _look_up(session, drafts)
+    law = await _law(session, stock.values())
+    passed: dict[UUID, Issuance] = {}
+    outcomes: list[Issued | DomainError | UUID] = []
+    for draft, named in zip(drafts, found, strict=True):
+        try:
+            lots.check_found(stock, _lots_named(draft))
+            former = passed.get(draft.public_id)
+            digest = named.existing_digest if former is None else former.draft.digest
+            if digest is not None:  # 2 repeated?
+                if digest != draft.digest:
+                    raise IdReused(ticket=str(draft.public_id))
+                known = named.existing_id
+                outcomes.append(draft.public_id if known is None else (known, False))
+                continue
+            issuance = await _decided(  # 3 decide
+                session, drafts, draft, named, stock, law, around
+            )
+        except DomainError as refusal:
+            outcomes.append(refusal)
+            continue
+        stock |= {
+            drawn.draw.lot.public_id: issuance.withdrawal.after(stock[drawn.draw.lot.public_id])
+            for drawn in issuance.draws
+        }
+        passed[draft.public_id] = issuance
+        outcomes.append(draft.public_id)
+    return outcomes, list(passed.values())
+
+
+def _with_ids(
+    outcomes: Sequence[Issued | DomainError | UUID], signed: Sequence[Signed]
+) -> list[Issued | DomainError]:
+    """Put internal ids in the place of public ones; a draft that comes again is not new."""
+    ids = {one.issuance.draft.public_id: one.ticket_id for one in signed}
+    seen: set[UUID] = set()
+    answers: list[Issued | DomainError] = []
+    for outcome in outcomes:
+        if isinstance(outcome, UUID):
+            answers.append((ids[outcome], outcome not in seen))
+            seen.add(outcome)
+        else:
+            answers.append(outcome)
+    return answers
+
+
+def _lots_named(draft: TicketDraft) -> Iterable[UUID]:
+    return (planned.lot for line in draft.lines for planned in line.draws)
+
+
+async def _lock(session: AsyncSession, drafts: Sequence[TicketDraft]) -> dict[UUID, LotState]:
+    """Lock every lot that drafts name, and the stock that they draw on without naming lots."""
+    stock = Counter(
+        pair
+        for draft in drafts
+        for pair in {
+            (draft.seller.party_id, line.product_id) for line in draft.lines if not line.draws
+        }
     )
-    if received:
-        await _hand_over_at_once(session, draft, named, line_draws, received, event_id)
-    return named.next_id, True
-
-
-async def _lock(session: AsyncSession, draft: TicketDraft) -> dict[UUID, LotState]:
-    return await lots.lock(
-        session,
-        (planned.lot for line in draft.lines for planned in line.draws),
-        stock_of=draft.seller.party_id,
-        product_ids={line.product_id for line in draft.lines if not line.draws},
+    return await lots.lock_found(
+        session, (lot for draft in drafts for lot in _lots_named(draft)), stock=stock
     )
 
 
-async def _plan_stock(
-    session: AsyncSession, draft: TicketDraft, locked: Mapping[UUID, LotState]
-) -> tuple[list[LineDraw], Withdrawal]:
-    """Plan the draws; look again before the stock is called short.
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """What decisions about certificates rest on."""
+
+    voided: set[int]
+    duties: Sequence[Duty]
+
+
+async def _law(session: AsyncSession, stock: Iterable[LotState]) -> _Law:
+    known = {certificate for lot in stock for certificate in lot.certificate_ids}
+    return _Law(set(await certificates.voided(session, known)), await certificates.duties(session))
+
+
+async def _decided(
+    session: AsyncSession,
+    drafts: Sequence[TicketDraft],
+    draft: TicketDraft,
+    named: Named,
+    stock: dict[UUID, LotState],
+    law: _Law,
+    around: Circumstances,
+) -> Issuance:
+    """Decide about a draft; look again before the stock is called short.
 
     While the lock was waited for, a merge may have turned what was in stock into a lot that the
     waiting statement could not see yet. The next statement sees it.
     """
     while True:
         try:
-            return _plan(draft, locked)
+            return _decide(draft, named, stock, law, around)
         except rules.StockShort:
-            again = await _lock(session, draft)
-            if again.keys() <= locked.keys():
+            again = await _lock(session, drafts)
+            if again.keys() <= stock.keys():
                 raise
-            locked = again
+            law.voided.update((await _law(session, again.values())).voided)
+            # What earlier drafts took of the lots that were known stays taken; oldest first.
+            known = sorted((again | stock).items(), key=lambda item: item[1].id)
+            stock.clear()
+            stock.update(known)
 
 
-async def _internal_id(session: AsyncSession, public_id: UUID) -> int:
-    found = await session.scalar(select(Ticket.id).where(Ticket.public_id == public_id))
-    assert found is not None, "its digest was just read"
-    return found
+def _decide(
+    draft: TicketDraft,
+    named: Named,
+    stock: Mapping[UUID, LotState],
+    law: _Law,
+    around: Circumstances,
+) -> Issuance:
+    _check(draft, named, now=around.now)
+    draws, withdrawal = _plan(draft, stock)
+    for drawn in draws:
+        _check_lot(draft, named, drawn, law, around.catalogue)
+    return Issuance(draft, named, draws, withdrawal)
 
 
 def _check(draft: TicketDraft, named: Named, *, now: datetime) -> None:
@@ -186,13 +303,13 @@ def _check(draft: TicketDraft, named: Named, *, now: datetime) -> None:
         raise rules.CorrectsOther
 
 
-def _plan(draft: TicketDraft, locked: Mapping[UUID, LotState]) -> tuple[list[LineDraw], Withdrawal]:
+def _plan(draft: TicketDraft, stock: Mapping[UUID, LotState]) -> tuple[list[LineDraw], Withdrawal]:
     withdrawal = Withdrawal()
     line_draws: list[LineDraw] = []
     for no, line in enumerate(draft.lines, start=1):
         planned = rules.plan_draws(
             Line(no, line.product_id, line.mass_g, line.pieces, line.draws),
-            locked,
+            stock,
             seller=draft.seller.party_id,
             left=withdrawal.left,
         )
@@ -200,117 +317,114 @@ def _plan(draft: TicketDraft, locked: Mapping[UUID, LotState]) -> tuple[list[Lin
     return line_draws, withdrawal
 
 
-async def _check_lots(
-    session: AsyncSession,
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    around: Circumstances,
+def _check_lot(
+    draft: TicketDraft, named: Named, drawn: LineDraw, law: _Law, catalogue: Catalogue
 ) -> None:
-    known = {
-        certificate
-        for line_draw in line_draws
-        for certificate in line_draw.draw.lot.certificate_ids
-    }
-    voided = await certificates.voided(session, known)
-    duties = await certificates.duties(session)
-    for line_draw in line_draws:
-        lot = line_draw.draw.lot
-        if draft.kind is TicketKind.RETURN and (
-            named.buyer_id is None or lot.from_party_id != named.buyer_id
-        ):
-            raise rules.ReturnToStranger(lot=str(lot.public_id))
-        if lot.made_on is not None and local_date(draft.sold_at) < lot.made_on:
-            raise lot_rules.MadeTooEarly(lot=str(lot.public_id), pointer="/sold_at")
-        if draft.kind in {TicketKind.SALE, TicketKind.ORIGIN}:
-            rules.check_certificates(
-                lot,
-                mass_g=line_draw.draw.mass_g,
-                cover_g=line_draw.cover_g,
-                voided=voided,
-                due=_certificate_due(draft, lot, duties, around.catalogue),
-            )
-
-
-def _certificate_due(
-    draft: TicketDraft, lot: LotState, duties: Sequence[Duty], catalogue: Catalogue
-) -> bool:
-    on = local_date(draft.sold_at)
-    return certificate_rules.must(duties, Act.SELL, draft.seller.roles, on) and (
-        certificates.certifiable(catalogue, lot, draft.sold_at)
-    )
+    lot = drawn.draw.lot
+    if draft.kind is TicketKind.RETURN and (
+        named.buyer_id is None or lot.from_party_id != named.buyer_id
+    ):
+        raise rules.ReturnToStranger(lot=str(lot.public_id))
+    if lot.made_on is not None and local_date(draft.sold_at) < lot.made_on:
+        raise lot_rules.MadeTooEarly(lot=str(lot.public_id), pointer="/sold_at")
+    if draft.kind in {TicketKind.SALE, TicketKind.ORIGIN}:
+        on = local_date(draft.sold_at)
+        due = certificate_rules.must(law.duties, Act.SELL, draft.seller.roles, on) and (
+            certificates.certifiable(catalogue, lot, draft.sold_at)
+        )
+        rules.check_certificates(
+            lot, mass_g=drawn.draw.mass_g, cover_g=drawn.cover_g, voided=law.voided, due=due
+        )
 
 
 async def _sign(
-    session: AsyncSession,
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    around: Circumstances,
-) -> Stamp:
-    products = {line.product_id for line in draft.lines}
-    groups = {around.catalogue.product(product_id).group.value for product_id in products}
-    return stamp(
-        around.signer,
-        TokenType.TICKET,
-        serial=around.serial,
-        signed_at=around.now,
-        ttl_h=await service.ttl_h(session, groups, local_date(around.now)),
-        product=products.pop() if len(products) == 1 else 0,
-        mass_g=sum(line.mass_g for line in draft.lines),
-        origin=lot_rules.shared(line_draw.draw.lot.division_code for line_draw in line_draws),
-        issuer=draft.seller.party_id,
-        flags=Flags(0),
-        status_index=named.next_id,
-    )
-
-
-def _claimed(
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    sources: Mapping[int, int | None],
-    around: Circumstances,
-) -> list[LotDraft]:
-    """Draft the buyer's lots as the seller's claim; a walk-in consumes them."""
-    return [
-        handover.next_lot(
-            line_draw.draw.lot,
-            public_id=around.new_id(),
-            mass_g=line_draw.draw.mass_g,
-            cover_g=line_draw.cover_g,
-            certificate_ids=line_draw.draw.lot.certificate_ids,
-            holder_id=named.buyer_id,
-            from_party_id=sources[line_draw.draw.lot.id],
-            origin=handover.origin_of(draft.kind),
-            proof=Proof.CLAIMED,
-            pieces=line_draw.draw.pieces,
+    session: AsyncSession, passed: Sequence[Issuance], around: Circumstances
+) -> list[Signed]:
+    """Sign tickets, and draft what buyers have at once."""
+    received = await _received_at_once(session, passed, around)
+    on = local_date(around.now)
+    signed: list[Signed] = []
+    for issuance in passed:
+        draft, serial = issuance.draft, around.new_serial()
+        products = {line.product_id for line in draft.lines}
+        groups = {around.catalogue.product(product_id).group.value for product_id in products}
+        made = stamp(
+            around.signer,
+            TokenType.TICKET,
+            serial=serial,
+            signed_at=around.now,
+            ttl_h=await service.ttl_h(session, groups, on),
+            product=products.pop() if len(products) == 1 else 0,
+            mass_g=sum(line.mass_g for line in draft.lines),
+            origin=lot_rules.shared(drawn.draw.lot.division_code for drawn in issuance.draws),
+            issuer=draft.seller.party_id,
+            flags=Flags(0),
+            status_index=issuance.named.next_id,
         )
-        for line_draw in line_draws
-    ]
+        signed.append(Signed(issuance, serial, made, received.get(draft.public_id, ())))
+    return signed
+
+
+async def _received_at_once(
+    session: AsyncSession, passed: Sequence[Issuance], around: Circumstances
+) -> dict[UUID, list[LotDraft]]:
+    """Draft the buyers' lots of one-sided hand-overs as the sellers' claim, by ticket.
+
+    A walk-in consumes its lots.
+    """
+    at_once = [one for one in passed if one.draft.hand_over is HandOver.ONE_SIDED]
+    passings = {
+        (one.draft.public_id, drawn.draw.lot.id): Passing(
+            one.draft.kind, drawn.draw.lot.id, one.draft.seller.party_id, one.named.buyer_id
+        )
+        for one in at_once
+        for drawn in one.draws
+    }
+    suppliers = await handover.suppliers(session, passings.values())
+    return {
+        one.draft.public_id: [
+            handover.next_lot(
+                drawn.draw.lot,
+                public_id=around.new_id(),
+                mass_g=drawn.draw.mass_g,
+                cover_g=drawn.cover_g,
+                certificate_ids=drawn.draw.lot.certificate_ids,
+                holder_id=one.named.buyer_id,
+                from_party_id=suppliers[passings[one.draft.public_id, drawn.draw.lot.id]],
+                origin=handover.origin_of(one.draft.kind),
+                proof=Proof.CLAIMED,
+                pieces=drawn.draw.pieces,
+            )
+            for drawn in one.draws
+        ]
+        for one in at_once
+    }
 
 
 async def _hand_over_at_once(
-    session: AsyncSession,
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    received: Sequence[LotDraft],
-    event_id: int,
+    session: AsyncSession, signed: Sequence[Signed], event_ids: Mapping[UUID, int]
 ) -> None:
-    """Bring the buyer's lots into being together with the ticket."""
-    ids = await lots.make(session, received, event_id=event_id, occurred_at=draft.sold_at)
+    """Bring the buyers' lots of one-sided hand-overs into being together with the tickets."""
+    at_once = [one for one in signed if one.received]
+    if not at_once:
+        return
+    births = [
+        Birth(event_ids[one.issuance.draft.public_id], one.issuance.draft.sold_at, one.received)
+        for one in at_once
+    ]
+    ids = await lots.make(session, births)
     await session.execute(
         insert(TicketReceipt),
         [
             {
-                "ticket_id": named.next_id,
-                "line_no": line_draw.line_no,
-                "lot_id": line_draw.draw.lot.id,
-                "accepted_g": line_draw.draw.mass_g,
+                "ticket_id": one.ticket_id,
+                "line_no": drawn.line_no,
+                "lot_id": drawn.draw.lot.id,
+                "accepted_g": drawn.draw.mass_g,
                 "received_lot_id": ids[lot.public_id],
             }
-            for line_draw, lot in zip(line_draws, received, strict=True)
+            for one in at_once
+            for drawn, lot in zip(one.issuance.draws, one.received, strict=True)
         ],
     )
 

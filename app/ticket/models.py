@@ -48,6 +48,9 @@ class Ticket(Base):
         CheckConstraint("(buyer_id IS NULL) = (buyer_kind = 'walk_in')", name="buyer"),
         Index("ix_ticket_seller_id_id", "seller_id", "id"),
         Index("ix_ticket_buyer_id_id", "buyer_id", "id"),
+        # A month of a party's ledger, in the order of its days.
+        Index("ix_ticket_seller_id_sold_at", "seller_id", "sold_at"),
+        Index("ix_ticket_buyer_id_sold_at", "buyer_id", "sold_at"),
     )
 
     # The database hands ids out, but the token signs one before the row exists.

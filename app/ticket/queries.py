@@ -1,5 +1,6 @@
 """Tickets as people read them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -73,6 +74,7 @@ _READ = """
     LEFT JOIN ticket corrected ON corrected.id = t.corrects_id
 """
 _READ_ONE = text(f"{_READ} WHERE t.public_id = :ticket")
+_READ_SEVERAL = text(f"{_READ} WHERE t.public_id = ANY (CAST(:tickets AS uuid[]))")
 _OWN = {
     Side.SOLD: "t.seller_id = :party",
     Side.BOUGHT: "t.buyer_id = :party",
@@ -105,6 +107,21 @@ async def read(
         raise OtherParty(ticket=str(public_id))
     catalogue = await products.catalogue(session)
     return _ticket(row, catalogue, base_url=base_url, with_prices=involved)
+
+
+async def read_all(
+    session: AsyncSession, public_ids: Sequence[UUID], caller: Caller, *, base_url: str
+) -> list[TicketOut]:
+    """Read tickets that the caller is a party of, in the order in which they are named."""
+    if not public_ids:
+        return []
+    rows = await session.execute(_READ_SEVERAL, {"tickets": list(set(public_ids))})
+    catalogue = await products.catalogue(session)
+    found: dict[UUID, TicketOut] = {}
+    for row in rows:
+        assert caller.party_id in {row.seller_id, row.buyer_id}, "it was just written by a party"
+        found[row.ticket] = _ticket(row, catalogue, base_url=base_url, with_prices=True)
+    return [found[public_id] for public_id in public_ids]
 
 
 def _answers_for(row: Any, caller: Caller) -> bool:

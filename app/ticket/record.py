@@ -1,11 +1,13 @@
-"""Writes a ticket that may be issued: rows, balances, event and log entry in one statement."""
+"""Writes tickets that may be issued: rows, balances, events and log entries in one statement."""
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import zip_longest
 from typing import Any
+from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,28 +15,14 @@ from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
 from app.lot import service as lots
-from app.lot.service import LotDraft, Withdrawal
-from app.signing.stamp import Stamp
-from app.ticket.drafts import Circumstances, LineDraft, Named, TicketDraft
-from app.ticket.rules import (
-    LineDraw,
-    TicketKind,
-)
+from app.lot.service import Withdrawal
+from app.ticket.drafts import Signed
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
-
-def stored_kind(draft: TicketDraft, line_draws: Sequence[LineDraw]) -> TicketKind:
-    """Tell a producer's own sale from a resale: the seller need not know the words."""
-    if draft.kind is TicketKind.SALE and all(
-        line_draw.draw.lot.producer_id == draft.seller.party_id for line_draw in line_draws
-    ):
-        return TicketKind.ORIGIN
-    return draft.kind
-
-
-# Balances, ticket, lines, draws, state, event and log entry in one round trip: what is held locked
-# is held for as long as this statement takes (performance.md: round trips are the cost).
+# Balances, tickets, lines, draws, states, events and log entries in one round trip, for one ticket
+# or for hundreds: what is held locked is held for as long as this statement takes (performance.md:
+# round trips are the cost). JSON carries the rows, so that there are few parameters to prepare.
 _WRITE = text(f"""
     WITH drawn AS ({lots.DRAW_SQL}),
     new_ticket AS (
@@ -42,10 +30,16 @@ _WRITE = text(f"""
             id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id, buyer_kind,
             hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at, mass_g,
             plate, note, documents, corrects_id
-        ) VALUES (
-            :id, :public_id, :digest, :kind, :code, :serial, :kid, :token, :seller_id, :buyer_id,
-            :buyer_kind, :hand_over, :market_id, :stall_id, :sold_at, :device_at, :issued_at,
-            :expires_at, :mass_g, :plate, :note, CAST(:documents AS jsonb), :corrects_id
+        )
+        SELECT id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id,
+            buyer_kind, hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at,
+            mass_g, plate, note, documents, corrects_id
+        FROM jsonb_to_recordset(CAST(:tickets AS jsonb)) AS t (
+            id bigint, public_id uuid, digest bytea, kind text, code text, serial bigint,
+            kid bigint, token text, seller_id bigint, buyer_id bigint, buyer_kind text,
+            hand_over text, market_id bigint, stall_id bigint, sold_at timestamptz,
+            device_at timestamptz, issued_at timestamptz, expires_at timestamptz, mass_g bigint,
+            plate text, note text, documents jsonb, corrects_id bigint
         )
     ),
     new_line AS (
@@ -53,86 +47,74 @@ _WRITE = text(f"""
             ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
             price_fen, price_unit
         )
-        SELECT :id, l.* FROM unnest(
-            CAST(:line_no AS smallint[]), CAST(:line_product AS bigint[]),
-            CAST(:line_name AS text[]), CAST(:line_quantity AS numeric[]),
-            CAST(:line_unit AS text[]), CAST(:line_pack AS bigint[]), CAST(:line_mass AS bigint[]),
-            CAST(:line_pieces AS bigint[]), CAST(:line_price AS bigint[]),
-            CAST(:line_price_unit AS text[])
-        ) AS l
+        SELECT ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
+            price_fen, price_unit
+        FROM jsonb_to_recordset(CAST(:lines AS jsonb)) AS l (
+            ticket_id bigint, no smallint, product_id bigint, trade_name text, quantity numeric,
+            unit text, pack_net_g bigint, mass_g bigint, pieces bigint, price_fen bigint,
+            price_unit text
+        )
     ),
     new_draw AS (
         INSERT INTO ticket_draw (
             ticket_id, line_no, lot_id, mass_g, pieces, cover_g, certificate_ids
         )
-        SELECT :id, d.line_no, d.lot_id, d.mass_g, d.pieces, d.cover_g, l.certificate_ids
+        SELECT d.ticket_id, d.line_no, d.lot_id, d.mass_g, d.pieces, d.cover_g, l.certificate_ids
         FROM unnest(
-            CAST(:td_line AS smallint[]), CAST(:td_lot AS bigint[]), CAST(:td_mass AS bigint[]),
-            CAST(:td_pieces AS bigint[]), CAST(:td_cover AS bigint[])
-        ) AS d (line_no, lot_id, mass_g, pieces, cover_g)
+            CAST(:td_ticket AS bigint[]), CAST(:td_line AS smallint[]), CAST(:td_lot AS bigint[]),
+            CAST(:td_mass AS bigint[]), CAST(:td_pieces AS bigint[]), CAST(:td_cover AS bigint[])
+        ) AS d (ticket_id, line_no, lot_id, mass_g, pieces, cover_g)
         JOIN lot l ON l.id = d.lot_id
     ),
-    new_state AS (INSERT INTO ticket_state (ticket_id, status) VALUES (:id, 'issued')),
+    new_state AS (
+        INSERT INTO ticket_state (ticket_id, status)
+        SELECT unnest(CAST(:ticket_ids AS bigint[])), 'issued'
+    ),
     new_event AS ({events.RECORD_SQL}),
     new_entry AS ({transparency.APPEND_SQL})
-    SELECT (SELECT count(*) FROM drawn), (SELECT id FROM new_event)
+    SELECT (SELECT count(*) FROM drawn) AS drawn, id, public_id FROM new_event
 """)  # noqa: S608 (constants)
 
 
 async def write(
-    session: AsyncSession,
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    withdrawal: Withdrawal,
-    made: Stamp,
-    statement: Statement,
-    *,
-    around: Circumstances,
-) -> int:
-    """Write a ticket that the rules let pass; answer the id of its event."""
-    happening = Happening(
-        public_id=draft.public_id,
-        kind=EventKind.HAND_OVER,
-        occurred_at=draft.sold_at,
-        party_id=draft.seller.party_id,
-        place_id=named.market_id,
+    session: AsyncSession, signed: Sequence[Signed], *, now: datetime
+) -> dict[UUID, int]:
+    """Write tickets that the rules let pass; answer the ids of their events by the tickets' own."""
+    total = Withdrawal()
+    for one in signed:
+        total.include(one.issuance.withdrawal)
+    rows = await session.execute(
+        _WRITE,
+        {
+            "tickets": _json(_ticket(one, now) for one in signed),
+            "lines": _json(line for one in signed for line in _lines(one)),
+            "ticket_ids": [one.ticket_id for one in signed],
+            **total.parameters(),
+            **_draws(signed),
+            **events.parameters([_happening(one) for one in signed], now=now),
+            **transparency.parameters([_statement(one) for one in signed], now=now),
+        },
     )
-    row = (
-        await session.execute(
-            _WRITE,
-            {
-                **_ticket_parameters(draft, named, line_draws, made, around),
-                **_line_parameters(draft.lines),
-                **withdrawal.parameters(),
-                "td_line": [line_draw.line_no for line_draw in line_draws],
-                "td_lot": [line_draw.draw.lot.id for line_draw in line_draws],
-                "td_mass": [line_draw.draw.mass_g for line_draw in line_draws],
-                "td_pieces": [line_draw.draw.pieces for line_draw in line_draws],
-                "td_cover": [line_draw.cover_g for line_draw in line_draws],
-                **events.parameters(happening, now=around.now),
-                **transparency.parameters(statement, now=around.now),
-            },
-        )
-    ).one()
-    assert row[0] == len(withdrawal), "the rules let through what the balances refuse"
-    return int(row[1])
+    event_ids: dict[UUID, int] = {}
+    for row in rows:
+        assert row.drawn == len(total), "the rules let through what the balances refuse"
+        event_ids[row.public_id] = row.id
+    return event_ids
 
 
-def _ticket_parameters(
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    made: Stamp,
-    around: Circumstances,
-) -> dict[str, Any]:
+def _json(rows: Iterable[dict[str, Any]]) -> str:
+    return orjson.dumps(list(rows)).decode()
+
+
+def _ticket(signed: Signed, now: datetime) -> dict[str, Any]:
+    draft, named, made = signed.issuance.draft, signed.issuance.named, signed.stamp
     return {
-        "id": named.next_id,
+        "id": signed.ticket_id,
         "public_id": draft.public_id,
-        "digest": draft.digest,
-        "kind": stored_kind(draft, line_draws),
+        "digest": "\\x" + draft.digest.hex(),
+        "kind": signed.issuance.kind,
         "code": made.code,
-        "serial": around.serial,
+        "serial": signed.serial,
         "kid": made.kid,
         "token": made.token,
         "seller_id": draft.seller.party_id,
@@ -143,44 +125,64 @@ def _ticket_parameters(
         "stall_id": named.stall_id,
         "sold_at": draft.sold_at,
         "device_at": draft.device_at,
-        "issued_at": around.now,
+        "issued_at": now,
         "expires_at": made.expires_at,
         "mass_g": sum(line.mass_g for line in draft.lines),
         "plate": draft.plate,
         "note": draft.note,
-        "documents": json.dumps(list(draft.documents), default=str, ensure_ascii=False),
+        "documents": draft.documents,
         "corrects_id": named.corrects_id,
     }
 
 
-def _line_parameters(lines: Sequence[LineDraft]) -> dict[str, Any]:
+def _lines(signed: Signed) -> Iterable[dict[str, Any]]:
+    for no, line in enumerate(signed.issuance.draft.lines, start=1):
+        yield {
+            "ticket_id": signed.ticket_id,
+            "no": no,
+            "product_id": line.product_id,
+            "trade_name": line.trade_name,
+            "quantity": str(line.quantity),
+            "unit": line.unit,
+            "pack_net_g": line.pack_net_g,
+            "mass_g": line.mass_g,
+            "pieces": line.pieces,
+            "price_fen": line.price_fen,
+            "price_unit": line.price_unit,
+        }
+
+
+def _draws(signed: Sequence[Signed]) -> dict[str, Any]:
+    drawn = [(one.ticket_id, draw) for one in signed for draw in one.issuance.draws]
     return {
-        "line_no": list(range(1, len(lines) + 1)),
-        "line_product": [line.product_id for line in lines],
-        "line_name": [line.trade_name for line in lines],
-        "line_quantity": [line.quantity for line in lines],
-        "line_unit": [line.unit for line in lines],
-        "line_pack": [line.pack_net_g for line in lines],
-        "line_mass": [line.mass_g for line in lines],
-        "line_pieces": [line.pieces for line in lines],
-        "line_price": [line.price_fen for line in lines],
-        "line_price_unit": [line.price_unit for line in lines],
+        "td_ticket": [ticket_id for ticket_id, _ in drawn],
+        "td_line": [draw.line_no for _, draw in drawn],
+        "td_lot": [draw.draw.lot.id for _, draw in drawn],
+        "td_mass": [draw.draw.mass_g for _, draw in drawn],
+        "td_pieces": [draw.draw.pieces for _, draw in drawn],
+        "td_cover": [draw.cover_g for _, draw in drawn],
     }
 
 
-def statement_of(
-    draft: TicketDraft,
-    named: Named,
-    line_draws: Sequence[LineDraw],
-    received: Sequence[LotDraft],
-    made: Stamp,
-) -> Statement:
+def _happening(signed: Signed) -> Happening:
+    draft = signed.issuance.draft
+    return Happening(
+        public_id=draft.public_id,
+        kind=EventKind.HAND_OVER,
+        occurred_at=draft.sold_at,
+        party_id=draft.seller.party_id,
+        place_id=signed.issuance.named.market_id,
+    )
+
+
+def _statement(signed: Signed) -> Statement:
     """Write what the log keeps: everything the ticket states, persons as commitments, no prices.
 
     Every lot that comes into being is named, so that all balances follow from the log alone.
     """
+    draft, named = signed.issuance.draft, signed.issuance.named
     drawn: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for line_draw, lot in zip_longest(line_draws, received):
+    for line_draw, lot in zip_longest(signed.issuance.draws, signed.received):
         drawn[line_draw.line_no].append(
             {
                 "lot": str(line_draw.draw.lot.public_id),
@@ -189,7 +191,7 @@ def statement_of(
             }
         )
     document = {
-        "ticket_kind": stored_kind(draft, line_draws),
+        "ticket_kind": signed.issuance.kind,
         "seller": str(draft.seller.public_id),
         "seller_commit": named.seller_identity,
         "buyer": None if draft.buyer is None else str(draft.buyer),
@@ -206,7 +208,7 @@ def statement_of(
             }
             for no, line in enumerate(draft.lines, start=1)
         ],
-        "token": made.token,
+        "token": signed.stamp.token,
         "t": draft.sold_at.isoformat(),
         "prev_state": None,
         "next_state": "issued",

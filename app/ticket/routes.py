@@ -1,7 +1,8 @@
 """HTTP for tickets: issue, decide, void, read, and the picture of the code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -11,10 +12,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from app.certificate.rules import CertificateMissing, CertificateVoided
 from app.certificate.schemas import VoidIn
 from app.certificate.service import Issuer
+from app.core import bulk
+from app.core.bulk import BulkOut, RowsIn
 from app.core.clock import local_date
 from app.core.db import DbSession
 from app.core.errors import DomainError, IdReused
-from app.core.problems import declare
+from app.core.problems import MalformedRequest, declare, speaks_english
 from app.core.schemas import Instant
 from app.event.rules import ImpossibleDate
 from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, content_of, repeated
@@ -32,10 +35,10 @@ from app.signing import qr, token
 from app.signing.rules import NoSigningKey
 from app.ticket import decide, issue, queries, rules, service, void
 from app.ticket.decide import DecisionDraft
-from app.ticket.drafts import Circumstances, LineDraft, TicketDraft
+from app.ticket.drafts import Circumstances, LineDraft, TicketDraft, line_of
 from app.ticket.queries import Side
-from app.ticket.rules import HandOver, PlannedDraw, TicketKind
-from app.ticket.schemas import BuyerIn, DecisionIn, LineIn, TicketIn, TicketOut
+from app.ticket.rules import HandOver, TicketKind
+from app.ticket.schemas import BuyerIn, DecisionIn, TicketIn, TicketOut
 
 LIMIT_MAX = 100
 
@@ -88,7 +91,68 @@ async def issue_ticket(
     now: datetime = request.app.state.clock()
     catalogue = await products.catalogue(session)
     asked = await _complete(request, session, body, caller, catalogue, now)
-    draft = TicketDraft(
+    draft = _draft(ticket_id, body, asked, caller, now)
+    around = await _circumstances(request, session, catalogue, now)
+    _, created = await issue.issue(session, draft, around)
+    if not created:
+        response.status_code = HTTPStatus.OK
+    answer = await queries.read(
+        session, ticket_id, caller, base_url=request.app.state.settings.public_url
+    )
+    return answer.model_copy(update={"claim_code": asked.claim_code})
+
+
+@router.post("/tickets/bulk", responses=declare(MalformedRequest, NoSigningKey))
+async def issue_many(
+    body: RowsIn[TicketIn], request: Request, session: DbSession, caller: Seller
+) -> BulkOut[TicketOut]:
+    """Issue many tickets in one go; each row as `PUT /tickets/{id}` would answer it.
+
+    A buyer who has no account is invited with a ticket of its own: not in a bulk.
+    """
+    now: datetime = request.app.state.clock()
+    catalogue = await products.catalogue(session)
+    rows: list[TicketDraft | DomainError] = []
+    for row in body.read(lambda ticket_id, content: (ticket_id, content)):
+        if isinstance(row, DomainError):
+            rows.append(row)
+            continue
+        try:
+            ticket_id, content = row
+            if content.buyer is not None and content.buyer.invite is not None:
+                raise rules.InvitationInBulk(pointer="/buyer/invite")
+            asked = await _complete(request, session, content, caller, catalogue, now)
+            rows.append(_draft(ticket_id, content, asked, caller, now))
+        except DomainError as refusal:
+            rows.append(refusal)
+    drafts = [row for row in rows if not isinstance(row, DomainError)]
+    around = await _circumstances(request, session, catalogue, now)
+    made = await issue.issue_all(session, drafts, around)
+    issued = [
+        draft.public_id
+        for draft, outcome in zip(drafts, made, strict=True)
+        if not isinstance(outcome, DomainError)
+    ]
+    return await _answer_rows(request, session, rows, made, issued, caller)
+
+
+async def _answer_rows(
+    request: Request,
+    session: DbSession,
+    rows: Sequence[object],
+    made: Sequence[tuple[object, bool] | DomainError],
+    tickets: Sequence[UUID],
+    caller: Caller,
+) -> BulkOut[TicketOut]:
+    base_url = request.app.state.settings.public_url
+    told = await queries.read_all(session, tickets, caller, base_url=base_url)
+    return bulk.answer(bulk.merged(rows, made, told), english=speaks_english(request))
+
+
+def _draft(
+    ticket_id: UUID, body: TicketIn, asked: "_Asked", caller: Caller, now: datetime
+) -> TicketDraft:
+    return TicketDraft(
         public_id=ticket_id,
         digest=content_of(body, caller),
         kind=asked.kind,
@@ -105,19 +169,19 @@ async def issue_ticket(
         documents=tuple(document.model_dump(mode="json") for document in body.documents),
         corrects=body.corrects,
     )
+
+
+async def _circumstances(
+    request: Request, session: DbSession, catalogue: Catalogue, now: datetime
+) -> Circumstances:
     state = request.app.state
-    around = Circumstances(
+    return Circumstances(
         catalogue=catalogue,
         signer=await state.ring.signer(session, now),
         now=now,
         new_id=state.new_id,
-        serial=state.new_serial(),
+        new_serial=state.new_serial,
     )
-    _, created = await issue.issue(session, draft, around)
-    if not created:
-        response.status_code = HTTPStatus.OK
-    answer = await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
-    return answer.model_copy(update={"claim_code": asked.claim_code})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +206,7 @@ async def _complete(
     now: datetime,
 ) -> _Asked:
     on = local_date(body.sold_at or now)
-    lines = tuple(_line(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
+    lines = tuple(line_of(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
     kind: TicketKind | None = body.kind
     market, stall, hand_over = body.market, body.stall, body.hand_over
     buyer, claim_code = None, None
@@ -158,26 +222,6 @@ async def _complete(
     if kind is None or kind is TicketKind.ORIGIN:
         kind = TicketKind.SALE
     return _Asked(kind, buyer, claim_code, hand_over or usual, lines, market, stall)
-
-
-def _line(number: int, line: LineIn, catalogue: Catalogue, *, on: date) -> LineDraft:
-    try:
-        reckoned = line.reckon(line.product, on, catalogue)
-    except DomainError as refusal:
-        refusal.pointer = f"/lines/{number}{refusal.pointer or ''}"
-        raise
-    return LineDraft(
-        product_id=line.product,
-        trade_name=line.trade_name or catalogue.product(line.product).name,
-        quantity=reckoned.quantity,
-        unit=reckoned.unit,
-        mass_g=reckoned.mass_g,
-        pieces=reckoned.pieces,
-        pack_net_g=line.pack_net_g,
-        price_fen=line.price_fen,
-        price_unit=line.price_unit,
-        draws=tuple(PlannedDraw(draw.lot, draw.mass_g) for draw in line.draws),
-    )
 
 
 async def _buyer(
@@ -253,12 +297,34 @@ async def decide_ticket(
     await decide.decide(
         session,
         ticket_id,
-        DecisionDraft(body.outcome, {line.no: line.mass_g for line in body.lines}, body.reason),
+        _decision(body),
         buyer_id=caller.acting_party,
         now=state.clock(),
         new_id=state.new_id,
     )
     return await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
+
+
+@router.post("/decisions/bulk", responses=declare(MalformedRequest))
+async def decide_many(
+    body: RowsIn[DecisionIn], request: Request, session: DbSession, caller: Decider
+) -> BulkOut[TicketOut]:
+    """Decide about many tickets in one go; `id` names the ticket.
+
+    Each row is answered as `PUT /tickets/{id}/decision` would answer it.
+    """
+    state = request.app.state
+    rows = body.read(lambda ticket_id, content: (ticket_id, _decision(content)))
+    asked = [row for row in rows if not isinstance(row, DomainError)]
+    made = await decide.decide_all(
+        session, asked, buyer_id=caller.acting_party, now=state.clock(), new_id=state.new_id
+    )
+    decided = [outcome[0].public_id for outcome in made if not isinstance(outcome, DomainError)]
+    return await _answer_rows(request, session, rows, made, decided, caller)
+
+
+def _decision(body: DecisionIn) -> DecisionDraft:
+    return DecisionDraft(body.outcome, {line.no: line.mass_g for line in body.lines}, body.reason)
 
 
 @router.put(

@@ -126,6 +126,19 @@ class BuyerDisabled(DomainError):
     next_step: ClassVar[Text] = Text("请与市场管理方联系", "Ask your market office")
 
 
+class InvitationInBulk(DomainError):
+    """A row of a bulk would invite somebody, who must not stay invited if the row is refused."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "invitation-in-bulk"
+    title: ClassVar[Text] = Text(
+        "批量开票不能邀请新买方", "A bulk cannot invite a buyer who has no account"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先单独开一张票邀请该买方", "Invite the buyer with a ticket of its own first"
+    )
+
+
 class StockShort(DomainError):
     """The seller's stock of a product does not cover a line that names no lots."""
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from app.core.schemas import In, Instant, Line, MassG, Out
+from app.core.schemas import MASS_G_MAX, In, Instant, Line, MassG, Out
 from app.lot.schemas import DocumentIn, Spelled
-from app.product.schemas import QuantityIn
+from app.product.schemas import ProductId, QuantityIn
 from app.ticket.rules import BuyerKind, HandOver, Outcome, TicketKind, TicketStatus
 
 LINES_MAX = 40
@@ -28,7 +28,7 @@ class DrawIn(In):
 class LineIn(QuantityIn):
     """One product of a ticket, as spoken."""
 
-    product: int
+    product: ProductId
     trade_name: Annotated[Line, Field(max_length=50)] | None = Field(
         default=None, description="What the trade calls it; the catalogue's name, if left out."
     )
@@ -104,7 +104,7 @@ class AcceptedIn(In):
     """What is accepted of a line."""
 
     no: Annotated[int, Field(ge=1, le=LINES_MAX)]
-    mass_g: Annotated[int, Field(strict=True, ge=0, description="Grams accepted.")]
+    mass_g: Annotated[int, Field(strict=True, ge=0, le=MASS_G_MAX, description="Grams accepted.")]
 
 
 class DecisionIn(In):

@@ -1,7 +1,7 @@
 """Finds tickets and what became of them; knows how long they speak for goods."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib import resources
@@ -23,7 +23,6 @@ from app.ticket.models import (
     TicketState,
     TicketValidity,
 )
-from app.transparency import service as transparency
 from app.transparency.service import Statement
 
 EVERY_GROUP = "*"
@@ -80,38 +79,32 @@ async def lock(session: AsyncSession, public_id: UUID) -> tuple[Ticket, TicketSt
     Raises:
         UnknownTicket: there is none.
     """
-    found = (
-        await session.execute(
-            select(Ticket, TicketState)
-            .join(TicketState, TicketState.ticket_id == Ticket.id)
-            .where(Ticket.public_id == public_id)
-            .with_for_update(of=TicketState, key_share=True)
-        )
-    ).one_or_none()
-    if found is None:
+    found = await lock_found(session, [public_id])
+    if public_id not in found:
         raise rules.UnknownTicket(ticket=str(public_id))
-    return found[0], found[1]
+    return found[public_id]
 
 
-async def log_change(
-    session: AsyncSession,
-    ticket: Ticket,
-    previous: str,
-    following: str,
-    *,
-    now: datetime,
-    **more: Any,
-) -> None:
-    """Append to the log that a ticket went from one status to the next."""
-    document = {
-        "prev_state": previous,
-        "next_state": following,
-        "t": now.isoformat(),
-        **more,
-    }
-    await transparency.append(
-        session, [Statement(f"ticket.{following}", ticket.public_id, document)], now=now
+async def lock_found(
+    session: AsyncSession, public_ids: Iterable[UUID]
+) -> dict[UUID, tuple[Ticket, TicketState]]:
+    """Lock whatever tickets there are, in one statement and in one order for all."""
+    found = await session.execute(
+        select(Ticket, TicketState)
+        .join(TicketState, TicketState.ticket_id == Ticket.id)
+        .where(Ticket.public_id.in_(set(public_ids)))
+        .order_by(Ticket.id)
+        .with_for_update(of=TicketState, key_share=True)
     )
+    return {ticket.public_id: (ticket, state) for ticket, state in found}
+
+
+def change_of(
+    ticket: Ticket, previous: str, following: str, more: Mapping[str, Any], now: datetime
+) -> Statement:
+    """Write for the log that a ticket went from one status to the next."""
+    document = {"prev_state": previous, "next_state": following, "t": now.isoformat(), **more}
+    return Statement(f"ticket.{following}", ticket.public_id, document)
 
 
 async def find(session: AsyncSession, public_id: UUID) -> tuple[Ticket, TicketState]:
@@ -165,21 +158,25 @@ async def lines_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketLine
     return found.all()
 
 
-async def draws_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketDraw]:
-    """List a ticket's draws, by line."""
+async def draws_of(session: AsyncSession, *ticket_ids: int) -> Sequence[TicketDraw]:
+    """List the draws of tickets, by ticket and line."""
+    if not ticket_ids:
+        return []
     found = await session.scalars(
         select(TicketDraw)
-        .where(TicketDraw.ticket_id == ticket_id)
-        .order_by(TicketDraw.line_no, TicketDraw.lot_id)
+        .where(TicketDraw.ticket_id.in_(ticket_ids))
+        .order_by(TicketDraw.ticket_id, TicketDraw.line_no, TicketDraw.lot_id)
     )
     return found.all()
 
 
-async def receipts_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketReceipt]:
-    """List what the buyer's side made of a ticket's draws."""
+async def receipts_of(session: AsyncSession, *ticket_ids: int) -> Sequence[TicketReceipt]:
+    """List what the buyer's side made of the draws of tickets."""
+    if not ticket_ids:
+        return []
     found = await session.scalars(
         select(TicketReceipt)
-        .where(TicketReceipt.ticket_id == ticket_id)
-        .order_by(TicketReceipt.line_no, TicketReceipt.lot_id)
+        .where(TicketReceipt.ticket_id.in_(ticket_ids))
+        .order_by(TicketReceipt.ticket_id, TicketReceipt.line_no, TicketReceipt.lot_id)
     )
     return found.all()

@@ -5,25 +5,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
 from app.lot import service as lots
+from app.lot.service import Birth, Withdrawal
 from app.party import service as parties
 from app.ticket import handover, rules, service
-from app.ticket.handover import GoingBack
 from app.ticket.models import (
     Ticket,
-    TicketDraw,
-    TicketReceipt,
 )
 from app.ticket.rules import (
     HandOver,
     TicketStatus,
 )
+from app.transparency import service as transparency
 from app.transparency.rules import commitment
 
 
@@ -67,15 +65,12 @@ async def void(
     state.voided_at = now
     state.reason = reason
     await session.flush()
-    await service.log_change(
-        session,
-        ticket,
-        TicketStatus.ISSUED,
-        TicketStatus.VOIDED,
-        now=now,
-        draws=became,
-        reason_commit=await _commit_to(session, reason, by=seller_id),
-    )
+    document = {
+        "draws": became,
+        "reason_commit": await _commit_to(session, reason, by=seller_id),
+    }
+    statement = service.change_of(ticket, TicketStatus.ISSUED, TicketStatus.VOIDED, document, now)
+    await transparency.append(session, [statement], now=now)
     return ticket, True
 
 
@@ -86,11 +81,8 @@ async def _commit_to(session: AsyncSession, reason: str, *, by: int) -> str:
 
 
 async def _put_back(session: AsyncSession, ticket: Ticket) -> None:
-    draws = (
-        await session.scalars(select(TicketDraw).where(TicketDraw.ticket_id == ticket.id))
-    ).all()
-    states = await lots.states_by_id(session, {drawn.lot_id for drawn in draws})
-    await lots.lock(session, (state.public_id for state in states.values()))
+    draws = await service.draws_of(session, ticket.id)
+    await lots.lock_by_id(session, (drawn.lot_id for drawn in draws))
     await lots.put_back(
         session, ((drawn.lot_id, drawn.mass_g, drawn.pieces, drawn.cover_g) for drawn in draws)
     )
@@ -99,9 +91,24 @@ async def _put_back(session: AsyncSession, ticket: Ticket) -> None:
 async def _take_back(
     session: AsyncSession, ticket: Ticket, *, now: datetime, new_id: Callable[[], UUID]
 ) -> list[dict[str, Any]]:
-    receipts = (
-        await session.scalars(select(TicketReceipt).where(TicketReceipt.ticket_id == ticket.id))
-    ).all()
+    receipts = await service.receipts_of(session, ticket.id)
+    given = await lots.states_by_id(session, (receipt.lot_id for receipt in receipts))
+    arrived = await lots.lock_by_id(session, map(handover.arrived, receipts))
+    withdrawal = Withdrawal()
+    returned = {
+        lot.id: handover.returning(
+            lot,
+            receipt.accepted_g,
+            withdrawal,
+            public_id=new_id(),
+            seller_id=ticket.seller_id,
+            from_party_id=given[receipt.lot_id].from_party_id,
+            holder_id=ticket.buyer_id,
+        )
+        for receipt in receipts
+        for lot in [arrived[handover.arrived(receipt)]]
+    }
+    await lots.draw(session, withdrawal)
     event_id = await events.record(
         session,
         Happening(
@@ -114,33 +121,20 @@ async def _take_back(
         ),
         now=now,
     )
-    known = {receipt.lot_id for receipt in receipts} | set(map(handover.arrived, receipts))
-    states = await lots.states_by_id(session, known)
-    returned = await handover.send_back(
-        session,
-        ticket,
-        {
-            handover.arrived(receipt): GoingBack(
-                receipt.accepted_g, states[receipt.lot_id].from_party_id
-            )
-            for receipt in receipts
-        },
-        event_id,
-        holder_id=ticket.buyer_id,
-        now=now,
-        new_id=new_id,
-    )
+    # Older lots first: so do their children get ascending ids.
+    born = [returned[lot_id] for lot_id in sorted(returned)]
+    ids = await lots.make(session, [Birth(event_id, now, born)])
     for receipt in receipts:
         receipt.accepted_g = 0
-        receipt.returned_lot_id, _ = returned[handover.arrived(receipt)]
+        receipt.returned_lot_id = ids[returned[handover.arrived(receipt)].public_id]
     await session.flush()
     return [
         handover.outcome(
             receipt.line_no,
-            states[receipt.lot_id].public_id,
+            given[receipt.lot_id].public_id,
             0,
-            states[handover.arrived(receipt)].public_id,
-            returned[handover.arrived(receipt)][1],
+            arrived[handover.arrived(receipt)].public_id,
+            returned[handover.arrived(receipt)].public_id,
         )
         for receipt in receipts
     ]

@@ -10,9 +10,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import TRACE_STRATEGY
 from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
-from app.trace.rules import Edge, Node, SubGraph, TraceTooLarge
+from app.trace import levels
+from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge
 
 
 class Walk(StrEnum):
@@ -91,8 +93,24 @@ def _statement(walk: Walk) -> str:
 _WALKS = {walk: text(_statement(walk)) for walk in Walk}
 
 
+class Strategy(StrEnum):
+    """How a graph is walked: by the server in one statement, or by us, a statement a level."""
+
+    RECURSIVE = "recursive"
+    LEVELS = "levels"
+
+
+_LEVELS = {Walk.BACK: levels.back, Walk.FORWARD: levels.forward, Walk.AROUND: levels.around}
+
+
+def strategy_of(session: AsyncSession) -> Strategy:
+    """Answer how graphs are walked where a session works; an operator sets it."""
+    options = session.get_bind().get_execution_options()
+    return Strategy(options.get(TRACE_STRATEGY, Strategy.RECURSIVE))
+
+
 async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int) -> SubGraph:
-    """Fetch the lots that a walk meets and the edges among them, in one statement.
+    """Fetch the lots that a walk meets and the edges among them.
 
     Args:
         session: The caller's session.
@@ -102,8 +120,13 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
 
     Raises:
         TraceTooLarge: it has more.
+        TraceTimedOut: it took too long.
     """
-    rows = (await session.execute(_WALKS[kind], {"lots": list(lots), "most": limit + 1})).all()
+    if strategy_of(session) is Strategy.LEVELS:
+        return await _LEVELS[kind](session, lots, limit=limit)
+    with levels.in_time():
+        found = await session.execute(_WALKS[kind], {"lots": list(lots), "most": limit + 1})
+        rows = found.all()
     if len(rows) > limit:
         raise TraceTooLarge(limit=limit)
     nodes: dict[int, Node] = {}
@@ -117,6 +140,50 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
         ):
             edges.append(Edge(src, values[0], mass_g, Proof(proof), occurred_at))
     return SubGraph(nodes, edges)
+
+
+_AHEAD = text("SELECT lots_ahead(CAST(:lots AS bigint[]), :limit)")
+
+
+async def ahead(session: AsyncSession, lots: Collection[int], *, limit: int) -> Collection[int]:
+    """Answer lots and everything that they went into, by id alone: a recall's very many.
+
+    Raises:
+        TraceTooLarge: these are more than `limit`.
+        TraceTimedOut: it took too long.
+    """
+    if strategy_of(session) is Strategy.LEVELS:
+        return await levels.ahead(session, lots, limit=limit)
+    with levels.in_time():
+        found = await session.scalar(_AHEAD, {"lots": list(lots), "limit": limit})
+    met: list[int] = found or []
+    if len(met) > limit:
+        raise TraceTooLarge(limit=limit)
+    return met
+
+
+async def walk_far(
+    session: AsyncSession, lots: Collection[int], direction: Direction, *, limit: int
+) -> SubGraph:
+    """Fetch a graph of very many lots, in many statements each of which gets done in time.
+
+    Raises:
+        TraceTooLarge: it has more lots than `limit`.
+        TraceTimedOut: it took too long.
+    """
+    if direction is Direction.BACK:
+        return await levels.back(session, lots, limit=limit)
+    return await levels.among(session, await ahead(session, lots, limit=limit))
+
+
+_PLOTS = text("""
+    SELECT id, plot_id FROM lot WHERE id = ANY(CAST(:lots AS bigint[])) AND plot_id IS NOT NULL
+""")
+
+
+async def plots(session: AsyncSession, lots: Collection[int]) -> dict[int, int]:
+    """Answer the plot of each lot that has one."""
+    return {row[0]: row[1] for row in await session.execute(_PLOTS, {"lots": list(lots)})}
 
 
 class AskedLot(NamedTuple):

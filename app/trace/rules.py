@@ -17,7 +17,7 @@ from app.core.errors import DomainError, Kind, Text
 from app.lot.rules import SOURCES, LotOrigin, Proof, apportion
 
 _FRACTION_BITS = 96
-_WHOLE = 1 << _FRACTION_BITS
+WHOLE = 1 << _FRACTION_BITS
 
 
 class Direction(StrEnum):
@@ -44,9 +44,41 @@ class TraceTooLarge(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请从离问题更近的批次查起, 或用上下家查询逐步展开; "
-        "全量结果请平台运营方用 ypt trace 提高上限查询",
-        "Begin at a lot nearer to the question, or go step by step with neighbours; "
-        "for all of it the operator runs ypt trace with a higher limit",
+        "逐页查询用 /lots/{lot_id}/trace/lots, "
+        "监管部门和平台运营方可用 Accept: application/x-ndjson 流式导出全量结果",
+        "Begin at a lot nearer to the question, or go step by step with neighbours; read page by "
+        "page at /lots/{lot_id}/trace/lots; regulators and operators have all of it streamed with "
+        "Accept: application/x-ndjson",
+    )
+
+
+class TraceTimedOut(DomainError):
+    """The graph took longer to walk than a request may take."""
+
+    kind: ClassVar[Kind] = Kind.BUSY
+    code: ClassVar[str] = "trace-timed-out"
+    title: ClassVar[Text] = Text(
+        "追溯未能在时限内完成", "The trace did not get done in the time a request has"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请稍候重试; 若仍超时, 请从离问题更近的批次查起, "
+        "或用 Accept: application/x-ndjson 流式导出全量结果",
+        "Send it again in a moment; if it happens again, begin at a lot nearer to the question, or "
+        "have all of it streamed with Accept: application/x-ndjson",
+    )
+
+
+class UnknownPosition(DomainError):
+    """A page cannot go on after a lot that is not in the trace."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "unknown-position"
+    title: ClassVar[Text] = Text(
+        "after 不是本次追溯中的批次", "`after` is none of the lots of this trace"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请用上一页的 next 作为 after, 或不带 after 从第一页开始",
+        "Give the `next` of the page before, or nothing to begin with the first",
     )
 
 
@@ -181,28 +213,28 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     for lot in sorted(graph.nodes, reverse=True):
         edges = into.get(lot, ())
         weights = [edge.mass_g for edge in edges]
-        parts = zip(edges, _split(flow[lot], weights), _split(proved[lot], weights), strict=True)
+        parts = zip(edges, split(flow[lot], weights), split(proved[lot], weights), strict=True)
         for edge, part, proved_part in parts:
             flow[edge.src] += part
-            edge_grams[edge.key] = _rounded(part)
+            edge_grams[edge.key] = rounded(part)
             depth[edge.src] = max(depth[edge.src], depth[lot] + 1)
             if edge.proof is not Proof.CLAIMED:
                 proved[edge.src] += proved_part
     asked_g = sum(asked.values())
     ends = {lot: ending for lot in graph.nodes if (ending := graph.nodes[lot].ending)}
     ends_g = apportion(asked_g, [flow[lot] for lot in ends]) if asked_g else [0] * len(ends)
-    grams = {lot: _rounded(part) for lot, part in flow.items()}
+    grams = {lot: rounded(part) for lot, part in flow.items()}
     grams |= dict(zip(ends, ends_g, strict=True))
     sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
     whole = asked_g << _FRACTION_BITS
     return Reckoning(
         direction=Direction.BACK,
-        share={lot: _ratio(part, whole) or 0.0 for lot, part in flow.items()},
+        share={lot: ratio(part, whole) or 0.0 for lot, part in flow.items()},
         grams=grams,
         edge_grams=edge_grams,
         depth=depth,
-        share_to_producer=_ratio(sum(flow[lot] for lot in sources), whole),
-        proved_share=_ratio(sum(proved[lot] for lot in sources), whole),
+        share_to_producer=ratio(sum(flow[lot] for lot in sources), whole),
+        proved_share=ratio(sum(proved[lot] for lot in sources), whole),
         broken_g=sum(grams[lot] for lot, ending in ends.items() if ending is Ending.BROKEN),
     )
 
@@ -228,38 +260,80 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
             exposed += part
             handed += part
             proved += 0 if edge.proof is Proof.CLAIMED else part
-            edge_grams[edge.key] = _rounded(part * node.mass_g // node.into_g)
+            edge_grams[edge.key] = rounded(part * node.mass_g // node.into_g)
             depth[lot] = max(depth[lot], depth[edge.src] + 1)
-        exposure[lot] = _WHOLE if lot in asked else exposed // node.into_g
+        exposure[lot] = WHOLE if lot in asked else exposed // node.into_g
     return Reckoning(
         direction=Direction.FORWARD,
-        share={lot: part / _WHOLE for lot, part in exposure.items()},
-        grams={lot: _rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
+        share={lot: part / WHOLE for lot, part in exposure.items()},
+        grams={lot: rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
         edge_grams=edge_grams,
         depth=depth,
         share_to_producer=None,
-        proved_share=_ratio(proved, handed),
+        proved_share=ratio(proved, handed),
         broken_g=0,
     )
 
 
-def _split(total: int, weights: Sequence[int]) -> Iterator[int]:
-    # The differences of rounded running sums add up to the total exactly, and need no sorting.
+def split(total: int, weights: Sequence[int]) -> Iterator[int]:
+    """Share a whole number out in proportion to weights; the parts add up to it exactly.
+
+    Weights that have all become too small to tell from nothing are given nothing.
+    """
+    # The differences of rounded running sums need no sorting.
     whole = sum(weights)
     so_far = given = 0
     for weight in weights:
         so_far += weight
-        upto = total * so_far // whole
+        upto = total * so_far // whole if whole else 0
         yield upto - given
         given = upto
 
 
-def _rounded(fixed: int) -> int:
-    return (fixed + _WHOLE // 2) >> _FRACTION_BITS
+def rounded(fixed: int) -> int:
+    """Read a whole number of 2^-96 g as grams."""
+    return (fixed + WHOLE // 2) >> _FRACTION_BITS
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
+    """Divide; None where there is nothing to be a part of."""
     return part / whole if whole else None
+
+
+def exposures(
+    parts: Mapping[int, Sequence[tuple[int, int]]], lots: Collection[int], asked: Collection[int]
+) -> dict[int, int]:
+    """Say of very many lots how much of each stems from the asked ones, and nothing else.
+
+    Args:
+        parts: What went into each lot, from lots outside too, as parents and grams.
+        lots: The asked lots and everything that they went into.
+        asked: The lots in question.
+
+    Returns:
+        For each lot its share, as `fraction` and `grams_of` read it.
+    """
+    found: dict[int, int] = {}
+    for lot in sorted(lots):
+        if lot in asked:
+            found[lot] = WHOLE
+            continue
+        whole = exposed = 0
+        for src, mass_g in parts[lot]:
+            whole += mass_g
+            exposed += found.get(src, 0) * mass_g
+        found[lot] = exposed // whole
+    return found
+
+
+def fraction(share: int) -> float:
+    """Read a share as a number between 0 and 1."""
+    return share / WHOLE
+
+
+def grams_of(share: int, mass_g: int) -> int:
+    """Apply a share to grams."""
+    return rounded(share * mass_g)
 
 
 class Receipt(NamedTuple):

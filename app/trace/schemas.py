@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.schemas import Out
+from app.core.schemas import In, Out
 from app.lot.rules import LotOrigin
 from app.party.access import RoleKind
 from app.ticket.rules import BuyerKind
@@ -166,3 +166,147 @@ class NeighboursOut(Out):
     up: list[NeighbourOut]
     down: list[NeighbourOut]
     in_transit: list[InTransitOut]
+
+
+class LotsPageOut(Out):
+    """Some lots of a trace, oldest first, and the edges into them."""
+
+    lots_total: int = Field(description="Lots of the whole trace, as far as the reader sees them.")
+    nodes: list[NodeOut]
+    edges: list[EdgeOut] = Field(description="From lots of this page or an earlier one.")
+    next: UUID | None = Field(description="Give this as `after`; null on the last page.")
+
+
+class DrawnOut(Out):
+    """A node of a picture: a lot, or several that are alike."""
+
+    lot: UUID = Field(description="The oldest lot in it; give it as `unfold` to open the node.")
+    count: int = Field(description="Lots in it: × n.")
+    product: int | None = Field(description="Null where there are several.")
+    product_name: str | None
+    origin: LotOrigin | None = Field(description="Null where there are several.")
+    end: Ending | None = Field(description="Why the way back ends at all of them, if it does.")
+    roles: list[RoleKind] | None = Field(description="What their holders are; null if they differ.")
+    holder: TracedParty | None = Field(description="Of a single lot.")
+    village: str | None = Field(description="Of a single lot.")
+    mass_g: int | None = Field(description="Sum; null if one is another trader's business.")
+    share_g: int | None = Field(description="Sum of `share_g` of the lots.")
+    remaining_g: int | None
+    within_g: int | None = Field(description="Grams that passed between lots of this node.")
+    depth: int = Field(description="Steps from the asked lots; the least of its lots.")
+
+
+class DrawnEdgeOut(Out):
+    """All edges between the lots of two nodes of a picture."""
+
+    src: UUID = Field(description="A node, by its `lot`.")
+    dst: UUID
+    count: int
+    mass_g: int | None = Field(description="Sum; null between other traders.")
+    share_g: int | None
+
+
+class PictureOut(Out):
+    """A trace with few enough nodes to be read."""
+
+    direction: Direction
+    lot: UUID
+    lots_total: int = Field(description="Lots that are drawn, all together.")
+    nodes: list[DrawnOut]
+    edges: list[DrawnEdgeOut]
+    beyond: BeyondOut | None
+
+
+class PassedOut(TracedLot):
+    """A lot on a way between two."""
+
+    share: float = Field(ge=0, le=1, description="Part of this lot that stems from the older one.")
+    share_g: int | None = Field(
+        description="Grams of the younger lot that stem from the older one and came through here."
+    )
+    depth: int = Field(description="Steps from the older lot, along the longest way.")
+
+
+class StepOut(Out):
+    """A lot on the shortest way, in the order in which goods went."""
+
+    lot: UUID
+    product_name: str
+    holder: TracedParty | None
+    village: str | None
+    occurred_at: datetime
+    zh: str
+    en: str
+
+
+class PathOut(Out):
+    """Every way from one lot to another."""
+
+    start: UUID
+    end: UUID
+    reaches: bool = Field(description="Whether anything of the older lot is in the younger one.")
+    share: float = Field(default=0.0, ge=0, le=1, description="Part of the younger lot from it.")
+    share_g: int | None = Field(default=0, description="The same in grams.")
+    shortest: list[StepOut] = Field(default_factory=list)
+    nodes: list[PassedOut] = Field(default_factory=list)
+    edges: list[EdgeOut] = Field(default_factory=list)
+
+
+class SamplesIn(In):
+    """Lots that failed."""
+
+    lots: list[UUID] = Field(min_length=1, max_length=100)
+
+
+class SampleShareOut(Out):
+    """What part of a sample came from somewhere."""
+
+    lot: UUID
+    share: float = Field(ge=0, le=1)
+
+
+class CommonOut(Out):
+    """What something explains of the samples."""
+
+    reaches: int = Field(description="How many of the samples it is in.")
+    share: float = Field(ge=0, le=1, description="Mean part of a sample that came from it.")
+    samples: list[SampleShareOut]
+
+
+class CommonLotOut(CommonOut):
+    """A lot behind samples."""
+
+    node: NodeOut
+    nearest: bool = Field(description="Nothing younger is in all of these samples: ways meet here.")
+
+
+class CommonProducerOut(CommonOut):
+    """A producer behind samples, whichever of its lots it was."""
+
+    producer: TracedParty
+
+
+class CommonPlotOut(CommonOut):
+    """A plot behind samples, whichever lot was harvested from it."""
+
+    plot: UUID
+    name: str
+    division_code: str
+
+
+class CommonSourceOut(Out):
+    """What explains the samples, each list by how many it reaches, then by share.
+
+    `sources` are the earliest: lots with which goods began. `lots` has all that went into the
+    samples, the places where ways meet among them.
+    """
+
+    samples: list[UUID]
+    sources_total: int
+    producers_total: int
+    plots_total: int
+    lots_total: int
+    sources: list[CommonLotOut]
+    producers: list[CommonProducerOut]
+    plots: list[CommonPlotOut] = Field(description="Named to regulators and operators only.")
+    lots: list[CommonLotOut]

@@ -16,10 +16,9 @@ Who may ask, and what each sees:
 - Anybody else is refused (`other-party`).
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,22 +26,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import local_date
 from app.lot.rules import UnknownLot
 from app.party.access import Audience, Caller, DatedRole, OtherParty, in_force, may_supervise
-from app.party.identifiers import mask_name
 from app.place import service as places
-from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, resolve
-from app.product import service as products
-from app.product.rules import Catalogue
-from app.ticket.rules import BuyerKind, UnknownTicket
-from app.trace import queries, rules, schemas
+from app.ticket.rules import UnknownTicket
+from app.trace import kinship, queries, rules, schemas
+from app.trace.folding import Looks, fold
 from app.trace.queries import AskedLot, Named, Transit, Walk
-from app.trace.rules import Direction, Edge, Ending, Interest, Node, Reckoning, SubGraph, View
+from app.trace.rules import Direction, Interest, Node, Reckoning, SubGraph, View
+from app.trace.scribe import Look, Scribe, scribe_of
 
 LOTS_MAX = 10_000
 """Lots that one answer holds unless the caller of `trace` says otherwise."""
 
+PAGED_LOTS_MAX = 200_000
+"""Lots of a graph of which an answer holds only a part: a page, a picture, the ways between two."""
+
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """What is asked, and what connects the caller with it before the graph is known.
 
     Attributes:
@@ -89,8 +89,8 @@ async def trace(
         OtherParty: the caller has nothing to do with one of the lots.
         TraceTooLarge: the graph has more lots than `limit`.
     """
-    question = _about(await _found(session, lot_public_ids, caller), caller)
-    return await _answer(session, question, direction, caller=caller, limit=limit)
+    question = await question_about(session, lot_public_ids, caller)
+    return await answer(session, question, direction, caller=caller, limit=limit)
 
 
 async def trace_ticket(
@@ -108,6 +108,18 @@ async def trace_ticket(
         OtherParty: the caller has nothing to do with it.
         TraceTooLarge: the graph has more lots than `limit`.
     """
+    question = await question_of_ticket(session, ticket_public_id, direction, caller)
+    return await answer(session, question, direction, caller=caller, limit=limit)
+
+
+async def question_of_ticket(
+    session: AsyncSession, ticket_public_id: UUID, direction: Direction, caller: Caller
+) -> Question:
+    """Put a question about a ticket's goods, whoever may ask it.
+
+    Raises:
+        UnknownTicket: there is no such ticket.
+    """
     ticket = await queries.asked_ticket(session, ticket_public_id)
     if ticket is None:
         raise UnknownTicket(ticket=str(ticket_public_id))
@@ -116,7 +128,7 @@ async def trace_ticket(
     # A voided ticket opens nothing to its buyer: the seller may have named the wrong one.
     opened = {ticket.seller_id} if ticket.voided else {ticket.seller_id, ticket.buyer_id}
     is_party = me is not None and me in opened
-    question = _Question(
+    return Question(
         asked=asked,
         lots=(),
         beside=frozenset(ticket.drawn),
@@ -126,7 +138,6 @@ async def trace_ticket(
         handed=frozenset(asked if me == ticket.seller_id else ()),
         granted=is_party or await _runs(session, caller, ticket.market_id),
     )
-    return await _answer(session, question, direction, caller=caller, limit=limit)
 
 
 async def neighbours(
@@ -139,17 +150,17 @@ async def neighbours(
         OtherParty: the caller has nothing to do with it.
         TraceTooLarge: it has more neighbours than `limit`.
     """
-    question = _about(await _found(session, [lot_public_id], caller), caller)
+    question = await question_about(session, [lot_public_id], caller)
     (lot,) = question.asked
     if not caller.supervises:
-        await _check_granted(session, caller, question)
+        await check_granted(session, caller, question)
     around = await queries.walk(session, question.asked, Walk.AROUND, limit=limit)
     graph = SubGraph(around.nodes, [edge for edge in around.edges if lot in edge.key])
     transits = await queries.transits(session, [lot])
-    parties = await _parties(session, graph, transits, question)
+    parties = await parties_of(session, graph, transits, question)
     upstream = graph.parents([lot])
     view = await _view(session, caller, question, graph, parties, upstream=upstream)
-    scribe = await _scribe(session, graph, view, parties, transits, caller)
+    scribe = await scribe_of(session, graph, view, parties, transits, caller)
     return schemas.NeighboursOut(
         lot=schemas.TracedLot(**scribe.lot(graph.nodes[lot])),
         up=[scribe.neighbour(edge, edge.src) for edge in graph.edges if edge.dst == lot],
@@ -173,12 +184,23 @@ async def _found(
     return found
 
 
-def _about(found: Sequence[AskedLot], caller: Caller) -> _Question:
+async def question_about(
+    session: AsyncSession, public_ids: Sequence[UUID], caller: Caller
+) -> Question:
+    """Put a question about lots, whoever may ask it.
+
+    Raises:
+        UnknownLot: one of the ids names no lot.
+    """
+    return _about(await _found(session, public_ids, caller), caller)
+
+
+def _about(found: Sequence[AskedLot], caller: Caller) -> Question:
     me = caller.party_id
     handed = {lot.id for lot in found if me is not None and lot.came_from == me}
     mine = {lot.id for lot in found if lot.bought or (me is not None and lot.holder_id == me)}
     asked = {lot.id: lot.mass_g for lot in found}
-    return _Question(
+    return Question(
         asked=asked,
         lots=tuple(lot.public_id for lot in found),
         handed=frozenset(handed),
@@ -196,30 +218,88 @@ async def _runs(session: AsyncSession, caller: Caller, market_id: int | None) ->
     return await queries.runs_market(session, caller.acting_party, market_id)
 
 
-async def _answer(
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A graph, what it comes to, and how much of it the caller may see."""
+
+    graph: SubGraph
+    view: View
+    scribe: Scribe
+    reckoning: Reckoning
+    transits: Sequence[Transit]
+
+    @property
+    def shown(self) -> list[Node]:
+        """The lots that the caller sees, oldest first."""
+        return [node for lot, node in self.graph.nodes.items() if lot in self.view.shown]
+
+
+async def _explore(
     session: AsyncSession,
-    question: _Question,
+    question: Question,
+    direction: Direction,
+    *,
+    caller: Caller,
+    limit: int,
+) -> _Found:
+    if not caller.supervises:
+        await check_granted(session, caller, question)
+    graph = await _walk(session, question.asked, direction, limit)
+    transits: Sequence[Transit] = ()
+    if direction is Direction.FORWARD:
+        transits = await queries.transits(session, graph.nodes, ticket_id=question.ticket_id)
+    parties = await parties_of(session, graph, transits, question)
+    upstream = graph.nodes if direction is Direction.BACK else ()
+    view = await _view(session, caller, question, graph, parties, upstream=upstream)
+    return _Found(
+        graph=graph,
+        view=view,
+        scribe=await scribe_of(session, graph, view, parties, transits, caller),
+        reckoning=await _reckoned(graph, question, direction),
+        transits=transits,
+    )
+
+
+async def _walk(
+    session: AsyncSession, asked: Collection[int], direction: Direction, limit: int
+) -> SubGraph:
+    try:
+        return await queries.walk(session, asked, Walk(direction), limit=min(limit, LOTS_MAX))
+    except rules.TraceTooLarge:
+        if limit <= LOTS_MAX:
+            raise
+    return await queries.walk_far(session, asked, direction, limit=limit)
+
+
+async def _reckoned(graph: SubGraph, question: Question, direction: Direction) -> Reckoning:
+    def reckon() -> Reckoning:
+        if direction is Direction.BACK:
+            return rules.back(graph, question.asked)
+        return rules.forward(graph, question.asked)
+
+    # Other requests of this process must not wait for a second until a huge graph is reckoned.
+    return await asyncio.to_thread(reckon) if len(graph.nodes) > LOTS_MAX else reckon()
+
+
+async def answer(
+    session: AsyncSession,
+    question: Question,
     direction: Direction,
     *,
     caller: Caller,
     limit: int,
 ) -> schemas.TraceOut:
-    if not caller.supervises:
-        await _check_granted(session, caller, question)
-    graph = await queries.walk(session, question.asked, Walk(direction), limit=limit)
-    transits: Sequence[Transit] = ()
+    """Answer a question in full.
+
+    Raises:
+        OtherParty: the caller has nothing to do with what is asked about.
+        TraceTooLarge: the graph has more lots than `limit`.
+    """
+    found = await _explore(session, question, direction, caller=caller, limit=limit)
+    graph, view, scribe, reckoning = found.graph, found.view, found.scribe, found.reckoning
+    receipts: list[rules.Receipt] = []
+    roles: dict[int, list[DatedRole]] = {}
     if direction is Direction.FORWARD:
-        transits = await queries.transits(session, graph.nodes, ticket_id=question.ticket_id)
-    parties = await _parties(session, graph, transits, question)
-    upstream = graph.nodes if direction is Direction.BACK else ()
-    view = await _view(session, caller, question, graph, parties, upstream=upstream)
-    scribe = await _scribe(session, graph, view, parties, transits, caller)
-    if direction is Direction.BACK:
-        reckoning = rules.back(graph, question.asked)
-        receipts: list[rules.Receipt] = []
-        roles: dict[int, list[DatedRole]] = {}
-    else:
-        reckoning = rules.forward(graph, question.asked)
         receipts = rules.receipts(graph, reckoning, question.asked, view.shown)
         roles = await queries.roles(session, (receipt.holder_id for receipt in receipts))
     lots = question.lots or tuple(graph.nodes[lot].public_id for lot in question.asked)
@@ -229,19 +309,201 @@ async def _answer(
         lots=list(lots),
         ticket=question.ticket,
         asked_g=sum(question.asked.values()) if view.measured else None,
-        nodes=[
-            scribe.node(node, reckoning) for lot, node in graph.nodes.items() if lot in view.shown
-        ],
+        nodes=[scribe.node(node, reckoning) for node in found.shown],
         edges=scribe.edges(reckoning),
         sources=scribe.sources(reckoning) if direction is Direction.BACK else [],
         holders=[scribe.holder(receipt, roles) for receipt in receipts],
-        in_transit=scribe.in_transit(transits, question.ticket),
-        beyond=scribe.beyond(transits),
+        in_transit=scribe.in_transit(found.transits, question.ticket),
+        beyond=scribe.beyond(found.transits),
         completeness=scribe.completeness(reckoning),
     )
 
 
-async def _check_granted(session: AsyncSession, caller: Caller, question: _Question) -> None:
+async def page(
+    session: AsyncSession,
+    lot_public_id: UUID,
+    direction: Direction,
+    *,
+    caller: Caller,
+    after: UUID | None,
+    most: int,
+) -> schemas.LotsPageOut:
+    """Answer some of a trace's lots, oldest first, with the edges into them.
+
+    Args:
+        session: The caller's session.
+        lot_public_id: The lot in question.
+        direction: Which way.
+        caller: On whose behalf.
+        after: The last lot of the page before; nothing for the first page.
+        most: How many lots a page has.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        OtherParty: the caller has nothing to do with it.
+        TraceTooLarge: the graph has more lots than `PAGED_LOTS_MAX`.
+        UnknownPosition: `after` is no lot of this trace.
+    """
+    question = await question_about(session, [lot_public_id], caller)
+    found = await _explore(session, question, direction, caller=caller, limit=PAGED_LOTS_MAX)
+    shown = found.shown
+    begin = 0
+    if after is not None:
+        places = {node.public_id: place for place, node in enumerate(shown)}
+        if after not in places:
+            raise rules.UnknownPosition(after=str(after))
+        begin = places[after] + 1
+    nodes = shown[begin : begin + most]
+    return schemas.LotsPageOut(
+        lots_total=len(shown),
+        nodes=[found.scribe.node(node, found.reckoning) for node in nodes],
+        edges=found.scribe.edges(found.reckoning, into={node.id for node in nodes}),
+        next=nodes[-1].public_id if begin + most < len(shown) else None,
+    )
+
+
+async def picture(
+    session: AsyncSession,
+    lot_public_id: UUID,
+    direction: Direction,
+    *,
+    caller: Caller,
+    unfold: Collection[UUID] = (),
+    most: int,
+) -> schemas.PictureOut:
+    """Draw a trace with few enough nodes to be read: what is alike is one node.
+
+    Args:
+        session: The caller's session.
+        lot_public_id: The lot in question.
+        direction: Which way.
+        caller: On whose behalf.
+        unfold: Lots whose nodes are to be opened; those that the trace does not show do nothing.
+        most: How many nodes there may be.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        OtherParty: the caller has nothing to do with it.
+        TraceTooLarge: the graph has more lots than `PAGED_LOTS_MAX`.
+    """
+    question = await question_about(session, [lot_public_id], caller)
+    found = await _explore(session, question, direction, caller=caller, limit=PAGED_LOTS_MAX)
+    shown, reckoning = found.shown, found.reckoning
+    roles = await queries.roles(session, (node.holder_id for node in shown))
+    kinds = {node.id: _kind(node, roles) for node in shown}
+    looks = Looks(kinds, reckoning.depth, reckoning.grams, pinned=question.asked)
+    opened = {node.id for node in shown if node.public_id in set(unfold)}
+    groups = fold(found.graph, direction, looks, unfold=opened, most=most)
+    nodes, edges = found.scribe.drawn(groups, reckoning, kinds)
+    return schemas.PictureOut(
+        direction=direction,
+        lot=lot_public_id,
+        lots_total=len(shown),
+        nodes=nodes,
+        edges=edges,
+        beyond=found.scribe.beyond(found.transits),
+    )
+
+
+def _kind(node: Node, roles: Mapping[int, Sequence[DatedRole]]) -> Look:
+    dated = roles.get(node.holder_id, ()) if node.holder_id is not None else ()
+    held_by = in_force(list(dated), local_date(node.occurred_at))
+    return Look(
+        node.product_id,
+        node.origin,
+        node.ending,
+        tuple(sorted({role.kind for role in held_by})),
+        node.holder_id is None,
+    )
+
+
+async def path(
+    session: AsyncSession, start_public_id: UUID, end_public_id: UUID, *, caller: Caller
+) -> schemas.PathOut:
+    """Show every way on which goods of one lot came into another.
+
+    The question is one about the younger lot's origin: who may trace that back may ask it.
+
+    Args:
+        session: The caller's session.
+        start_public_id: The older lot.
+        end_public_id: The younger lot.
+        caller: On whose behalf.
+
+    Raises:
+        UnknownLot: one of the ids names no lot.
+        OtherParty: the caller has nothing to do with the younger lot.
+        TraceTooLarge: more than `PAGED_LOTS_MAX` lots went into the younger one.
+    """
+    both = await _found(session, [start_public_id, end_public_id], caller)
+    named = {lot.public_id: lot for lot in both}
+    start, end = named[start_public_id].id, named[end_public_id].id
+    question = _about([named[end_public_id]], caller)
+    found = await _explore(session, question, Direction.BACK, caller=caller, limit=PAGED_LOTS_MAX)
+    graph = kinship.between(found.graph, start, end)
+    if not graph.nodes:
+        return schemas.PathOut(start=start_public_id, end=end_public_id, reaches=False)
+    reckoning = kinship.passage(graph, start, end)
+    way = kinship.shortest(graph, reckoning, start, end)
+    scribe = found.scribe
+    return schemas.PathOut(
+        start=start_public_id,
+        end=end_public_id,
+        reaches=True,
+        share=reckoning.share[end],
+        share_g=reckoning.grams[end] if found.view.measured else None,
+        shortest=scribe.steps(way),
+        nodes=[scribe.passed(node, reckoning) for node in graph.nodes.values()],
+        edges=[scribe.edge(edge, reckoning, passing=True) for edge in graph.edges],
+    )
+
+
+async def common_source(
+    session: AsyncSession, lot_public_ids: Sequence[UUID], *, caller: Caller, most: int
+) -> schemas.CommonSourceOut:
+    """Say what explains several bad samples: lots, and producers and plots, ranked.
+
+    Args:
+        session: The caller's session.
+        lot_public_ids: The lots that failed.
+        caller: On whose behalf; plots are named to whoever supervises.
+        most: How many of each list to answer.
+
+    Raises:
+        UnknownLot: one of the ids names no lot.
+        OtherParty: the caller has nothing to do with one of the lots.
+        TraceTooLarge: more than `PAGED_LOTS_MAX` lots went into them.
+    """
+    question = await question_about(session, lot_public_ids, caller)
+    found = await _explore(session, question, Direction.BACK, caller=caller, limit=PAGED_LOTS_MAX)
+    graph, scribe = found.graph, found.scribe
+    kin = await asyncio.to_thread(kinship.kin, graph, list(question.asked))
+    lots = kin.lots(graph)
+    sources = [(lot, common) for lot, common in lots if graph.nodes[lot].ending is not None]
+    producers = kin.groups(
+        (lot, producer)
+        for lot, _ in sources
+        if (producer := graph.nodes[lot].producer_id) is not None
+    )
+    plots: list[tuple[int, kinship.Common]] = []
+    if found.view.everything:
+        where = await queries.plots(session, [lot for lot, _ in sources])
+        plots = kin.groups(where.items())
+    named = await places.by_ids(session, (plot for plot, _ in plots[:most]))
+    return schemas.CommonSourceOut(
+        samples=[graph.nodes[lot].public_id for lot in sorted(kin.samples)],
+        lots_total=len(lots),
+        sources_total=len(sources),
+        producers_total=len(producers),
+        plots_total=len(plots),
+        sources=[scribe.common_lot(lot, common, found.reckoning) for lot, common in sources[:most]],
+        producers=[scribe.common_producer(*each) for each in producers[:most]],
+        plots=[scribe.common_plot(named[plot], common) for plot, common in plots[:most]],
+        lots=[scribe.common_lot(lot, common, found.reckoning) for lot, common in lots[:most]],
+    )
+
+
+async def check_granted(session: AsyncSession, caller: Caller, question: Question) -> None:
     """Refuse whoever has nothing to do with one of the lots, or with the ticket.
 
     Raises:
@@ -257,9 +519,10 @@ async def _check_granted(session: AsyncSession, caller: Caller, question: _Quest
     raise OtherParty
 
 
-async def _parties(
-    session: AsyncSession, graph: SubGraph, transits: Iterable[Transit], question: _Question
+async def parties_of(
+    session: AsyncSession, graph: SubGraph, transits: Iterable[Transit], question: Question
 ) -> dict[int, Named]:
+    """Name whoever comes up in a graph."""
     met: set[int | None] = set(question.parties)
     for node in graph.nodes.values():
         met |= {node.holder_id, node.producer_id}
@@ -270,7 +533,7 @@ async def _parties(
 async def _view(
     session: AsyncSession,
     caller: Caller,
-    question: _Question,
+    question: Question,
     graph: SubGraph,
     parties: Mapping[int, Named],
     *,
@@ -282,9 +545,9 @@ async def _view(
         OtherParty: nothing.
     """
     if caller.supervises:
-        if await _supervises(session, caller, question, graph, parties):
+        if await supervises(session, caller, question, graph, parties):
             return rules.view_all(graph)
-        await _check_granted(session, caller, question)
+        await check_granted(session, caller, question)
     me = caller.acting_party
     own = {lot for lot, node in graph.nodes.items() if node.holder_id == me}
     if Audience.MARKET in caller.audiences:
@@ -300,13 +563,14 @@ async def _view(
     return rules.view_of(graph, interest, asked=question.asked, upstream=upstream)
 
 
-async def _supervises(
+async def supervises(
     session: AsyncSession,
     caller: Caller,
-    question: _Question,
+    question: Question,
     graph: SubGraph,
     parties: Mapping[int, Named],
 ) -> bool:
+    """Whether anything in a graph lies in the caller's jurisdiction."""
     if Audience.OPERATOR in caller.audiences:
         return True
     origins = (node.division_code for node in graph.nodes.values())
@@ -317,229 +581,3 @@ async def _supervises(
         session, lots={*graph.nodes, *question.beside}, asked=question.asked
     )
     return any(may_supervise(caller, code) for code in markets)
-
-
-async def _scribe(
-    session: AsyncSession,
-    graph: SubGraph,
-    view: View,
-    parties: Mapping[int, Named],
-    transits: Iterable[Transit],
-    caller: Caller,
-) -> "_Scribe":
-    buyers = _some(transit.buyer_id for transit in transits if transit.lot_id in view.own)
-    gazetteer = await places.gazetteer(session)
-    origins = {_origin(graph.nodes[lot]) for lot in view.shown}
-    return _Scribe(
-        graph=graph,
-        view=view,
-        people={
-            party_id: _person(named, in_full=party_id in buyers or view.names(party_id))
-            for party_id, named in parties.items()
-        },
-        villages={(code, on): _village(code, on, gazetteer) for code, on in origins},
-        catalogue=await products.catalogue(session),
-        me=caller.party_id,
-    )
-
-
-def _person(named: Named, *, in_full: bool) -> schemas.TracedParty:
-    if named.form == "legal" or in_full:
-        return schemas.TracedParty(party=named.public_id, name=named.name, masked=False)
-    return schemas.TracedParty(party=None, name=mask_name(named.name), masked=True)
-
-
-def _origin(node: Node) -> tuple[str | None, date]:
-    return node.division_code, node.made_on or local_date(node.occurred_at)
-
-
-def _village(code: str | None, on: date, gazetteer: Gazetteer) -> str | None:
-    """Name an origin as it was called on the day; the code stands beside it anyway."""
-    if code is None:
-        return None
-    try:
-        return resolve(code, on, gazetteer).name
-    except (UnknownDivision, DivisionNotInForce):
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Scribe:
-    """Writes what a caller may see, and nothing else."""
-
-    graph: SubGraph
-    view: View
-    people: Mapping[int, schemas.TracedParty]
-    villages: Mapping[tuple[str | None, date], str | None]
-    catalogue: Catalogue
-    me: int | None
-
-    def party(self, party_id: int | None) -> schemas.TracedParty | None:
-        """Name a party."""
-        return None if party_id is None else self.people[party_id]
-
-    def product_name(self, node: Node) -> str:
-        """Name a lot's product."""
-        return self.catalogue.product(node.product_id).name
-
-    def lot(self, node: Node) -> dict[str, Any]:
-        """Describe a lot, as the members of `TracedLot`."""
-        counted = self.view.counts(node.id)
-        return {
-            "lot": node.public_id,
-            "product": node.product_id,
-            "product_name": self.product_name(node),
-            "holder": self.party(node.holder_id),
-            "producer": self.party(node.producer_id),
-            "mixed": node.mixed,
-            "origin": node.origin,
-            "village": self.villages[_origin(node)],
-            "division_code": node.division_code,
-            "made_on": node.made_on,
-            "occurred_at": node.occurred_at,
-            "mass_g": node.mass_g if self.view.weighs(node.id) else None,
-            "remaining_g": node.remaining_g if counted else None,
-            "on_hold": node.holds > 0 if counted else None,
-        }
-
-    def node(self, node: Node, reckoning: Reckoning) -> schemas.NodeOut:
-        """Describe a lot of a trace."""
-        return schemas.NodeOut(
-            **self.lot(node),
-            end=node.ending,
-            share=reckoning.share[node.id],
-            share_g=self._reckoned(node.id, reckoning),
-            depth=reckoning.depth[node.id],
-        )
-
-    def _reckoned(self, lot: int, reckoning: Reckoning) -> int | None:
-        return reckoning.grams[lot] if self._may_reckon(lot, reckoning) else None
-
-    def _may_reckon(self, lot: int, reckoning: Reckoning) -> bool:
-        # Back, grams are parts of the asked ones; forward, parts of the lot's own.
-        if reckoning.direction is Direction.BACK:
-            return self.view.measured
-        return self.view.weighs(lot)
-
-    def neighbour(self, edge: Edge, lot: int) -> schemas.NeighbourOut:
-        """Describe one end of an edge, as seen from the other."""
-        return schemas.NeighbourOut(
-            **self.lot(self.graph.nodes[lot]),
-            edge_g=edge.mass_g if self.view.witnessed(edge) else None,
-            proof=edge.proof.name.lower(),
-            passed_at=edge.occurred_at,
-        )
-
-    def edges(self, reckoning: Reckoning) -> list[schemas.EdgeOut]:
-        """Describe the edges between lots that appear."""
-        nodes, view = self.graph.nodes, self.view
-        return [
-            schemas.EdgeOut(
-                src=nodes[edge.src].public_id,
-                dst=nodes[edge.dst].public_id,
-                mass_g=edge.mass_g if view.witnessed(edge) else None,
-                share_g=reckoning.edge_grams[edge.key]
-                if self._may_reckon(edge.dst, reckoning)
-                else None,
-                proof=edge.proof.name.lower(),
-                occurred_at=edge.occurred_at,
-            )
-            for edge in self.graph.edges
-            if edge.src in view.shown and edge.dst in view.shown
-        ]
-
-    def sources(self, reckoning: Reckoning) -> list[schemas.SourceOut]:
-        """Describe the lots with which the asked goods began, oldest first."""
-        return [
-            schemas.SourceOut(
-                lot=node.public_id,
-                village=self.villages[_origin(node)],
-                division_code=node.division_code,
-                producer=self.party(node.producer_id),
-                product=node.product_id,
-                product_name=self.product_name(node),
-                origin=node.origin,
-                made_on=node.made_on,
-                mass_g=self._reckoned(node.id, reckoning),
-                share=reckoning.share[node.id],
-            )
-            for node in self.graph.nodes.values()
-            if node.ending is Ending.SOURCE
-        ]
-
-    def holder(
-        self, receipt: rules.Receipt, roles: Mapping[int, Sequence[DatedRole]]
-    ) -> schemas.HolderOut:
-        """Describe what somebody had of the goods."""
-        last = self.graph.nodes[receipt.lots[-1]]
-        dated = roles.get(receipt.holder_id, ()) if receipt.holder_id is not None else ()
-        weighed = all(map(self.view.weighs, receipt.lots))
-        counted = all(map(self.view.counts, receipt.lots))
-        received_g, exposed_g = receipt.received_g, receipt.exposed_g
-        return schemas.HolderOut(
-            kind="walk_in" if receipt.holder_id is None else "party",
-            party=self.party(receipt.holder_id),
-            roles=sorted(
-                {role.kind for role in in_force(list(dated), local_date(last.occurred_at))}
-            ),
-            lots=len(receipt.lots),
-            received_g=received_g if weighed else None,
-            exposed_g=exposed_g if weighed else None,
-            remaining_g=receipt.remaining_g if counted else None,
-            share=exposed_g / received_g if received_g else None,
-        )
-
-    def in_transit(
-        self, transits: Iterable[Transit], ticket: UUID | None
-    ) -> list[schemas.InTransitOut]:
-        """Describe goods on their way out of the caller's books, or to the caller."""
-        return [
-            schemas.InTransitOut(
-                ticket=transit.ticket,
-                lot=transit.lot,
-                buyer=self.party(transit.buyer_id),
-                buyer_kind=BuyerKind(transit.buyer_kind),
-                mass_g=transit.mass_g,
-                sold_at=transit.sold_at,
-            )
-            for transit in transits
-            if self.view.counts(transit.lot_id)
-            or transit.ticket == ticket
-            or (transit.buyer_id is not None and transit.buyer_id == self.me)
-        ]
-
-    def beyond(self, transits: Iterable[Transit]) -> schemas.BeyondOut | None:
-        """Sum up what the caller's own buyers passed on."""
-        view = self.view
-        passed_g = sum(
-            edge.mass_g
-            for edge in self.graph.edges
-            if edge.src in view.weighed and edge.dst in view.beyond
-        )
-        ahead = (view.weighed | view.beyond) - view.own
-        transit_g = sum(
-            transit.mass_g
-            for transit in transits
-            if transit.lot_id in ahead and transit.buyer_id != self.me
-        )
-        lots = len(view.beyond)
-        if not lots and not transit_g:
-            return None
-        return schemas.BeyondOut(
-            lots=lots,
-            mass_g=passed_g,
-            in_transit_g=transit_g,
-            zh=f"您的下家之后: {lots} 个批次, {passed_g} 克, 另有在途 {transit_g} 克",
-            en=f"Beyond your own buyers: {lots} lots, {passed_g} g, and {transit_g} g in transit",
-        )
-
-    def completeness(self, reckoning: Reckoning) -> schemas.CompletenessOut:
-        """Say how far the books carry."""
-        is_back = reckoning.direction is Direction.BACK
-        broken = [node for node in self.graph.nodes.values() if node.ending is Ending.BROKEN]
-        return schemas.CompletenessOut(
-            share_to_producer=reckoning.share_to_producer,
-            proved_share=reckoning.proved_share,
-            broken_g=reckoning.broken_g if is_back and self.view.measured else None,
-            broken_lots=len(broken) if is_back else 0,
-        )

@@ -30,28 +30,38 @@ class Statement:
 
 APPEND_SQL = """
     INSERT INTO entry (kind, subject, leaf, appended_at)
-    VALUES (:entry_kind, :entry_subject, :entry_leaf, :entry_at)
+    SELECT kind, subject, leaf, :entry_at
+    FROM unnest(
+        CAST(:entry_kinds AS text[]), CAST(:entry_subjects AS uuid[]),
+        CAST(:entry_leaves AS bytea[])
+    ) WITH ORDINALITY AS e (kind, subject, leaf, ord)
+    ORDER BY ord
 """
-"""Appends an entry; other packages may make it part of a statement of theirs."""
+"""Appends entries in their order; other packages may make it part of a statement of theirs."""
 
 _APPEND = text(APPEND_SQL)
 
 
-def parameters(statement: Statement, *, now: datetime) -> dict[str, Any]:
-    """Write a statement as the parameters of `APPEND_SQL`."""
-    assert "subject" not in statement.document, "a statement is about its subject"
-    document = {"subject": str(statement.subject), **statement.document}
+def parameters(statements: Sequence[Statement], *, now: datetime) -> dict[str, Any]:
+    """Write statements as the parameters of `APPEND_SQL`."""
     return {
-        "entry_kind": statement.kind,
-        "entry_subject": statement.subject,
-        "entry_leaf": rules.leaf(statement.kind, document),
+        "entry_kinds": [statement.kind for statement in statements],
+        "entry_subjects": [statement.subject for statement in statements],
+        "entry_leaves": [_leaf(statement) for statement in statements],
         "entry_at": now,
     }
 
 
+def _leaf(statement: Statement) -> bytes:
+    assert "subject" not in statement.document, "a statement is about its subject"
+    document = {"subject": str(statement.subject), **statement.document}
+    return rules.leaf(statement.kind, document)
+
+
 async def append(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> None:
     """Append statements in the caller's transaction."""
-    await session.execute(_APPEND, [parameters(statement, now=now) for statement in statements])
+    if statements:
+        await session.execute(_APPEND, parameters(statements, now=now))
 
 
 async def entries_of(session: AsyncSession, subject: UUID) -> Sequence[Entry]:

@@ -77,12 +77,12 @@ def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
         typed: What was typed before.
         saying: What was wrong with it.
     """
-    return _environment().get_template("home.html").render(demo=demo, typed=typed, saying=saying)
+    return environment().get_template("home.html").render(demo=demo, typed=typed, saying=saying)
 
 
 def docs() -> str:
     """Write the page that draws the API's description, for who programs against it."""
-    return _environment().get_template("docs.html").render()
+    return environment().get_template("docs.html").render()
 
 
 def _fold(page: PublicTicket, room: _Room) -> PublicTicket:
@@ -119,7 +119,7 @@ def _html(page: PublicTicket) -> str:
         for line in (page.ticket.lines if page.ticket else ())
     }
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             page=page,
@@ -151,7 +151,8 @@ def _tight(text: str) -> str:
 
 
 @lru_cache(1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Answer where templates are, and what they may ask for."""
     environment = Environment(
         loader=PackageLoader("app.web"),
         autoescape=True,

@@ -30,6 +30,9 @@ from app.product.rules import Catalogue
 from app.product.units import spell_mass
 from app.signing import shortcode
 from app.signing.keys import Verifier
+from app.testing import queries as testing
+from app.testing.rules import AGAINST
+from app.testing.rules import Standing as TestStanding
 from app.ticket import service as tickets
 from app.ticket.models import Ticket, TicketDraw, TicketLine, TicketState
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
@@ -40,11 +43,13 @@ from app.trace.rules import Node, SubGraph, TraceTooLarge
 from app.web import story
 from app.web.rules import (
     OF_SIGNATURE,
+    RESULTS,
     SAYINGS,
     PageState,
     certificate_state,
     people,
     percent,
+    tested,
     ticket_state,
     without_numbers,
 )
@@ -64,6 +69,9 @@ from app.web.schemas import (
 
 CHAIN_LOTS_MAX = 2_000
 """Lots of a chain that the public page still tells; above it one has to sign in and trace."""
+
+RESULTS_MAX = 6
+"""Test results that the public page tells."""
 
 _NO_TEST = Words(
     zh="平台未登记本批检测结果", en="No test result of these goods is recorded on this platform"
@@ -139,6 +147,7 @@ class _Known:
     voided: Collection[int]
     forms: Mapping[tuple[str, str], CertificateForm]
     lots: Mapping[int, LotState] = field(default_factory=dict)
+    results: Sequence[tuple[int, TestStanding]] = ()
 
     def name(self, party_id: int | None) -> str:
         """Name a party as the public may read it."""
@@ -158,6 +167,13 @@ class _Known:
         """Name an origin as it was called on a day."""
         return admission.village(code, on, self.gazetteer)
 
+    def lots_product(self, lot_id: int) -> int:
+        """Answer the product of a lot of the page."""
+        if lot_id in self.lots:
+            return self.lots[lot_id].product_id
+        assert self.graph is not None, "results are asked of the graph's lots and these alone"
+        return self.graph.nodes[lot_id].product_id
+
     def product(self, product_id: int) -> str:
         """Name a product."""
         return self.catalogue.product(product_id).name
@@ -176,6 +192,7 @@ async def _gather(
     party_ids: Iterable[int | None],
     place_ids: Iterable[int | None] = (),
     certificate_ids: Iterable[int],
+    at: datetime,
 ) -> _Known:
     try:
         graph = await trace.walk(session, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX)
@@ -199,6 +216,9 @@ async def _gather(
         voided=await certificates.voided(session, (row.id for row in found)),
         forms=await _forms(session, found),
         lots=await lots.states_by_id(session, {*lot_ids, *later_lots}),
+        results=await testing.results(
+            session, {*lot_ids, *later_lots, *(graph.nodes if graph else ())}, at
+        ),
     )
 
 
@@ -226,6 +246,7 @@ async def _ticket_page(session: AsyncSession, found: FoundTicket, frame: Frame) 
         party_ids=(ticket.seller_id, ticket.buyer_id),
         place_ids=(ticket.market_id, ticket.stall_id),
         certificate_ids=(number for draw in draws for number in draw.certificate_ids),
+        at=frame.now,
     )
     status = TicketStatus(state.status)
     page_state = ticket_state(status, held=_is_held(known), expired=frame.now >= ticket.expires_at)
@@ -348,6 +369,7 @@ async def _certificate_page(
             certificate.id,
             *await _certificates_behind(session, certificate),
         ],
+        at=frame.now,
     )
     state = certificate_state(
         voided=certificate.id in known.voided,
@@ -409,7 +431,7 @@ def _story(
     ours = [_certificate(row, known, frame.now) for row in known.certificates]
     shown["certificates"] = ours
     shown["promises"] = _promises(known)
-    shown["tests"] = _tests(ours)
+    shown["tests"] = _tests(ours, known, beside=on)
     return shown
 
 
@@ -461,8 +483,11 @@ def _promises(known: _Known) -> list[Promise]:
     ]
 
 
-def _tests(shown: Sequence[PublicCertificate]) -> list[Words]:
-    """Say on what promises rest, and that nobody has entered a result: a promise is no test."""
+def _tests(shown: Sequence[PublicCertificate], known: _Known, *, beside: date) -> list[Words]:
+    """Say on what promises rest, and what tests found, if any: a promise is no test.
+
+    Of many results what stands against the goods comes first, then the latest.
+    """
     bases: dict[str, Words] = {}
     for certificate in shown:
         if certificate.standing is not Standing.VOIDED:
@@ -471,4 +496,14 @@ def _tests(shown: Sequence[PublicCertificate]) -> list[Words]:
         Words(zh=f"承诺依据：{basis.zh}（开具者声明）", en=f"Stated by the issuer: {basis.en}")
         for basis in bases.values()
     ]
-    return [*told, _NO_TEST]
+    asked = [result for result in known.results if result[1].status in RESULTS]
+    asked.sort(key=lambda result: result[1].verdict not in AGAINST)
+    results = list(
+        dict.fromkeys(
+            tested(standing, known.product(known.lots_product(lot)), beside=beside)
+            for lot, standing in asked
+        )
+    )
+    if not results:
+        return [*told, _NO_TEST]
+    return [*map(words, results[:RESULTS_MAX]), *told]

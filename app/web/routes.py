@@ -3,18 +3,28 @@
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import ValidationError
 from starlette.staticfiles import StaticFiles
 
 from app.admission import rules as admission
 from app.admission.rules import CodeKind, Facts
-from app.core.db import ReplicaSession
-from app.core.errors import Text
+from app.core import problems
+from app.core.db import DbSession, ReplicaSession
+from app.core.errors import DomainError, Text
+from app.ledger import service as ledgers
+from app.ledger.routes import OwnerId, Reader
+from app.ledger.rules import LedgerKind, Mark, Month
+from app.party import routes as sessions
+from app.party.access import NotSignedIn
 from app.party.auth import allow
+from app.party.rules import WrongCredentials
+from app.party.schemas import SessionIn
 from app.signing import qr, token
-from app.web import pages, queries
+from app.web import desk, pages, queries
 from app.web.queries import Frame
 from app.web.rules import SAYINGS, PageState
 from app.web.schemas import PublicTicket
@@ -191,3 +201,155 @@ async def show_api() -> HTMLResponse:
     """Describe every route to whoever programs against it, and let them try it."""
     headers = {**_FOR_A_WHILE, "Content-Security-Policy": _WITH_SCRIPTS}
     return HTMLResponse(pages.docs(), headers=headers)
+
+
+# --- those who are signed in ----------------------------------------------------------------------
+
+PAGE_ROWS = 100
+_FORM_FIELDS_MAX = 8
+_NOT_KEPT = {"Cache-Control": "no-store"}
+
+own = APIRouter(tags=["pages"])
+
+_SIGN_IN_FORM: dict[str, Any] = {
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "login": {"type": "string"},
+                        "password": {"type": "string"},
+                        "next": {"type": "string"},
+                    },
+                }
+            }
+        }
+    }
+}
+
+
+@own.get(
+    "/sign-in",
+    response_class=HTMLResponse,
+    dependencies=[Depends(allow("session.create"))],
+)
+async def ask_who(
+    request: Request,
+    wanted: Annotated[str, Query(alias="next", max_length=300)] = desk.HOME,
+) -> HTMLResponse:
+    """Show the page on which one signs in with a browser."""
+    html = desk.sign_in(demo=request.app.state.settings.demo, wanted=wanted)
+    return HTMLResponse(html, headers=_NOT_KEPT)
+
+
+@own.post(
+    "/sign-in",
+    status_code=HTTPStatus.SEE_OTHER,
+    responses={
+        303: {"description": "On to the ledger, with a session in a cookie."},
+        401: {"content": _HTML, "description": "Login and password do not belong together."},
+    },
+    response_class=RedirectResponse,
+    dependencies=[Depends(allow("session.create"))],
+    openapi_extra=_SIGN_IN_FORM,
+)
+async def sign_in_with_form(request: Request, session: DbSession) -> Response:
+    """Sign in with a form; `POST /sessions` is the same for programs."""
+    fields = await _form(request)
+    wanted, login = fields.get("next", ""), fields.get("login", "")
+    answer = RedirectResponse(desk.following(wanted), HTTPStatus.SEE_OTHER, headers=_NOT_KEPT)
+    try:
+        body = SessionIn.model_validate({"login": login, "password": fields.get("password", "")})
+        await sessions.sign_in(body, session, request, answer)
+    except (WrongCredentials, ValidationError):
+        html = desk.sign_in(
+            demo=request.app.state.settings.demo,
+            wanted=wanted,
+            login=login[:64],
+            saying=WrongCredentials.title,
+        )
+        return HTMLResponse(html, HTTPStatus.UNAUTHORIZED, headers=_NOT_KEPT)
+    return answer
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Read a form's fields; what is no form has none."""
+    try:
+        text = (await request.body()).decode()
+        fields = parse_qs(text, max_num_fields=_FORM_FIELDS_MAX, errors="strict")
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}
+
+
+@own.post(
+    "/sign-out",
+    status_code=HTTPStatus.SEE_OTHER,
+    responses={303: {"description": "Back to the page on which one signs in."}},
+    response_class=RedirectResponse,
+    dependencies=[Depends(allow("session.end"))],
+)
+async def sign_out_with_form(request: Request, session: DbSession) -> Response:
+    """Sign out with a button; `DELETE /sessions/current` is the same for programs."""
+    answer = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER, headers=_NOT_KEPT)
+    await sessions.sign_out(session, request, answer)
+    return answer
+
+
+@own.get(
+    "/books/{kind}",
+    responses={
+        303: {"description": "To the page on which one signs in."},
+        **problems.declare(NotSignedIn),
+    },
+    response_class=HTMLResponse,
+)
+async def show_books(
+    kind: LedgerKind,
+    request: Request,
+    session: DbSession,
+    caller: Reader,
+    month: Annotated[str, Query(max_length=7, description="This month, if left out.")] = "",
+    owner: OwnerId = None,
+    after: Annotated[str | None, Query(max_length=60)] = None,
+) -> Response:
+    """Show a month's ledger as a page, this month's if none is named; phones are masked."""
+    state = request.app.state
+    now: datetime = state.clock()
+    asked = ledgers.Request(
+        caller, kind, Month.read(month) if month else Month.of(now), "page", owner=owner
+    )
+    mark = None if after is None else Mark.read(after)
+    ledger = await ledgers.open_ledger(session, asked, vault=state.vault, now=now)
+    rows, following = await ledgers.page(session, ledger, after=mark, most=PAGE_ROWS)
+    await ledgers.record_access(session, ledger, now=now)
+    html = desk.books(
+        ledger.head,
+        rows,
+        after=None if following is None else following.write(),
+        owner=owner,
+        demo=state.settings.demo,
+    )
+    return HTMLResponse(html, headers=_NOT_KEPT)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer a refusal: a person who reads pages gets one, everybody else a problem document.
+
+    Whoever is not signed in is led to where one signs in, and from there back.
+    """
+    assert isinstance(error, DomainError)
+    if not request.url.path.startswith("/books/") or not _wants_html(request):
+        return problems.answer(request, error)
+    if isinstance(error, NotSignedIn):
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            f"/sign-in?next={quote(wanted, safe='')}", HTTPStatus.SEE_OTHER, headers=_NOT_KEPT
+        )
+    html = desk.refused(error, demo=request.app.state.settings.demo)
+    return HTMLResponse(html, problems.STATUS[error.kind], headers=_NOT_KEPT)
+
+
+def _wants_html(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")

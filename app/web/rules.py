@@ -9,8 +9,10 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
+from app.core.clock import local_date
 from app.core.errors import Text
 from app.signing.keys import SignatureVerdict
+from app.testing.rules import Layer, Standing, Status
 from app.ticket.rules import TicketStatus
 
 BYTES_MAX: Final = 15_000
@@ -209,6 +211,41 @@ _MONTHS: Final = [
     "Nov",
     "Dec",
 ]
+
+
+_LAYERS: Final = {
+    Layer.WHOLESALE_MARKET: Text("批发市场", "wholesale market"),
+    Layer.RETAIL_MARKET: Text("零售市场", "retail market"),
+    Layer.JOINT_QUICK: Text("监管部门", "regulator"),
+    Layer.STATUTORY_LAB: Text("监管部门法定检测", "regulator, statutory test"),
+    Layer.OWN: Text("货主自检", "tested by their holder"),
+}
+RESULTS: Final = MappingProxyType(
+    {
+        Status.PASSED: Text("合格", "passed"),
+        Status.CLEARED: Text("复检合格", "cleared by a further test"),
+        Status.UNDETERMINED: Text("无限量规定，待评估", "no limit is set; to be assessed"),
+        Status.SUSPECT: Text("可疑，待确认", "suspect, to be confirmed"),
+        Status.POSITIVE: Text("初筛阳性，待确认", "positive, to be confirmed"),
+        Status.PRESUMPTIVE: Text("复测阳性，待实验室确认", "positive again, with a laboratory"),
+        Status.CONFIRMED_FAIL: Text("不合格", "failed"),
+    }
+)
+"""What tests come to, in the public's words; a sample that waits for its test is none."""
+
+
+def tested(standing: Standing, product: str, *, beside: date) -> Text:
+    """Tell a test result: when the sample was taken, by whom, of what, and what it came to."""
+    assert standing.status is not None, "only what came to something is told"
+    assert standing.layer is not None, "a sample has a layer"
+    assert standing.sampled_at is not None, "a sample was taken some time"
+    on = day(local_date(standing.sampled_at), beside)
+    layer, result = _LAYERS[standing.layer], RESULTS[standing.status]
+    method = Text("实验室检测", "laboratory") if standing.statutory else Text("快检", "quick test")
+    return Text(
+        f"{on.zh} {layer.zh} {product} {method.zh}：{result.zh}",
+        f"{on.en}, {layer.en}, {method.en}: {result.en}",
+    )
 
 
 def people(names: Sequence[str], *, most: int = 3) -> Text:

@@ -1,9 +1,10 @@
 """What is measured of ours: the one place that knows how the application is called."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -14,7 +15,11 @@ from app.core import ids
 from app.core.clock import system_clock
 from app.core.db import Database
 from app.core.sealing import Vault
+from app.exchange import service as exchange
+from app.exchange.service import Desk, Progress
 from app.lot import service as lots
+from app.lot.rules import LotOrigin, Proof
+from app.lot.service import Birth, LotDraft, Parent
 from app.party.access import RoleKind
 from app.product import service as products
 from app.product.rules import Catalogue
@@ -53,18 +58,17 @@ class Ours:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
 
-    async def scope(self, lot: int) -> Sequence[int]:
+    async def scope(self, lot: int) -> Collection[int]:
         """Answer every lot that a recall of one reaches."""
         async with self.database.reading() as session:
-            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
-        return list(graph.nodes)
+            return await queries.ahead(session, [lot], limit=LOTS_MAX)
 
     async def stop_sale(self, lot: int) -> int:
         """Find every lot that a recall reaches and put a hold on each, in one transaction."""
         async with self.database.transaction() as session:
-            graph = await queries.walk(session, [lot], Walk.FORWARD, limit=LOTS_MAX)
-            await lots.count_hold(session, list(graph.nodes), +1)
-        return len(graph.nodes)
+            reached = await queries.ahead(session, [lot], limit=LOTS_MAX)
+            await lots.count_hold(session, list(reached), +1)
+        return len(reached)
 
     async def issue(self, stock: int, *, hot: bool = False, grams: int = DRAW_G) -> None:
         """Issue a ticket on the lot at a place in the stock, or on the one that all draw on."""
@@ -92,9 +96,37 @@ class Ours:
             ),
             sold_at=now,
         )
-        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63())
+        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63)
         async with self.database.transaction() as session:
             await issue(session, draft, around)
+
+    async def import_file(self, path: Path, tell: Callable[[], None]) -> Progress:
+        """Import tickets from a file, with all rules applied."""
+        seller = str(self.book.actors.sellers[0][1])
+        vault = Vault(self.book.settings().secret_bytes)
+        desk = Desk(self.database, vault, system_clock, ids.uuid7, ids.serial63, seller)
+        return await exchange.run(desk, exchange.open_source(path, seller), lambda _: tell())
+
+    async def make_lots(self, count: int, parents: Sequence[int], mark: bytes) -> None:
+        """Bring lots into being that each have all of the parents, in one transaction."""
+        now = system_clock()
+        drafts = [
+            LotDraft(
+                public_id=ids.uuid7(),
+                product_id=stage.PRODUCT,
+                holder_id=self.book.actors.buyer[0],
+                origin=LotOrigin.MERGE,
+                mass_g=len(parents) * DRAW_G,
+                quantity=Decimal(len(parents) * DRAW_G) / 1000,
+                unit="公斤",
+                mixed=True,
+                parents=tuple(Parent(parent, DRAW_G, Proof.OWN) for parent in parents),
+                digest=mark,
+            )
+            for _ in range(count)
+        ]
+        async with self.database.transaction() as session:
+            await lots.make(session, [Birth(1, now, drafts)])
 
     def issue_request(self, stock: int, *, hot: bool = False) -> tuple[int, str, bytes]:
         """Write the same as a request: whose session it needs, its path and its body."""

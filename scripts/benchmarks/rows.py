@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import contest, crafts, reading, writing
+from benchmarks import contest, crafts, importing, reading, writing
 from benchmarks.bench import Bench
 from benchmarks.measure import Row, Target, WrongAnswerError, load_now, not_built
 
@@ -40,12 +40,7 @@ SUBJECTS = {
         (("issuing with the Merkle log", Target(0.85, at_least=True)),),
     ),
     "import": Subject(
-        "tickets from a file, and edges in bulk, with all rules applied",
-        None,
-        (
-            ("import, 20,000 tickets from a file", Target(0.1, at_least=True)),
-            ("import, edges in bulk", Target(0.5, at_least=True)),
-        ),
+        "tickets from a file, and edges in bulk, with all rules applied", importing.measure
     ),
     "wal": Subject("edges appended behind a full table", writing.wal),
     "token": Subject("tokens parsed and verified", crafts.read_tokens),

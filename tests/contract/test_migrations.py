@@ -53,7 +53,17 @@ async def test_every_table_has_a_decided_permission(database_url: str) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["entry", "event", "ticket", "ticket_line", "ticket_draw", "certificate", "scan", "evidence"],
+    [
+        "entry",
+        "event",
+        "ticket",
+        "ticket_line",
+        "ticket_draw",
+        "certificate",
+        "scan",
+        "evidence",
+        "test",
+    ],
 )
 async def test_statements_can_be_added_and_never_rewritten(database_url: str, table: str) -> None:
     connection = await asyncpg.connect(database_url)

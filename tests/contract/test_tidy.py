@@ -31,11 +31,15 @@ FILES_OF_A_FEATURE = {
 # files are its own.
 FURTHER_FILES = {
     "commands": {
-        "books.py",  # trace, verify, audit, problems: what is in the books
+        "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
+        "importing.py",
         "key.py",
+        "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "standards.py",  # limits, workday: what tests are judged by
+        "tracing.py",  # back, forward, ways between lots, common sources
     },
     "demo": {
         "main_job.py",  # the journey, through HTTP
@@ -43,6 +47,16 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "ledger": {
+        "files.py",  # a month as a file
+        "retention.py",  # what may leave the tables at hand
+        "sheets.py",  # a ledger on paper
+        "wording.py",  # how ledgers put things
+        "workbook.py",  # a ledger in Excel
+    },
+    "exchange": {
+        "sheets.py",  # the rows of files, one by one
     },
     "lot": {
         "changes.py",  # the second half of the service: what a holder does with lots alone
@@ -69,6 +83,14 @@ FURTHER_FILES = {
         "symbol.py",  # the QR symbol itself
         "token.py",  # the compact signed token
     },
+    "testing": {
+        "calendar.py",  # working days, and the clocks that count in them
+        "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "devices.py",  # sources, and what they push
+        "limits.py",  # which limit decides, and why
+        "push.py",  # who signed a push, and what its numbers mean
+        "standards.py",  # loads what tests are judged by, and reads it
+    },
     "ticket": {
         "audit.py",  # the books checked against themselves
         "decide.py",  # one verb of the service each: decide, issue, void
@@ -77,6 +99,15 @@ FURTHER_FILES = {
         "issue.py",
         "record.py",  # the one statement that writes a ticket
         "void.py",
+    },
+    "trace": {
+        "export.py",  # a whole graph as a stream
+        "folding.py",  # what is drawn as one in a picture
+        "kinship.py",  # ways between lots, and what several have in common
+        "levels.py",  # the walk that a cluster can run
+        "scope.py",  # how far a recall reaches
+        "scribe.py",  # describes what a caller may see
+        "sweep.py",  # shares of a graph that does not fit into memory
     },
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}

@@ -20,12 +20,16 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from pydantic import SecretStr
 from typer.main import get_command
 
 from app import cli
+from app.core.db import Database
+from app.core.settings import Settings
 from app.signing import token
 from app.signing.token import Claims, Flags, TokenType
 from tests.conftest import START, TEST_SECRET, Server
+from tests.story import Books, tell
 from tests.terminal import Said, say
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +80,8 @@ NEEDS_BOOKS = {
     "key new": [],
     "key list": [],
     "key drop": ["1", "--yes"],
+    "ledger show": [str(uuid4()), "purchases", "--month", "2026-06"],
+    "ledger retention": [],
     "party list": [],
     "party show": [str(uuid4())],
     "party add": ["--name", "x", "--role", "FARMER", "--form", "natural", "--phone", "13800138000"],
@@ -83,7 +89,11 @@ NEEDS_BOOKS = {
     "party api-key": [str(uuid4()), "--name", "x", "--scope", "lot.read"],
     "party role give": [str(uuid4()), "FARMER"],
     "party role end": [str(uuid4()), "1"],
+    "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "workday": ["2031-10-11", "--working", "--source", "x"],
+    "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],
+    "common-source": [str(uuid4())],
     "verify": ["1234"],
 }
 
@@ -390,6 +400,44 @@ def test_what_is_not_in_the_books_cannot_be_traced(ypt: Ypt) -> None:
         for direction in ("--back", "--forward"):
             said = ypt("trace", reference, direction)
             assert (said.code, said.json["code"]) == (1, code)
+
+
+def test_ways_and_common_sources_of_what_is_not_there(ypt: Ypt) -> None:
+    lots = [str(uuid4()), str(uuid4())]
+    for words in (("trace", lots[0], "--to", lots[1]), ("common-source", *lots)):
+        said = ypt(*words)
+        assert (said.code, said.json["code"]) == (1, "unknown-lot")
+    said = ypt("trace", lots[0], "--lines")
+    assert (said.code, said.json["code"]) == (1, "unknown-lot")
+
+
+async def _tell_books(url: str) -> Books:
+    database = Database(Settings(database_url=url, secret_key=SecretStr(TEST_SECRET)))
+    try:
+        async with database.transaction() as session:
+            return await tell(session)
+    finally:
+        await database.close()
+
+
+def test_what_is_in_the_books_is_traced_in_every_way(ypt: Ypt, database_url: str) -> None:
+    books = asyncio.run(_tell_books(database_url))
+    lot = {name: str(books.public[name]) for name in ("A", "C", "W", "t-C")}
+    way = ypt("trace", lot["A"], "--to", lot["C"])
+    assert (way.code, way.json["share_g"]) == (0, 30_000)
+    assert "通州区" in ypt("trace", lot["A"], "--to", lot["C"], as_json=False).out
+    nothing = ypt("trace", lot["C"], "--to", lot["A"], as_json=False)
+    assert (nothing.code, nothing.out.split()[0]) == (0, "没有路径")
+    common = ypt("common-source", lot["C"], lot["W"])
+    assert [each["reaches"] for each in common.json["sources"]] == [2, 2]
+    assert "2/2" in ypt("common-source", lot["C"], lot["W"], as_json=False).out
+    said = ypt("common-source", lot["t-C"])
+    assert (said.code, said.json["code"]) == (1, "not-a-lot")
+    said = ypt("trace", lot["C"], "--limit", "3")
+    assert (said.code, said.json["code"]) == (1, "trace-too-large")
+    for reference in (lot["C"], lot["t-C"]):
+        lines = ypt("trace", reference, "--lines", as_json=False).out.splitlines()
+        assert [*json.loads(lines[0]), *json.loads(lines[-1])] == ["trace", "end"]
 
 
 def signed_by_nobody() -> str:

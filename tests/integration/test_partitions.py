@@ -60,13 +60,13 @@ async def test_months_are_set_aside_by_the_owner_only_when_all_of_them_may_go(
     keep = Retention("event", months=24)
     assert keep.ends_before(date(2026, 5, 31)) == date(2024, 5, 1)
     async with trade.owner.transaction() as session:
-        aside = await partitions.set_aside(session, keep, today=date(2026, 5, 31))
+        aside = await partitions.set_aside(session, keep, today=date(2026, 5, 31), needed_from=None)
     assert aside == ["event_202403", "event_202404"]
     assert "event_202405" in await _parts(trade, "event")
     assert await trade.value("SELECT count(*) FROM event_202403") == 0  # still there, on its own
     with pytest.raises(DBAPIError, match="permission denied"):
         async with trade.database.transaction() as session:
-            await partitions.set_aside(session, keep, today=date(2036, 1, 1))
+            await partitions.set_aside(session, keep, today=date(2036, 1, 1), needed_from=None)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET kind = 'y'", "DELETE FROM {}", "TRUNCATE {}"])

@@ -205,7 +205,7 @@ async def test_units_are_listed_in_the_order_of_use(client: httpx.AsyncClient) -
     ("path", "status", "code"),
     [
         ("/products/54", 404, "unknown-product"),
-        ("/products/99999999999999999999", 404, "unknown-product"),
+        ("/products/99999999999999999999", 422, "malformed-request"),
         ("/products/chives", 422, "malformed-request"),
         ("/products/18?on=yesterday", 422, "malformed-request"),
         ("/products?limit=0", 422, "malformed-request"),

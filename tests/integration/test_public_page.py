@@ -27,6 +27,7 @@ from app.web.rules import BYTES_MAX, SAYINGS, PageState
 from app.web.schemas import PublicTicket
 from tests.conftest import FakeClock
 from tests.factories import CARCASSES, CHIVES, PIGS, Json, line, new_id
+from tests.laboratory import inhibition, judged, report, sampled
 from tests.market import Market, open_market
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -119,6 +120,30 @@ async def test_the_page_tells_what_a_buyer_wants(market: Market) -> None:
         assert wanted in text, wanted
     for wanted in ("Genuine", "60 kg (120 jin)", "Seller", "No test result", "I promise"):
         assert wanted in english(answer.text), wanted
+
+
+async def test_the_page_tells_what_tests_found_and_not_who_tested(market: Market) -> None:
+    lot = await market.lot(market.farmer, 60)
+    office, laboratory = market.regulator, await market.add("lab", "南通食检", RoleKind.LAB)
+    sample = await sampled(office, lot, samplers=["王抽样"])
+    await judged(office, sample, inhibition(43, testers=["李快检"]))
+    # The lot is on hold until the laboratory clears it.
+    body = {"buyer": market.stall.as_buyer, "lines": [line(CHIVES, 10, lot)]}
+    assert (await market.farmer.put(f"/tickets/{new_id()}", body)).status_code == 409
+    await judged(laboratory, sample, report(("克百威", None), testers=["赵化验"]))
+    ticket = await market.farmer.make(f"/tickets/{new_id()}", body)
+    answer = await get(market, path_of(ticket))
+    text = read(answer.text)
+    assert "6月18日 监管部门 韭菜 实验室检测：复检合格" in text
+    assert "18 Jun, regulator, laboratory: cleared by a further test" in english(answer.text)
+    assert "平台未登记本批检测结果" not in text
+    for name in ("王抽样", "李快检", "赵化验", "南通食检", str(laboratory.public_id)):
+        assert name not in answer.text
+    # What stands against the goods comes first, and the page says that they are held.
+    await judged(market.regulator, await sampled(office, lot), inhibition(58))
+    held = read((await get(market, path_of(ticket))).text)
+    assert held.index("初筛阳性，待确认") < held.index("复检合格")
+    assert "相关批次已被控制" in held
 
 
 async def test_the_chain_names_all_sources_of_a_mixed_lot(market: Market) -> None:
@@ -330,7 +355,7 @@ async def canaries(market: Market) -> tuple[Json, list[str]]:
             10,
             lot,
             trade_name=f"韭菜 微信{PHONE} 139 1234 5678",
-            price_fen=31_415,
+            price_fen=314_159_265,  # so long that no token holds it by chance
             price_unit="公斤",
         ),
         plate="苏F98765",
@@ -346,8 +371,8 @@ async def canaries(market: Market) -> tuple[Json, list[str]]:
         "139 1234 5678",
         "13887654321",
         ID_NUMBER,
-        "31415",
-        "314.15",
+        "314159265",
+        "3141592.65",
         "苏F98765",
         "note-canary",
         "VOUCHER",

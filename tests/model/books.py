@@ -32,12 +32,28 @@ PROCESSES: Final = {
 }
 STATUS: Final = {
     401: {"not-signed-in"},
-    403: {"not-allowed", "not-holder", "not-buyer", "not-seller", "wrong-role"},
-    404: {"unknown-lot", "unknown-certificate", "unknown-ticket", "unknown-party", "unknown-hold"},
+    403: {
+        "not-allowed",
+        "not-holder",
+        "not-buyer",
+        "not-seller",
+        "wrong-role",
+        "hold-not-yours",
+        "test-not-yours",
+    },
+    404: {
+        "unknown-lot",
+        "unknown-certificate",
+        "unknown-ticket",
+        "unknown-party",
+        "unknown-hold",
+        "unknown-sample",
+    },
     422: {
         "malformed-request",
         "impossible-date",
         "made-too-early",
+        "tested-too-early",
         "origin-missing",
         "masses-differ",
         "unknown-process",
@@ -118,6 +134,28 @@ class Hold:
     released: bool = False
 
 
+@dataclass
+class Sample:
+    lot: str
+    by: str
+    grams: int
+    taken_at: datetime
+    readings: list[int] = field(default_factory=list)
+    hold: str | None = None
+
+    @property
+    def status(self) -> str:
+        """Read the bands as the standard writes them: 40 is suspect, 50 positive, repeat twice."""
+        found = next((no for no, value in enumerate(self.readings) if value >= 40), None)
+        if found is None:
+            return "passed" if self.readings else "sampled"
+        repeats = self.readings[found + 1 : found + 3]
+        if len(repeats) < 2:
+            return "positive" if max(self.readings[found:]) >= 50 else "suspect"
+        bad = sum(value >= 40 for value in repeats)
+        return ("cleared", "suspect", "presumptive")[bad]
+
+
 def grams_of(body: Mapping[str, Any]) -> int:
     grams = Decimal(body["quantity"]) * UNITS[body["unit"]]
     assert grams == int(grams) > 0, "the machine says whole grams"
@@ -155,6 +193,7 @@ class Books:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
+    samples: dict[str, Sample] = field(default_factory=dict)
     invited: set[str] = field(default_factory=set)
     done: dict[tuple[str, str], Any] = field(default_factory=dict)
     entries: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -822,6 +861,59 @@ class Books:
             self.lots[hold.lot].holds -= 1
             self._log("hold.release", subject, "release")
 
+    # --- samples and tests -----------------------------------------------------------------------
+
+    def sample(self, actor: str, subject: str, body: Json) -> Command:
+        me = self._admit(actor)
+        lot = self._lot(body["lot"])
+        if self._repeated("sample", subject, (actor, body)):
+            yield 200
+            return
+        on = self._when(body, "taken_at")
+        refuse_if(lot.made_on > on, "impossible-date")
+        refuse_if(lot.holder != me, "hold-not-yours")
+        refuse_if(body["mass_g"] > lot.left, "lot-exhausted")
+        yield 201
+        self._take(lot, body["mass_g"])
+        self.totals["sampled"] += body["mass_g"]
+        taken_at = datetime.fromisoformat(body["taken_at"]) if "taken_at" in body else self.now
+        self.samples[subject] = Sample(body["lot"], me, body["mass_g"], taken_at)
+        self.done["sample", subject] = (actor, body)
+        self._log("sample.taken", subject, "sample")
+
+    def test(self, actor: str, subject: str, body: Json) -> Command:
+        me = self._admit(actor)
+        name, _, test = subject.partition("/tests/")
+        refuse_if(name not in self.samples, "unknown-sample")
+        if self._repeated("test", test, (actor, name, body)):
+            yield 200
+            return
+        sample = self.samples[name]
+        refuse_if(sample.by != me, "test-not-yours")
+        self._when(body, "tested_at")
+        at = datetime.fromisoformat(body["tested_at"]) if "tested_at" in body else self.now
+        refuse_if(at < sample.taken_at, "tested-too-early")
+        refuse_if(sample.status in {"presumptive", "cleared"}, "retest-not-quick")
+        answer = yield 201
+        sample.readings.append(int(body["reading"]["value"]))
+        self.done["test", test] = (actor, name, body)
+        self._log("test.recorded", test)
+        self._settle(sample, answer["hold"])
+
+    def _settle(self, sample: Sample, hold: str | None) -> None:
+        """Hold the lot while something stands against it; a test's own hold ends with a pass."""
+        held = sample.hold is not None and not self.holds[sample.hold].released
+        if sample.status in {"suspect", "positive", "presumptive"} and not held:
+            assert hold not in {None, *self.holds}, "a finding places a hold of its own"
+            sample.hold = hold
+            self.holds[str(hold)] = Hold(sample.lot)
+            self.lots[sample.lot].holds += 1
+            self._log("hold.hold", str(hold), "hold")
+        elif sample.status in {"passed", "cleared"} and held:
+            self.holds[str(sample.hold)].released = True
+            self.lots[sample.lot].holds -= 1
+            self._log("hold.release", str(sample.hold), "release")
+
     # --- what must be so at any time -------------------------------------------------------------
 
     def conserved(self) -> dict[str, int]:
@@ -839,5 +931,6 @@ class Books:
             "in transit": -in_transit,
             "lost": -self.totals["loss"],
             "destroyed": -self.totals["destroy"],
+            "sampled": -self.totals["sampled"],
             "consumed": -self.totals["consumed"],
         }

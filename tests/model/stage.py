@@ -52,6 +52,8 @@ PATHS = {
     "void_ticket": "/tickets/{}/void",
     "hold": "/holds/{}",
     "release": "/holds/{}/release",
+    "sample": "/samples/{}",
+    "test": "/samples/{}",  # the subject names the test too
 }
 
 
@@ -231,6 +233,16 @@ def expected(books: Books) -> dict[str, Any]:
             for name, ticket in books.tickets.items()
         },
         "holds": {name: vars(hold) for name, hold in books.holds.items()},
+        "samples": {
+            name: {
+                "lot": sample.lot,
+                "grams": sample.grams,
+                "status": sample.status,
+                "hold": sample.hold,
+                "tests": len(sample.readings),
+            }
+            for name, sample in books.samples.items()
+        },
         "changes": sum(kind == "change" for kind, _ in books.done),
         "invited": len(books.invited),
         "entries": Counter(
@@ -280,6 +292,10 @@ SELECT json_build_object(
 'holds', (SELECT coalesce(json_object_agg(h.public_id, json_build_object(
     'lot', l.public_id, 'released', h.released_at IS NOT NULL)), '{}')
   FROM hold h JOIN lot l ON l.id = h.lot_id),
+'samples', (SELECT coalesce(json_object_agg(s.public_id, json_build_object(
+    'lot', l.public_id, 'grams', s.mass_g, 'status', s.status, 'hold', h.public_id,
+    'tests', (SELECT count(*) FROM test t WHERE t.sample_id = s.id))), '{}')
+  FROM sample s JOIN lot l ON l.id = s.lot_id LEFT JOIN hold h ON h.id = s.hold_id),
 'changes', (SELECT count(*) FROM lot_change),
 'invited', (SELECT count(*) FROM party WHERE status = 'invited'),
 'entries', (SELECT coalesce(json_object_agg(kind || ' ' || subject, n), '{}')
@@ -299,7 +315,8 @@ SELECT json_build_object(
   ) AS l
   WHERE (origin IN ('split', 'merge', 'purchase', 'return') AND came <> 0)
      OR (origin IN ('harvest', 'declare') AND came IS NOT NULL)
-     -- What went otherwise is lost, destroyed, or taken home by a walk-in: never less than nothing.
+     -- What went otherwise is lost, destroyed, sampled, or taken home by a walk-in: never less than
+     -- nothing.
      OR went < 0)
 )
 """

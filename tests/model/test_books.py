@@ -51,7 +51,19 @@ STEPS = int(os.environ.get("MODEL_STEPS", "50"))
 SHRINK = os.environ.get("MODEL_SHRINK", "1") == "1"
 EVERYBODY = (*TRADERS, OFFICE, NOBODY)
 PRODUCTS = (GREENS, GREENS, GREENS, CHIVES, PADDY)
-CREATING = {"open", "certify", "split", "merge", "transform", "lose", "destroy", "issue", "hold"}
+CREATING = {
+    "open",
+    "certify",
+    "split",
+    "merge",
+    "transform",
+    "lose",
+    "destroy",
+    "issue",
+    "hold",
+    "sample",
+    "test",
+}
 KINDS_MIN = 60
 """Kinds of answers that a full run meets at least; a machine that meets fewer has gone blind."""
 
@@ -444,6 +456,36 @@ class Machine(RuleBasedStateMachine):
         self.send("release", self.actor(data, OFFICE), {"reason": "合格"}, name)
 
     @rule(data=st.data())
+    def sample(self, data: st.DataObject) -> None:
+        if data.draw(st.integers(0, 2), label="rarely"):
+            return
+        lot, sample = self.lot(data), self.new_id()
+        body = {
+            "lot": lot,
+            "number": sample,
+            "mass_g": self.grams(data, self.left(lot) // 4 or 1),
+            "layer": "own",
+            "purpose": "self",
+            **self.when(data, "taken_at"),
+        }
+        self.send("sample", self.actor(data, self.holder(lot)), body, sample)
+
+    @precondition(lambda self: self.books.samples)
+    @rule(data=st.data())
+    def test(self, data: st.DataObject) -> None:
+        known = self.books.samples
+        name = data.draw(st.sampled_from((*known, uuid_of(9))), label="sample")
+        value = data.draw(st.sampled_from((-2, 12, 39, 40, 49, 50, 118)), label="inhibition")
+        body = {
+            "kind": "quick",
+            "method": "inhibition-gbt5009.199",
+            "reading": {"value": str(value)},
+            **self.when(data, "tested_at"),
+        }
+        actor = self.actor(data, self.trader(known[name].by) if name in known else None)
+        self.send("test", actor, body, f"{name}/tests/{self.new_id()}")
+
+    @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
         """Send a former request again, as it was."""
         kind, actor, subject, body = data.draw(st.sampled_from(self.past), label="past")
@@ -459,6 +501,7 @@ class Machine(RuleBasedStateMachine):
         else:
             other = {"issue": {"note": "又"}, "certify": {"quantity": "0.007", "unit": "公斤"}}
             other |= {"open": {"quantity": "0.007", "unit": "公斤"}, "hold": {"reason": "别的"}}
+            other |= {"sample": {"purpose": "monitoring"}, "test": {"reagent": "别的"}}
             instant = (self.books.now - timedelta(minutes=3)).isoformat()
             body = body | other.get(kind, {"occurred_at": instant})
         self.send(kind, actor, body, subject)

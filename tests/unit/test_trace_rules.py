@@ -1,76 +1,16 @@
 """Shares against the plainest possible reckoning: walk every path, multiply exact fractions."""
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from fractions import Fraction
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.lot.rules import LotOrigin, Proof
+from app.lot.rules import LotOrigin
 from app.trace import rules
-from app.trace.rules import Edge, Ending, Interest, Node, SubGraph
-
-DAWN = datetime(2026, 6, 17, 20, tzinfo=UTC)
-OWN, PROVED, CLAIMED = Proof.OWN, Proof.PROVED, Proof.CLAIMED
-Link = tuple[int, int, int, Proof]
-
-
-def graph_of(
-    links: Iterable[Link],
-    *,
-    masses: Mapping[int, int] | None = None,
-    origins: Mapping[int, LotOrigin] | None = None,
-    holders: Mapping[int, int | None] | None = None,
-    outside: Mapping[int, int] | None = None,
-) -> SubGraph:
-    """Draw a graph; `outside` are grams from parents that it does not show."""
-    edges = [Edge(src, dst, mass_g, proof, DAWN) for src, dst, mass_g, proof in links]
-    into = dict(outside or {})
-    for edge in edges:
-        into[edge.dst] = into.get(edge.dst, 0) + edge.mass_g
-    ids = {lot for edge in edges for lot in edge.key} | set(masses or {}) | set(origins or {})
-    nodes = {
-        lot: Node(
-            id=lot,
-            public_id=UUID(int=lot),
-            product_id=1,
-            holder_id=(holders or {}).get(lot, lot),
-            producer_id=None,
-            mixed=False,
-            origin=(origins or {}).get(
-                lot, LotOrigin.PURCHASE if into.get(lot) else LotOrigin.HARVEST
-            ),
-            division_code=None,
-            made_on=None,
-            occurred_at=DAWN,
-            mass_g=(masses or {}).get(lot) or into.get(lot) or 1000,
-            remaining_g=0,
-            holds=0,
-            into_g=into.get(lot, 0),
-        )
-        for lot in sorted(ids)
-    }
-    return SubGraph(nodes, edges)
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> SubGraph:
-    """Up to nine lots, any edges from older to younger, any masses: diamonds come by themselves."""
-    size = draw(st.integers(1, 9))
-    pairs = [(src, dst) for dst in range(1, size + 1) for src in range(1, dst)]
-    chosen = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
-    mass = st.integers(1, 10**9)
-    links = [(src, dst, draw(mass), draw(st.sampled_from(Proof))) for src, dst in chosen]
-    lots = range(1, size + 1)
-    beginnings = st.sampled_from([LotOrigin.HARVEST, LotOrigin.DECLARE])
-    return graph_of(
-        links,
-        masses={lot: draw(mass) for lot in lots},
-        origins={lot: draw(beginnings) for lot in lots},
-    )
+from app.trace.rules import Edge, Ending, Interest, SubGraph
+from tests.graphs import CLAIMED, OWN, PROVED, Link, graph_of, graphs
 
 
 def paths_back(graph: SubGraph, lot: int) -> list[tuple[list[Edge], int]]:

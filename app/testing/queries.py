@@ -1,0 +1,331 @@
+"""Samples, limits and methods as people read them."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.sealing import Vault
+from app.hold.models import Hold
+from app.lot import service as lots
+from app.lot.models import Lot
+from app.party import service as parties
+from app.party.access import Caller, may_supervise
+from app.party.models import Party
+from app.place import service as places
+from app.product import service as products
+from app.testing import cases, service
+from app.testing.calendar import ClockKind
+from app.testing.limits import Food, Ground, Limit, Ruling
+from app.testing.models import Deadline, Objection, Sample, SampleStep, TestRow
+from app.testing.rules import (
+    VERDICT_OF,
+    Authority,
+    Layer,
+    MeasureStep,
+    Method,
+    Outcome,
+    SamplePurpose,
+    Standing,
+    State,
+    Status,
+    TestKind,
+    clamped,
+)
+from app.testing.schemas import (
+    DeadlineOut,
+    Finding,
+    ItemOut,
+    LimitAnswer,
+    LimitRef,
+    MeasureOut,
+    MethodOut,
+    ObjectionOut,
+    SampleLine,
+    SampleOut,
+    StepOut,
+    TestOut,
+    Words,
+)
+from app.testing.service import SAMPLERS, TESTERS, AnswersFor, opened, spelled
+from app.testing.standards import standards
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+async def read(
+    session: AsyncSession,
+    public_id: UUID,
+    caller: Caller,
+    *,
+    answers_for: AnswersFor,
+    vault: Vault,
+    now: datetime,
+) -> SampleOut:
+    """Read a sample with all that followed, for somebody whose business it is.
+
+    Raises:
+        UnknownSample: there is none.
+        HoldNotYours: the caller neither held the goods, nor tested them, nor answers for them.
+    """
+    sample = await service.find(session, public_id)
+    tests = await cases.tests_of(session, sample.id)
+    involved = {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+    if caller.party_id not in involved:
+        lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
+        await service.check_reader(session, lot, caller, answers_for)
+    return await _describe(session, sample, tests, caller, vault=vault, now=now)
+
+
+async def _describe(
+    session: AsyncSession,
+    sample: Sample,
+    tests: Sequence[TestRow],
+    caller: Caller,
+    *,
+    vault: Vault,
+    now: datetime,
+) -> SampleOut:
+    lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
+    catalogue = await products.catalogue(session)
+    named = await parties.by_ids(
+        session, {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+    )
+    place = None
+    if sample.place_id is not None:
+        place = (await places.by_ids(session, [sample.place_id]))[sample.place_id].public_id
+    hold = None if sample.hold_id is None else await session.get_one(Hold, sample.hold_id)
+    steps = await session.scalars(
+        select(SampleStep).where(SampleStep.sample_id == sample.id).order_by(SampleStep.id)
+    )
+    return SampleOut(
+        sample=sample.public_id,
+        number=sample.number,
+        lot=lot.public_id,
+        product=sample.product_id,
+        product_name=catalogue.product(sample.product_id).name,
+        state=State(sample.state),
+        mass_g=sample.mass_g,
+        layer=Layer(sample.layer),
+        authority=None if sample.authority is None else Authority(sample.authority),
+        purpose=SamplePurpose(sample.purpose),
+        holder=named[sample.holder_id].public_id,
+        taken_by=named[sample.taken_by].public_id,
+        place=place,
+        taken_at=sample.taken_at,
+        recorded_at=sample.recorded_at,
+        samplers=_people(vault, sample.samplers, sample.taken_by, caller, purpose=SAMPLERS),
+        status=Status(sample.status),
+        verdict=VERDICT_OF[Status(sample.status)],
+        hold=None if hold is None else hold.public_id,
+        tests=[_test(test, named, caller, vault) for test in tests],
+        steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
+        deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
+        objections=[_objection(known) for known in await cases.objections_of(session, sample.id)],
+        measures=[
+            MeasureOut(
+                measure=known.public_id,
+                step=MeasureStep(known.step),
+                words=known.words,
+                made_at=known.made_at,
+            )
+            for known in await cases.measures_of(session, sample.id)
+        ],
+    )
+
+
+def _people(
+    vault: Vault, names: bytes | None, party_id: int, caller: Caller, *, purpose: str
+) -> list[str] | None:
+    """Show the names of people to their own party and to offices of supervision."""
+    if caller.party_id != party_id and not caller.supervises:
+        return None
+    return opened(vault, names, purpose=purpose)
+
+
+def _test(test: TestRow, named: dict[int, Party], caller: Caller, vault: Vault) -> TestOut:
+    reading: dict[str, Any] | None = test.raw.get("reading")
+    value = None if reading is None else reading.get("value")
+    return TestOut(
+        test=test.public_id,
+        kind=TestKind(test.kind),
+        retest=test.retest,
+        method=test.method,
+        outcome=Outcome(test.outcome),
+        reading=reading,
+        value_shown=None if value is None else spelled(clamped(Decimal(value))),
+        items=[
+            ItemOut(
+                substance=item["substance"],
+                amount=item["amount"],
+                unit=item["unit"],
+                verdict=item["verdict"],
+                limit=None if item["limit"] is None else LimitRef(**item["limit"]),
+            )
+            for item in test.items
+        ],
+        findings=[Finding(**finding) for finding in test.findings],
+        details={key: value for key, value in test.raw.items() if key != "reading"},
+        tested_by=named[test.tested_by].public_id,
+        tested_at=test.tested_at,
+        recorded_at=test.recorded_at,
+        testers=_people(vault, test.testers, test.tested_by, caller, purpose=TESTERS),
+    )
+
+
+def _deadline(known: Deadline, now: datetime) -> DeadlineOut:
+    ended_at = now if known.done_at is None else known.done_at
+    return DeadlineOut(
+        kind=ClockKind(known.kind),
+        began_at=known.began_at,
+        due_at=known.due_at,
+        assumed=known.assumed,
+        source=known.source,
+        verified=known.verified,
+        done_at=known.done_at,
+        overdue=ended_at > known.due_at,
+    )
+
+
+def _objection(known: Objection) -> ObjectionOut:
+    return ObjectionOut(
+        objection=known.public_id,
+        against=TestKind(known.against),
+        made_at=known.made_at,
+        answered=known.answered_by is not None,
+    )
+
+
+async def samples(
+    session: AsyncSession, caller: Caller, *, status: Status | None, most: int
+) -> list[SampleLine]:
+    """List the samples of a party's goods, those that it took, and those of its jurisdiction."""
+    mine = [Sample.holder_id == caller.party_id, Sample.taken_by == caller.party_id]
+    if caller.jurisdiction is not None and may_supervise(caller, caller.jurisdiction):
+        mine.append(Lot.division_code.startswith(caller.jurisdiction, autoescape=True))
+    chosen = [] if status is None else [Sample.status == status]
+    rows = await session.execute(
+        select(Sample, Lot.public_id)
+        .join(Lot, Lot.id == Sample.lot_id)
+        .where(or_(*mine), *chosen)
+        .order_by(Sample.id.desc())
+        .limit(most)
+    )
+    catalogue = await products.catalogue(session)
+    return [
+        SampleLine(
+            sample=sample.public_id,
+            number=sample.number,
+            lot=lot,
+            product=sample.product_id,
+            product_name=catalogue.product(sample.product_id).name,
+            layer=Layer(sample.layer),
+            taken_at=sample.taken_at,
+            status=Status(sample.status),
+            verdict=VERDICT_OF[Status(sample.status)],
+        )
+        for sample, lot in rows
+    ]
+
+
+async def overdue(
+    session: AsyncSession, now: datetime, *, most: int
+) -> Sequence[tuple[Deadline, Sample]]:
+    """List what should have happened by now and has not, the longest overdue first."""
+    rows = await session.execute(
+        select(Deadline, Sample)
+        .join(Sample, Sample.id == Deadline.sample_id)
+        .where(
+            Deadline.done_at.is_(None),
+            Deadline.due_at <= now,
+            Deadline.kind.not_in([ClockKind.OBJECTION_QUICK, ClockKind.OBJECTION_LAB]),
+        )
+        .order_by(Deadline.due_at, Deadline.id)
+        .limit(most)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def results(
+    session: AsyncSession, lot_ids: Collection[int], at: datetime
+) -> list[tuple[int, Standing]]:
+    """List what the samples of lots came to, each with its lot, the latest first; for anybody."""
+    found = [
+        (lot, standing)
+        for lot, of_lot in (await service.all_standings(session, lot_ids, at)).items()
+        for standing in of_lot
+    ]
+    return sorted(found, key=lambda pair: (pair[1].sampled_at or at, pair[0]), reverse=True)
+
+
+# --- limits and methods ---------------------------------------------------------------------------
+
+
+async def limit(
+    session: AsyncSession, *, substance: str, product_id: int, state: State, on: date
+) -> LimitAnswer:
+    """Answer the limit of a substance in a product on a day, and why that one.
+
+    Raises:
+        UnknownSubstance: nothing is called that.
+        UnknownProduct: there is no such product.
+    """
+    known = await standards(session)
+    named = known.substance(substance)
+    product = (await products.catalogue(session)).product(product_id)
+    ruling = known.ruling(named.name, Food(product.id, product.gb2763_category), state, on)
+    return LimitAnswer(
+        substance=named.name,
+        group=named.group,
+        product=product.id,
+        product_name=product.name,
+        state=state,
+        on=on,
+        ground=ruling.ground,
+        limit=None if ruling.limit is None else _limit(ruling.limit),
+        because=ruling.because,
+        told=_told(ruling),
+        beaten=[_limit(beaten) for beaten in ruling.beaten],
+    )
+
+
+def _limit(found: Limit) -> LimitRef:
+    return LimitRef(**service.limit_facts(found))
+
+
+def _told(ruling: Ruling) -> Words:
+    if ruling.limit is None:
+        return Words(zh="无限量规定, 不等于合格", en="No limit is set; that is no pass by itself")
+    if ruling.ground is Ground.BANNED:
+        return Words(zh="不得检出", en="Must not be detected")
+    assert ruling.limit.amount is not None, "what is not banned has an amount"
+    most = f"{spelled(ruling.limit.amount)} {ruling.limit.unit}"
+    return Words(zh=f"限量 {most}", en=f"At most {most}")
+
+
+async def methods(session: AsyncSession, on: date) -> list[MethodOut]:
+    """List the quick methods in force on a day."""
+    known = await standards(session)
+    return [_method(method) for method in known.methods if method.in_force(on)]
+
+
+def _method(method: Method) -> MethodOut:
+    return MethodOut(
+        code=method.code,
+        name=Words(zh=method.name.zh, en=method.name.en),
+        reading=method.reading,
+        covers=list(method.covers),
+        suspect_from=None if method.suspect_from is None else spelled(method.suspect_from),
+        positive_from=None if method.positive_from is None else spelled(method.positive_from),
+        repeats=method.repeats,
+        interferes=sorted(method.interferes),
+        advice=(None if method.advice is None else Words(zh=method.advice.zh, en=method.advice.en)),
+        valid_from=method.valid_from,
+        valid_to=method.valid_to,
+        source=method.source,
+        verified=method.verified,
+    )

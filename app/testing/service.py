@@ -1,0 +1,611 @@
+"""Takes samples, records tests, and says how lots stand."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.core.sealing import Vault
+from app.event import service as events
+from app.event.rules import EventKind, check_made, check_occurred
+from app.event.service import Happening
+from app.lot import service as lots
+from app.lot.rules import Draw, LotExhausted, LotState, check_draw
+from app.lot.rules import digest as digest_of
+from app.lot.service import Withdrawal
+from app.party import service as parties
+from app.party.access import Caller, RoleKind, may_supervise
+from app.place import service as places
+from app.product import service as products
+from app.testing import cases, rules
+from app.testing.limits import Food, Limit, Ruling, Standards, judge
+from app.testing.models import Sample, TestRow
+from app.testing.rules import (
+    Authority,
+    ItemVerdict,
+    JudgedItem,
+    Layer,
+    Method,
+    Outcome,
+    QuickReading,
+    Standing,
+    State,
+    Status,
+    TestKind,
+)
+from app.testing.schemas import ItemIn, SampleIn, TestIn
+from app.testing.standards import standards
+from app.transparency import service as transparency
+from app.transparency.service import Statement
+
+SAMPLERS = "sample.samplers"
+TESTERS = "test.testers"
+_TESTERS_BY_TRADE = frozenset({RoleKind.LAB, RoleKind.QUICKTEST_POINT})
+
+
+class AnswersFor(Protocol):
+    """Refuses whoever does not answer for a lot.
+
+    Which market and which offices do is known further up, where tickets and traces are: the
+    composition root hands it down.
+    """
+
+    async def __call__(self, session: AsyncSession, lot: LotState, caller: Caller, /) -> None:
+        """Raise unless the caller answers for the lot."""
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+async def take(
+    session: AsyncSession,
+    public_id: UUID,
+    body: SampleIn,
+    caller: Caller,
+    *,
+    answers_for: AnswersFor,
+    vault: Vault,
+    now: datetime,
+) -> tuple[Sample, bool]:
+    """Take a sample out of a lot, on hold or not.
+
+    Returns:
+        The sample, and whether it is new.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        IdReused: the id names another sample.
+        LayerNotYours: see `rules.check_layer`.
+        UnknownPlace: there is no such place.
+        ImpossibleDate: it cannot have been taken then.
+        HoldNotYours: the caller neither holds the lot nor answers for it.
+        AlreadySampledAbove: a higher office of agriculture has sampled it.
+        SampleNumberTaken: the number stands for another sample of the caller's.
+        LotExhausted: less than that is left.
+    """
+    lot = (await lots.lock(session, [body.lot]))[body.lot]
+    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
+    existing = await session.scalar(select(Sample).where(Sample.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(sample=str(public_id))
+        return existing, False
+    rules.check_layer(body.layer, body.authority, caller.roles)
+    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
+    taken_at = body.taken_at or now
+    check_occurred(taken_at, now=now, pointer="/taken_at")
+    if lot.made_on is not None:
+        check_made(lot.made_on, taken_at, pointer="/taken_at")
+    if lot.holder_id != caller.acting_party:
+        await answers_for(session, lot, caller)
+    if body.authority is Authority.AGRICULTURE:
+        await _check_not_above(session, lot, caller)
+    await _check_number(session, body.number, caller)
+    draw = _drawn(lot, body)
+    sample = await _take(
+        session,
+        public_id,
+        body,
+        caller,
+        draw,
+        place_id=place_id,
+        vault=vault,
+        now=now,
+        digest=digest,
+    )
+    return sample, True
+
+
+def _drawn(lot: LotState, body: SampleIn) -> Draw:
+    if lot.holder_id is None:  # a walk-in's goods are eaten
+        raise LotExhausted(lot=str(lot.public_id), remaining_g=0)
+    pieces = lot.remaining_pieces if body.mass_g == lot.remaining_g else body.pieces
+    draw = Draw(lot, body.mass_g, pieces)
+    check_draw(draw, holder_id=lot.holder_id, held_too=True)
+    return draw
+
+
+async def _check_not_above(session: AsyncSession, lot: LotState, caller: Caller) -> None:
+    above = await session.scalars(
+        select(Sample.jurisdiction).where(
+            Sample.lot_id == lot.id,
+            Sample.authority == Authority.AGRICULTURE,
+            Sample.jurisdiction.is_not(None),
+        )
+    )
+    mine = caller.jurisdiction or ""
+    for theirs in above:
+        if theirs is not None and mine != theirs and mine.startswith(theirs):
+            raise rules.AlreadySampledAbove(lot=str(lot.public_id))
+
+
+async def _check_number(session: AsyncSession, number: str, caller: Caller) -> None:
+    if await numbered(session, number, party_id=caller.acting_party) is not None:
+        raise rules.SampleNumberTaken(pointer="/number")
+
+
+async def numbered(session: AsyncSession, number: str, *, party_id: int) -> Sample | None:
+    """Find a party's sample by the number on its bag."""
+    found: Sample | None = await session.scalar(
+        select(Sample).where(Sample.taken_by == party_id, Sample.number == number)
+    )
+    return found
+
+
+async def _take(
+    session: AsyncSession,
+    public_id: UUID,
+    body: SampleIn,
+    caller: Caller,
+    draw: Draw,
+    *,
+    place_id: int | None,
+    vault: Vault,
+    now: datetime,
+    digest: bytes,
+) -> Sample:
+    lot, taken_at = draw.lot, body.taken_at or now
+    assert lot.holder_id is not None, "nothing is drawn from a walk-in's goods"
+    withdrawal = Withdrawal()
+    withdrawal.take(draw)
+    await lots.draw(session, withdrawal)
+    event_id = await events.record(
+        session,
+        Happening(
+            public_id=public_id,
+            kind=EventKind.SAMPLE,
+            occurred_at=taken_at,
+            party_id=caller.acting_party,
+            place_id=place_id,
+            details={"lot": str(lot.public_id), "mass_g": draw.mass_g, "layer": body.layer},
+        ),
+        now=now,
+    )
+    sample = Sample(
+        public_id=public_id,
+        digest=digest,
+        number=body.number,
+        lot_id=lot.id,
+        product_id=lot.product_id,
+        holder_id=lot.holder_id,
+        state=body.state,
+        mass_g=draw.mass_g,
+        layer=body.layer,
+        authority=body.authority,
+        jurisdiction=caller.jurisdiction,
+        purpose=body.purpose,
+        taken_by=caller.acting_party,
+        place_id=place_id,
+        samplers=sealed(vault, body.samplers, purpose=SAMPLERS),
+        taken_at=taken_at,
+        recorded_at=now,
+        event_id=event_id,
+        status=Status.SAMPLED,
+    )
+    session.add(sample)
+    await session.flush()
+    await cases.note_step(session, sample, None, now=now)
+    holder = (await parties.by_ids(session, [lot.holder_id]))[lot.holder_id]
+    document = {
+        "lot": str(lot.public_id),
+        "holder": str(holder.public_id),
+        "by": str(caller.party_public_id),
+        "mass_g": str(draw.mass_g),
+        "layer": body.layer,
+        "t": taken_at.isoformat(),
+    }
+    await transparency.append(session, [Statement("sample.taken", public_id, document)], now=now)
+    return sample
+
+
+def sealed(vault: Vault, names: Sequence[str], *, purpose: str) -> bytes | None:
+    """Seal the names of people; None where nobody is named."""
+    return vault.seal(orjson.dumps(list(names)).decode(), purpose=purpose) if names else None
+
+
+def opened(vault: Vault, names: bytes | None, *, purpose: str) -> list[str]:
+    """Open the names of people."""
+    found: list[str] = [] if names is None else orjson.loads(vault.open(names, purpose=purpose))
+    return found
+
+
+async def check_reader(
+    session: AsyncSession, lot: LotState, caller: Caller, answers_for: AnswersFor
+) -> None:
+    """Refuse whoever does not answer for a lot by its origin, its holder or its market.
+
+    Raises:
+        HoldNotYours: that is so.
+    """
+    if not may_supervise(caller, lot.division_code):
+        await answers_for(session, lot, caller)
+
+
+async def find(session: AsyncSession, public_id: UUID) -> Sample:
+    """Find a sample by its public id.
+
+    Raises:
+        UnknownSample: there is none.
+    """
+    sample = await session.scalar(select(Sample).where(Sample.public_id == public_id))
+    if sample is None:
+        raise rules.UnknownSample(sample=str(public_id))
+    return sample
+
+
+async def lock(session: AsyncSession, public_id: UUID) -> tuple[Sample, LotState]:
+    """Lock the lot of a sample, under which all of the case changes, and read both.
+
+    Raises:
+        UnknownSample: there is none.
+    """
+    sample = await find(session, public_id)
+    lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
+    lot = (await lots.lock(session, [lot.public_id]))[lot.public_id]
+    # What was read before the lock was ours may be old by now.
+    await session.refresh(sample)
+    return sample, lot
+
+
+# --- tests ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FromDevice:
+    """That a device pushed a test.
+
+    Attributes:
+        told_positive: What the device itself says.
+        extra: What it says beside: limit as printed, position.
+        digest: Tells whether a repeated record is the same.
+    """
+
+    source_id: int
+    record_id: str
+    told_positive: bool | None
+    extra: dict[str, Any]
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    outcome: Outcome
+    raw: dict[str, Any]
+    items: list[dict[str, Any]]
+    findings: list[dict[str, str]]
+    repeats_due: int
+
+
+async def record(
+    session: AsyncSession,
+    public_id: UUID,
+    sample_id: UUID,
+    body: TestIn,
+    caller: Caller,
+    *,
+    vault: Vault,
+    now: datetime,
+    device: FromDevice | None = None,
+) -> tuple[TestRow, Sample, bool]:
+    """Record a test of a sample; what it finds holds the lot, or lets it go, at once.
+
+    Returns:
+        The test, its sample as it stands then, and whether the test is new.
+
+    Raises:
+        UnknownSample: there is none.
+        IdReused: the id names another test.
+        TestNotYours: the caller neither took the sample nor tests by trade.
+        LabNotAccredited: a laboratory's report by somebody else.
+        UnknownPlace: there is no such place.
+        ImpossibleDate, TestedTooEarly: it cannot have been tested then.
+        RetestNotQuick, NoObjection, SameLab, SampleDecided: see `rules.check_test`.
+        UnknownMethod, UnknownSubstance, ReadingMissing: see `rules.read_off`.
+    """
+    sample, lot = await lock(session, sample_id)
+    digest = digest_of(
+        {
+            **body.model_dump(mode="json"),
+            "sample": str(sample_id),
+            "by": str(caller.party_public_id),
+        }
+    )
+    existing = await session.scalar(select(TestRow).where(TestRow.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(test=str(public_id))
+        return existing, sample, False
+    place_id = await _check(session, sample, body, caller, now=now)
+    earlier = await cases.tests_of(session, sample.id)
+    objection = await cases.open_objection(session, sample.id)
+    rules.check_test(
+        kind=body.kind,
+        retest=body.retest,
+        status=Status(sample.status),
+        objected=objection is not None,
+        lab=caller.acting_party,
+        earlier_labs=(test.tested_by for test in earlier if test.kind == TestKind.LAB),
+    )
+    judged = await _judge(session, sample, body, device)
+    test = TestRow(
+        public_id=public_id,
+        digest=digest if device is None else device.digest,
+        sample_id=sample.id,
+        source_id=None if device is None else device.source_id,
+        maker_record_id=None if device is None else device.record_id,
+        kind=body.kind,
+        retest=body.retest,
+        method=body.method,
+        tested_by=caller.acting_party,
+        testers=sealed(vault, body.testers, purpose=TESTERS),
+        place_id=place_id,
+        tested_at=body.tested_at or now,
+        recorded_at=now,
+        **asdict(judged),
+    )
+    session.add(test)
+    await session.flush()
+    await _state(session, test, sample, caller, now=now)
+    if objection is not None and test.kind == TestKind.LAB:
+        objection.answered_by = test.id
+    await cases.settle(session, sample, lot, [*earlier, test], caller, now=now)
+    return test, sample, True
+
+
+async def _check(
+    session: AsyncSession, sample: Sample, body: TestIn, caller: Caller, *, now: datetime
+) -> int | None:
+    """Refuse a tester, a place or an instant that cannot be; answer the place's internal id."""
+    if body.kind is TestKind.LAB:
+        if RoleKind.LAB not in caller.roles:
+            raise rules.LabNotAccredited
+    elif sample.taken_by != caller.party_id and not caller.roles & _TESTERS_BY_TRADE:
+        raise rules.TestNotYours(sample=str(sample.public_id))
+    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
+    tested_at = body.tested_at or now
+    check_occurred(tested_at, now=now, pointer="/tested_at")
+    if tested_at < sample.taken_at:
+        raise rules.TestedTooEarly(pointer="/tested_at")
+    return place_id
+
+
+async def _judge(
+    session: AsyncSession, sample: Sample, body: TestIn, device: FromDevice | None
+) -> _Judgement:
+    known = await standards(session)
+    extra = {} if device is None else device.extra
+    details = {
+        "device_maker": None if body.device is None else body.device.maker,
+        "device_sn": None if body.device is None else body.device.serial,
+        "reagent": body.reagent,
+        "reagent_batch": body.reagent_batch,
+        "report_number": body.report_number,
+        **extra,
+    }
+    raw = {name: value for name, value in details.items() if value is not None}
+    if body.kind is TestKind.LAB:
+        return await _judge_report(session, sample, body, known, raw)
+    method = known.method(body.method, local_date(sample.taken_at))
+    assert body.reading is not None, "the schema gives a quick test its reading"
+    substance = None
+    if body.reading.substance is not None:
+        named = known.substance(body.reading.substance, pointer="/reading/substance")
+        substance = named.name
+    reading = QuickReading(
+        substance=substance,
+        value=body.reading.value,
+        control_line=body.reading.control_line,
+        test_line=body.reading.test_line,
+        detected=body.reading.detected,
+        told_positive=None if device is None else device.told_positive,
+    )
+    outcome = rules.read_off(method, reading)
+    raw["reading"] = {
+        **body.reading.model_dump(mode="json", exclude_none=True),
+        **({"substance": substance} if substance else {}),
+        **({} if reading.told_positive is None else {"told_positive": reading.told_positive}),
+    }
+    raw["covers"] = list(method.covers) if method.covers else [substance] if substance else []
+    raw["band"] = _band(method)
+    return _Judgement(outcome, raw, [], _findings(method, reading, outcome, sample), method.repeats)
+
+
+def _band(method: Method) -> dict[str, Any]:
+    return {
+        "suspect_from": None if method.suspect_from is None else str(method.suspect_from),
+        "positive_from": None if method.positive_from is None else str(method.positive_from),
+        "source": method.source,
+        "verified": method.verified,
+    }
+
+
+def _findings(
+    method: Method, reading: QuickReading, outcome: Outcome, sample: Sample
+) -> list[dict[str, str]]:
+    found = []
+    prone = sample.product_id in method.interferes and method.advice is not None
+    if outcome in {Outcome.SUSPECT, Outcome.POSITIVE} and prone:
+        assert method.advice is not None, "it was just asked"
+        found.append(("false-positive-crop", method.advice.zh, method.advice.en))
+    if reading.value is not None and reading.value != rules.clamped(reading.value):
+        found.append(
+            (
+                "value-out-of-range",
+                "读数超出 0-100, 原值保留, 显示时截断",
+                "The value lies outside 0 to 100: kept raw, clamped where it is shown",
+            )
+        )
+    if outcome is Outcome.INVALID:
+        found.append(
+            (
+                "strip-invalid",
+                "质控线(C线)未显色, 结果无效, 请更换试纸重测",
+                "The control line is missing: the strip is invalid; test again with another",
+            )
+        )
+    if (
+        reading.told_positive is not None
+        and reading.told_positive != (outcome in {Outcome.SUSPECT, Outcome.POSITIVE})
+    ) or (reading.told_positive and outcome is Outcome.SUSPECT):
+        found.append(_DISAGREES)
+    return [{"code": code, "zh": zh, "en": en} for code, zh, en in found]
+
+
+_DISAGREES = (
+    "device-disagrees",
+    "设备判定与本平台判定区间不一致, 按较严者处理",
+    "The device says otherwise than the bands in force; the graver counts",
+)
+
+
+async def _judge_report(
+    session: AsyncSession, sample: Sample, body: TestIn, known: Standards, raw: dict[str, Any]
+) -> _Judgement:
+    catalogue = await products.catalogue(session)
+    product = catalogue.product(sample.product_id)
+    food = Food(product.id, product.gb2763_category)
+    items, judged = [], []
+    for number, item in enumerate(body.items):
+        pointer = f"/items/{number}/substance"
+        substance = known.substance(item.substance, pointer=pointer).name
+        ruling = known.ruling(substance, food, State(sample.state), local_date(sample.taken_at))
+        verdict = judge(ruling, item.amount, item.unit)
+        judged.append(JudgedItem(substance, item.amount is not None, verdict))
+        items.append(_item(substance, item, verdict, ruling))
+    return _Judgement(rules.of_report(judged), raw, items, [], 0)
+
+
+def _item(substance: str, item: ItemIn, verdict: ItemVerdict, ruling: Ruling) -> dict[str, Any]:
+    return {
+        "substance": substance,
+        "amount": None if item.amount is None else spelled(item.amount),
+        "unit": item.unit,
+        "detection_limit": None if item.detection_limit is None else spelled(item.detection_limit),
+        "method": item.method,
+        "verdict": verdict,
+        "limit": None if ruling.limit is None else limit_facts(ruling.limit),
+    }
+
+
+def spelled(amount: Decimal) -> str:
+    """Write a number as people do: no exponent, no trailing zeros."""
+    return f"{amount.normalize():f}"
+
+
+def limit_facts(limit: Limit) -> dict[str, Any]:
+    """Write a limit as a result keeps it: the data may change, and what was decided stays."""
+    return {
+        "food": limit.food,
+        "scope": limit.scope,
+        "state": limit.state,
+        "limit": "不得检出" if limit.amount is None else f"{spelled(limit.amount)} {limit.unit}",
+        "temporary": limit.temporary,
+        "valid_from": limit.valid_from.isoformat(),
+        "valid_to": None if limit.valid_to is None else limit.valid_to.isoformat(),
+        "source": limit.source,
+        "verified": limit.verified,
+    }
+
+
+async def _state(
+    session: AsyncSession, test: TestRow, sample: Sample, caller: Caller, *, now: datetime
+) -> None:
+    """Append a test to the log: what it came to, and of whom nothing but the party."""
+    document = {
+        "sample": str(sample.public_id),
+        "test_kind": test.kind,
+        "retest": test.retest,
+        "method": test.method,
+        "outcome": test.outcome,
+        "items": [
+            {"substance": item["substance"], "verdict": item["verdict"]} for item in test.items
+        ],
+        "by": str(caller.party_public_id),
+        "t": test.tested_at.isoformat(),
+    }
+    await transparency.append(
+        session, [Statement("test.recorded", test.public_id, document)], now=now
+    )
+
+
+# --- how lots stand -------------------------------------------------------------------------------
+
+# The last step of each sample up to an instant: steps are appended, so that any past standing can
+# be told as it was.
+_STANDINGS = text("""
+    SELECT s.lot_id, s.public_id, s.layer, s.taken_at, last.status, last.at, last.kind = 'lab'
+    FROM sample s
+    CROSS JOIN LATERAL (
+        SELECT step.status, step.at, t.kind FROM sample_step step
+        LEFT JOIN test t ON t.id = step.test_id
+        WHERE step.sample_id = s.id AND step.at <= :at ORDER BY step.id DESC LIMIT 1
+    ) last
+    WHERE s.lot_id = ANY(CAST(:lots AS bigint[]))
+    ORDER BY s.id
+""")
+
+
+async def standings(
+    session: AsyncSession, lot_ids: Collection[int], at: datetime
+) -> dict[int, Standing]:
+    """Say how lots stood at an instant by their own samples; see `rules.inherit` for ancestors'.
+
+    Args:
+        session: The caller's session; one statement, however many lots.
+        lot_ids: Internal ids.
+        at: The instant; what was recorded later is left out.
+
+    Returns:
+        A standing for every lot that was asked for.
+    """
+    found = await all_standings(session, lot_ids, at)
+    return {lot: rules.worst(of_lot) for lot, of_lot in found.items()}
+
+
+async def all_standings(
+    session: AsyncSession, lot_ids: Collection[int], at: datetime
+) -> dict[int, list[Standing]]:
+    """Say what each sample of lots had come to at an instant, in the order they were recorded."""
+    found: dict[int, list[Standing]] = {lot: [] for lot in lot_ids}
+    rows = await session.execute(_STANDINGS, {"lots": list(found), "at": at})
+    for lot_id, sample, layer, taken_at, status, since, by_lab in rows:
+        found[lot_id].append(
+            Standing(
+                verdict=rules.VERDICT_OF[Status(status)],
+                status=Status(status),
+                sample=sample,
+                layer=Layer(layer),
+                statutory=bool(by_lab),
+                sampled_at=taken_at,
+                decided_at=since,
+            )
+        )
+    return found

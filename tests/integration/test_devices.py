@@ -1,0 +1,311 @@
+"""What devices push: who signed it, once each, and each record by itself."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from app.party.access import RoleKind
+from app.testing import devices, push
+from tests.factories import CHIVES, TOMATOES, Actor, Trade, code_of, new_id, open_trade
+from tests.laboratory import (
+    OF_MARKET,
+    STRIP,
+    Feed,
+    feed,
+    office,
+    record_of,
+    sampled,
+    signed_in,
+    source_of,
+)
+
+
+@pytest.fixture
+async def trade(database_url: str) -> AsyncIterator[Trade]:
+    """An application with a signing key."""
+    async with open_trade(database_url) as trade:
+        yield trade
+        assert trade.faults == []
+
+
+@pytest.fixture
+async def market(trade: Trade) -> Actor:
+    """A market, with goods that it holds itself."""
+    return await trade.party(RoleKind.MARKET, RoleKind.STALL)
+
+
+async def _bagged(market: Actor, number: str, product: int = TOMATOES) -> str:
+    lot = await market.opens(product, 10, origin="declare")
+    return await sampled(market, lot, number=number, **OF_MARKET)
+
+
+# --- one record -----------------------------------------------------------------------------------
+
+
+async def test_a_record_finds_its_sample_by_the_number_on_the_bag(
+    trade: Trade, market: Actor
+) -> None:
+    sample = await _bagged(market, "20260618-001")
+    device = await feed(trade, market)
+    record = record_of(
+        "20260618-001",
+        43,
+        result=1,
+        device_sn="SN-9",
+        reagent_batch="B7",
+        limit="50%",
+        latitude="31.98",
+        longitude="120.89",
+        operators=["王检测"],
+    )
+    told = await device.pushes(record)
+    assert (told["taken"], told["repeated"], told["refused"]) == (1, 0, 0)
+    assert told["records"][0] | {"test": ""} == {
+        "row": 1,
+        "record_id": record["record_id"],
+        "state": "taken",
+        "sample": sample,
+        "test": "",
+        "outcome": "suspect",
+        "status": "suspect",
+        "problem": None,
+    }
+    found = await market.read(f"/samples/{sample}")
+    [test] = found["tests"]
+    # The device calls 43 a pass, by its own limit: the bands in force are stricter.
+    assert [finding["code"] for finding in test["findings"]] == [
+        "false-positive-crop",
+        "device-disagrees",
+    ]
+    assert test["testers"] == ["王检测"]
+    assert test["details"]["device_maker"] == "ACME"
+    assert test["details"]["limit_printed"] == "50%"
+    assert found["hold"] is not None
+
+
+async def test_a_record_can_take_its_sample_out_of_a_lot(trade: Trade, market: Actor) -> None:
+    lot = await market.opens(CHIVES, 10, origin="declare")
+    device = await feed(trade, market)
+    told = await device.pushes(record_of("new-1", 8, lot=lot, mass_g=250))
+    assert told["records"][0]["status"] == "passed"
+    assert (await market.lot(lot))["remaining_g"] == 9_750
+    # The second record of the bag repeats nothing but the number.
+    again = await device.pushes(record_of("new-1", 9))
+    assert again["records"][0]["sample"] == told["records"][0]["sample"]
+    assert (await market.lot(lot))["remaining_g"] == 9_750
+
+
+async def test_a_source_samples_only_what_its_party_answers_for(
+    trade: Trade, market: Actor
+) -> None:
+    farmer = await trade.farmer()
+    lot = await farmer.opens(CHIVES, 10)
+    told = await (await feed(trade, market)).pushes(record_of("x", 90, lot=lot, mass_g=250))
+    assert told["records"][0]["problem"]["code"] == "hold-not-yours"
+    found = await farmer.lot(lot)
+    assert (found["remaining_g"], found["on_hold"]) == (10_000, False)
+
+
+@pytest.mark.parametrize(
+    ("convention", "result", "outcome"),
+    [
+        ("one_pass_two_fail", 1, "pass"),
+        ("one_pass_two_fail", 2, "positive"),
+        ("one_negative_zero_positive", 1, "pass"),
+        ("one_negative_zero_positive", 0, "positive"),
+    ],
+)
+async def test_numbers_mean_what_the_source_was_registered_with(
+    trade: Trade, market: Actor, convention: str, result: int, outcome: str
+) -> None:
+    await _bagged(market, "1")
+    device = await feed(trade, market, convention=convention)
+    strip = {"method": STRIP, "substance": "克百威", "value": None, "result": result}
+    told = await device.pushes({**record_of("1"), **strip})
+    assert told["records"][0]["outcome"] == outcome
+
+
+# --- a batch --------------------------------------------------------------------------------------
+
+
+async def test_a_bad_record_is_refused_alone_with_its_row(trade: Trade, market: Actor) -> None:
+    for number in ("1", "2", "3"):
+        await _bagged(market, number)
+    device = await feed(trade, market)
+    good = [record_of("1", 10), record_of("2", 60), record_of("3", 20)]
+    bad = {
+        2: {**record_of("1"), "value": "a lot"},
+        3: record_of("nobody's"),
+        5: record_of("1", 10, result=3),
+        6: record_of("1", 10, method="dowsing"),
+        7: record_of("1", 10, surprise=True),
+        8: {"no": "record"},
+    }
+    batch = iter(good)
+    records = [bad.get(row) or next(batch) for row in range(1, 10)]
+    told = await device.pushes(*records)
+    assert (told["taken"], told["refused"]) == (3, 6)
+    codes = {
+        record["row"]: record["problem"]["code"]
+        for record in told["records"]
+        if record["state"] == "refused"
+    }
+    assert codes == {
+        2: "malformed-record",
+        3: "unknown-sample",
+        5: "unknown-result-code",
+        6: "unknown-method",
+        7: "malformed-record",
+        8: "malformed-record",
+    }
+    pointers = {record["row"]: record["problem"] for record in told["records"] if record["problem"]}
+    assert [told["pointer"] for told in pointers[2]["pointers"]] == ["/value"]
+    assert [told["pointer"] for told in pointers[7]["pointers"]] == ["/surprise"]
+    assert await trade.value("SELECT count(*) FROM test") == 3
+    # What was refused comes again, corrected, and is taken.
+    corrected = await device.pushes({**bad[2], "value": "11"})
+    assert corrected["taken"] == 1
+
+
+async def test_a_record_counts_once_however_often_it_is_sent(trade: Trade, market: Actor) -> None:
+    await _bagged(market, "1")
+    device, record = await feed(trade, market), record_of("1", 60)
+    answers = await asyncio.gather(*(device.pushes(record) for _ in range(5)))
+    states = sorted(answer["records"][0]["state"] for answer in answers)
+    assert states == ["repeated"] * 4 + ["taken"]
+    assert await trade.value("SELECT count(*) FROM test") == 1
+    other = await device.pushes({**record, "value": "61"})
+    assert other["records"][0]["problem"]["code"] == "id-reused"
+    # Another maker's record of the same id is another record.
+    second = await feed(trade, market)
+    assert (await second.pushes(record))["taken"] == 1
+
+
+async def test_batches_that_cross_each_other_all_arrive(trade: Trade, market: Actor) -> None:
+    for number in range(6):
+        await _bagged(market, str(number))
+    device = await feed(trade, market)
+    there = [record_of(str(number)) for number in range(6)]
+    back = [record_of(str(number)) for number in reversed(range(6))]
+    answers = await asyncio.gather(device.pushes(*there), device.pushes(*back))
+    assert [answer["taken"] for answer in answers] == [6, 6]
+
+
+# --- who signed it --------------------------------------------------------------------------------
+
+
+async def test_a_push_that_is_not_signed_is_not_believed(trade: Trade, market: Actor) -> None:
+    await _bagged(market, "1")
+    device = await feed(trade, market)
+    body = json.dumps({"records": [record_of("1")]}).encode()
+    good = device.signed(body)
+    other = Feed(trade, device.source, b"not the secret")
+    forged: list[dict[str, str]] = [
+        {name: value for name, value in good.items() if not name.startswith("X-Ypt")},
+        {**good, "X-Ypt-Signature": "00" * 32},
+        {**good, "X-Ypt-Signature": "zz"},
+        {**good, "X-Ypt-Nonce": "short"},
+        {**good, "X-Ypt-Nonce": "another-nonce-000001"},
+        {**good, "X-Ypt-Timestamp": "soon"},
+        {**good, "X-Ypt-Timestamp": str(int(good["X-Ypt-Timestamp"]) + 1)},
+        device.signed(body + b" "),
+        device.signed(body, minutes=-5.1),
+        device.signed(body, minutes=5.1),
+        other.signed(body),
+    ]
+    for headers in forged:
+        answer = await device.send(body, headers)
+        assert (answer.status_code, code_of(answer)) == (401, "push-not-signed"), headers
+    assert await trade.value("SELECT count(*) FROM test") == 0
+    assert await trade.value("SELECT count(*) FROM push_nonce") == 0
+    assert (await device.send(body, good)).status_code == 200
+
+
+async def test_a_push_is_good_once(trade: Trade, market: Actor) -> None:
+    await _bagged(market, "1")
+    device = await feed(trade, market)
+    body = json.dumps({"records": [record_of("1")]}).encode()
+    headers = device.signed(body)
+    answers = await asyncio.gather(*(device.send(body, headers) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert {code_of(answer) for answer in answers if answer.status_code == 409} == {"push-replayed"}
+    # The nonce is remembered for as long as its time stamp would be believed, and no longer.
+    async with trade.database.transaction() as session:
+        assert await devices.forget_nonces(session, now=trade.clock()) == 0
+        later = trade.clock() + push.SKEW * 2.1
+        assert await devices.forget_nonces(session, now=later) == 1
+
+
+async def test_a_maker_may_sign_with_a_key_that_nobody_else_has(
+    trade: Trade, market: Actor
+) -> None:
+    await _bagged(market, "1")
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw().hex()
+    source = new_id()
+    async with signed_in(trade, market) as person:
+        made = await person.put(
+            f"/test-sources/{source}", json=source_of(algorithm="ed25519", public_key=public)
+        )
+    assert made.json()["secret"] is None
+    device = Feed(trade, source, b"")
+    body = json.dumps({"records": [record_of("1")]}).encode()
+    headers = device.signed(body)
+    assert code_of(await device.send(body, headers)) == "push-not-signed"
+    at, nonce = headers["X-Ypt-Timestamp"], headers["X-Ypt-Nonce"]
+    message = push.message(UUID(source), at, nonce, body)
+    headers["X-Ypt-Signature"] = key.sign(message).hex()
+    assert (await device.send(body, headers)).status_code == 200
+
+
+async def test_sources_are_made_by_people_and_end_at_once(trade: Trade, market: Actor) -> None:
+    await _bagged(market, "1")
+    device = await feed(trade, market)
+    body = json.dumps({"records": [record_of("1")]}).encode()
+    # A key that leaks must not be able to leave another one behind.
+    assert code_of(await market.put(f"/test-sources/{new_id()}", source_of())) == "not-allowed"
+    async with signed_in(trade, market) as person:
+        await _check_refusals(person, device.source)
+        [listed] = (await person.get("/test-sources")).json()
+        assert (listed["source"], listed["revoked_at"]) == (device.source, None)
+        assert "secret" not in listed
+        assert (await person.delete(f"/test-sources/{device.source}")).status_code == 204
+        assert (await person.delete(f"/test-sources/{device.source}")).status_code == 204
+    async with signed_in(trade, await office(trade)) as stranger:
+        answer = await stranger.delete(f"/test-sources/{device.source}")
+        assert code_of(answer) == "unknown-source"
+    answer = await device.send(body, device.signed(body))
+    assert (answer.status_code, code_of(answer)) == (404, "unknown-source")
+
+
+async def _check_refusals(person: Any, taken: str) -> None:
+    async def code(source: str, **more: Any) -> str:
+        return code_of(await person.put(f"/test-sources/{source}", json=source_of(**more)))
+
+    unfit = {"algorithm": "ed25519", "public_key": "00"}
+    assert await code(taken, layer="joint_quick", **unfit) == "layer-not-yours"
+    assert await code(taken, **unfit) == "key-unfit"
+    assert await code(taken, public_key="00" * 32) == "key-unfit"
+    assert await code(taken, algorithm="ed25519", public_key="xyz") == "key-unfit"
+    assert await code(taken) == "id-reused"
+
+
+async def test_a_source_of_a_party_that_was_disabled_is_nobodys(
+    trade: Trade, market: Actor
+) -> None:
+    device = await feed(trade, market)
+    body = json.dumps({"records": [record_of("1")]}).encode()
+    await trade.execute("UPDATE party SET status = 'disabled' WHERE id = :id", id=market.id)
+    assert code_of(await device.send(body, device.signed(body))) == "unknown-source"
+
+
+async def test_the_secret_is_sealed(trade: Trade, market: Actor) -> None:
+    device = await feed(trade, market)
+    kept = await trade.value("SELECT key FROM test_source")
+    assert device.secret not in kept
+    assert device.secret.hex().encode() not in kept

@@ -1,0 +1,563 @@
+"""Samples and tests through HTTP: refusals in order, repeats, races, clocks, and who sees what."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.party.access import RoleKind
+from app.recall.jobs import HANDLERS
+from app.testing import queries, service
+from app.testing.rules import Verdict
+from app.ticket import audit
+from tests.auditor import LOTS, TICKETS, Auditor, compare
+from tests.factories import (
+    CHIVES,
+    EGGS,
+    TOMATOES,
+    Actor,
+    Json,
+    Trade,
+    code_of,
+    line,
+    new_id,
+    open_trade,
+)
+from tests.laboratory import (
+    OF_MARKET,
+    OWN,
+    inhibition,
+    judged,
+    lab,
+    office,
+    refused,
+    report,
+    sample_of,
+    sampled,
+    strip,
+)
+
+
+@pytest.fixture
+async def trade(database_url: str) -> AsyncIterator[Trade]:
+    """An application with a signing key; afterwards the books are audited, twice over."""
+    async with open_trade(database_url) as trade:
+        yield trade
+        assert trade.faults == []
+        leaves = await trade.rows("SELECT leaf FROM entry ORDER BY id")
+        auditor = Auditor().replay(bytes(leaf) for (leaf,) in leaves)
+        compare(auditor, await trade.rows(LOTS), await trade.rows(TICKETS))
+        async with trade.owner.transaction() as session:
+            assert (await audit.audit(session)).faults == []
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+async def test_the_grams_of_a_sample_leave_the_lot(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = new_id()
+    made = await supervisors.make(
+        f"/samples/{sample}", sample_of(lot, number="ntkfq20160603-001", samplers=["王小明"])
+    )
+    assert (made["status"], made["mass_g"], made["samplers"]) == ("sampled", 500, ["王小明"])
+    assert (await farmer.lot(lot))["remaining_g"] == 9_500
+    assert await trade.value("SELECT count(*) FROM lot_edge") == 0
+    assert await trade.value("SELECT kind FROM event WHERE public_id = :id", id=UUID(sample)) == (
+        "sample"
+    )
+    # Names of people are in no column that can be read, and in no leaf.
+    assert b"\xe7\x8e\x8b" not in await trade.value("SELECT samplers FROM sample")
+    leaves = b"".join([bytes(leaf) for (leaf,) in await trade.rows("SELECT leaf FROM entry")])
+    assert "王小明".encode() not in leaves
+    # The holder sees the case, and not who bent down for it.
+    assert (await farmer.read(f"/samples/{sample}"))["samplers"] is None
+
+
+async def test_a_sample_refused_in_order(trade: Trade) -> None:
+    farmer, stall, supervisors = await trade.farmer(), await trade.stall(), await office(trade)
+    elsewhere = await office(trade, "3205")
+    lot = await farmer.opens(CHIVES, 1)
+    number = sample_of(lot)["number"]
+    taken = sample_of(lot, number=number)
+    sample = new_id()
+    await supervisors.make(f"/samples/{sample}", taken)
+
+    async def code(who: Actor, **more: Any) -> str:
+        answer = await who.put(f"/samples/{more.pop('id', new_id())}", {**taken, **more})
+        assert answer.status_code >= 400
+        return code_of(answer)
+
+    # Each breaks every later rule too.
+    bad: Json = {"mass_g": 10_000, "place": new_id(), "taken_at": "2030-01-01T00:00:00Z"}
+    assert await code(elsewhere, lot=new_id(), id=sample, layer="own", **bad) == "unknown-lot"
+    assert await code(elsewhere, id=sample, layer="own", **bad) == "id-reused"
+    assert await code(elsewhere, layer="own", **bad) == "layer-not-yours"
+    assert await code(stall, **bad) == "layer-not-yours"
+    assert await code(elsewhere, **bad) == "unknown-place"
+    del bad["place"]
+    assert await code(elsewhere, **bad) == "impossible-date"
+    del bad["taken_at"]
+    assert await code(elsewhere, **bad) == "hold-not-yours"
+    assert await code(stall, **OWN, **bad) == "hold-not-yours"
+    assert await code(supervisors, **bad) == "sample-number-taken"
+    assert await code(supervisors, number="other", **bad) == "lot-exhausted"
+    missing = await supervisors.put(f"/samples/{new_id()}", {**taken, "mass_g": 0})
+    assert code_of(missing) == "malformed-request"
+
+
+async def test_what_a_higher_office_sampled_is_not_sampled_again_below(trade: Trade) -> None:
+    farmer = await trade.farmer()
+    city, county = await office(trade), await office(trade, "320682")
+    lot = await farmer.opens(CHIVES, 10)
+    agriculture = {"authority": "agriculture", "purpose": "monitoring"}
+    await sampled(city, lot, **agriculture)
+    again = await county.put(f"/samples/{new_id()}", sample_of(lot, **agriculture))
+    assert (again.status_code, code_of(again)) == (409, "already-sampled-above")
+    # The rule is agriculture's, and it binds the lower office only.
+    await sampled(county, lot)
+    await sampled(city, lot, **agriculture)
+
+
+async def test_sampling_twice_takes_once(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot, sample = await farmer.opens(CHIVES, 10), new_id()
+    body = sample_of(lot)
+    answers = await asyncio.gather(*(supervisors.put(f"/samples/{sample}", body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    assert (await farmer.lot(lot))["remaining_g"] == 9_500
+
+
+async def test_samples_and_sales_at_the_same_instant_take_no_more_than_there_is(
+    trade: Trade,
+) -> None:
+    farmer, stall, supervisors = await trade.farmer(), await trade.stall(), await office(trade)
+    lot = await farmer.opens(CHIVES, 3)
+    sale = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 1, lot)]}
+    answers = await asyncio.gather(
+        *(farmer.put(f"/tickets/{new_id()}", sale) for _ in range(4)),
+        *(supervisors.put(f"/samples/{new_id()}", sample_of(lot, mass_g=1_000)) for _ in range(4)),
+    )
+    assert sum(answer.status_code == 201 for answer in answers) == 3
+    assert {code_of(answer) for answer in answers if answer.status_code != 201} == {"lot-exhausted"}
+    assert (await farmer.lot(lot))["remaining_g"] == 0
+
+
+async def test_a_holder_tests_his_own_and_a_lot_on_hold_is_sampled_too(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    await supervisors.make(f"/holds/{new_id()}", {"lot": lot, "reason": "complaint"})
+    sample = await sampled(farmer, lot, **OWN)
+    assert (await judged(farmer, sample, inhibition(12)))["status"] == "passed"
+    assert (await farmer.lot(lot))["on_hold"] is True  # That hold was not the test's.
+
+
+# --- tests ----------------------------------------------------------------------------------------
+
+
+async def test_a_test_refused_in_order(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    stall = await trade.stall()
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot)
+    test = new_id()
+    await supervisors.make(f"/samples/{sample}/tests/{test}", inhibition(55))
+
+    early: Json = {"tested_at": "2026-06-17T19:00:00Z"}
+    late: Json = {"tested_at": "2026-06-18T19:00:00Z"}
+    place: Json = {"place": new_id()}
+    wrong = {"kind": "quick", "method": "dowsing", "reading": {}, "retest": True}
+    unknown = await stall.put(f"/samples/{new_id()}/tests/{test}", {**wrong, **late, **place})
+    assert code_of(unknown) == "unknown-sample"
+    reused = await stall.put(f"/samples/{sample}/tests/{test}", {**wrong, **late, **place})
+    assert code_of(reused) == "id-reused"
+    assert await refused(stall, sample, {**wrong, **late, **place}) == "test-not-yours"
+    body = report(("克百威", "1"))
+    assert await refused(supervisors, sample, {**body, **late, **place}) == "lab-not-accredited"
+    assert await refused(supervisors, sample, {**wrong, **late, **place}) == "unknown-place"
+    assert await refused(supervisors, sample, {**wrong, **late}) == "impossible-date"
+    assert await refused(supervisors, sample, {**wrong, **early}) == "tested-too-early"
+    assert await refused(supervisors, sample, wrong) == "retest-not-quick"
+    again = report(("石头", "1"), retest=True)
+    assert await refused(laboratory, sample, again) == "no-objection"
+    assert await refused(supervisors, sample, {**wrong, "retest": False}) == "unknown-method"
+    assert await refused(supervisors, sample, strip("石头")) == "unknown-substance"
+    assert await refused(laboratory, sample, report(("石头", "1"))) == "unknown-substance"
+    empty = {**inhibition(1), "reading": {}}
+    assert await refused(supervisors, sample, empty) == "reading-missing"
+    both = {**inhibition(1), "items": body["items"]}
+    assert await refused(supervisors, sample, both) == "malformed-request"
+    await judged(laboratory, sample, body)
+    assert await refused(laboratory, sample, body) == "sample-decided"
+
+
+async def test_a_finding_holds_the_lot_in_the_same_instant(trade: Trade) -> None:
+    """Whoever sells beside the test either sold before it, or is refused."""
+    farmer, stall, supervisors = await trade.farmer(), await trade.stall(), await office(trade)
+    for _ in range(4):
+        lot = await farmer.opens(CHIVES, 100)
+        sample = await sampled(supervisors, lot)
+        sale = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 1, lot)]}
+        test = new_id()
+        answers = await asyncio.gather(
+            *(farmer.put(f"/tickets/{new_id()}", sale) for _ in range(3)),
+            supervisors.put(f"/samples/{sample}/tests/{test}", inhibition(58)),
+            *(farmer.put(f"/tickets/{new_id()}", sale) for _ in range(3)),
+        )
+        assert answers[3].status_code == 201
+        sold = sum(answer.status_code == 201 for answer in answers) - 1
+        assert {code_of(answer) for answer in answers if answer.status_code == 409} <= {
+            "lot-on-hold"
+        }
+        late = await trade.value(
+            "SELECT count(*) FROM entry t, entry h WHERE h.subject = :test "
+            "AND t.kind = 'ticket.issued' AND t.id > h.id AND t.leaf::text LIKE :lot",
+            test=UUID(test),
+            lot=f"%{lot.encode().hex()}%",
+        )
+        assert late == 0
+        assert (await farmer.lot(lot))["remaining_g"] == 99_500 - 1_000 * sold
+
+
+async def test_testing_twice_counts_once(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    test, body = new_id(), inhibition(58)
+    answers = await asyncio.gather(
+        *(supervisors.put(f"/samples/{sample}/tests/{test}", body) for _ in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    found = await supervisors.read(f"/samples/{sample}")
+    assert (len(found["tests"]), found["status"]) == (1, "positive")
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 1
+
+
+async def test_repeats_clear_or_confirm_and_invalid_strips_do_neither(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(TOMATOES, 10)
+    sample = await sampled(supervisors, lot)
+    invalid = await judged(supervisors, sample, strip("克百威", control=False))
+    assert (invalid["status"], invalid["hold"]) == ("invalid", None)
+    assert invalid["tests"][0]["findings"][0]["code"] == "strip-invalid"
+    found = await judged(supervisors, sample, strip("克百威", line="none"))
+    assert found["status"] == "positive"
+    assert (await farmer.lot(lot))["on_hold"] is True
+    await judged(supervisors, sample, strip("克百威", control=False))
+    await judged(supervisors, sample, strip("克百威"))
+    cleared = await judged(supervisors, sample, strip("克百威"))
+    assert [step["status"] for step in cleared["steps"]] == [
+        "sampled",
+        "invalid",
+        "positive",
+        "cleared",
+    ]
+    assert (await farmer.lot(lot))["on_hold"] is False
+
+
+async def test_a_value_beyond_all_is_kept_raw_and_shown_clamped(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    sample = await sampled(supervisors, await farmer.opens(TOMATOES, 10))
+    found = await judged(supervisors, sample, inhibition("118.25"))
+    [test] = found["tests"]
+    assert (test["reading"]["value"], test["value_shown"]) == ("118.25", "100")
+    assert [finding["code"] for finding in test["findings"]] == [
+        "false-positive-crop",
+        "value-out-of-range",
+    ]
+    below = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    found = await judged(supervisors, below, inhibition("-4"))
+    assert (found["status"], found["tests"][0]["value_shown"]) == ("passed", "0")
+
+
+async def test_no_limit_is_no_pass(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot = await farmer.opens(TOMATOES, 10)
+    sample = await sampled(supervisors, lot)
+    found = await judged(laboratory, sample, report(("腐霉利", "0.1"), ("克百威", None)))
+    assert (found["status"], found["verdict"]) == ("undetermined", "undetermined")
+    verdicts = {item["substance"]: item for item in found["tests"][0]["items"]}
+    assert (verdicts["腐霉利"]["verdict"], verdicts["腐霉利"]["limit"]) == ("no_limit", None)
+    assert verdicts["克百威"]["verdict"] == "pass"
+
+
+async def test_a_markets_hold_of_a_test_is_lifted_by_a_test_or_an_office(trade: Trade) -> None:
+    market = await trade.party(RoleKind.MARKET)
+    place = new_id()
+    await market.make(
+        f"/places/{place}",
+        {
+            "kind": "market",
+            "name": "通州农副产品批发市场",
+            "division_code": "320612",
+            "valid_from": "2020-01-01",
+        },
+    )
+    farmer, stall, supervisors = await trade.farmer(), await trade.stall(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    await farmer.sells(stall, line(CHIVES, 1, lot), market=place)
+    sample = await sampled(market, lot, **OF_MARKET)
+    hold = (await judged(market, sample, inhibition(58)))["hold"]
+    assert [held["cause"] for held in await farmer.read("/holds")] == ["test"]
+    answer = await market.put(f"/holds/{hold}/release", {"reason": "looks fine"})
+    assert (answer.status_code, code_of(answer)) == (409, "hold-rests-on-test")
+    await supervisors.make(f"/holds/{hold}/release", {"reason": "assessed"}, status=200)
+    assert (await farmer.lot(lot))["on_hold"] is False
+    # The next finding holds it again.
+    await judged(market, sample, inhibition(59))
+    assert (await farmer.lot(lot))["on_hold"] is True
+
+
+# --- objections, clocks, measures -----------------------------------------------------------------
+
+
+async def _presumptive(trade: Trade, **more: Any) -> tuple[Actor, Actor, str, str]:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot, **more)
+    for value in (58, 55, 52):
+        await judged(supervisors, sample, inhibition(value))
+    return farmer, supervisors, lot, sample
+
+
+async def test_four_hours_to_object_and_then_no_quick_method(trade: Trade) -> None:
+    farmer, supervisors, lot, sample = await _presumptive(trade)
+    laboratory, stranger = await lab(trade), await trade.farmer()
+    reason, objection = {"reason": "大棚未用药"}, new_id()
+
+    async def objects(who: Actor, public_id: str) -> Any:
+        return await who.put(f"/samples/{sample}/objections/{public_id}", reason)
+
+    assert code_of(await objects(stranger, new_id())) == "other-party"
+    trade.clock.now += timedelta(hours=3, minutes=59)
+    first = await objects(farmer, objection)
+    assert first.status_code == 201
+    assert (await objects(farmer, objection)).status_code == 200
+    changed = {"reason": "另一个理由"}
+    reused = await farmer.put(f"/samples/{sample}/objections/{objection}", changed)
+    assert code_of(reused) == "id-reused"
+    assert code_of(await objects(farmer, new_id())) == "nothing-to-object"
+    assert await refused(supervisors, sample, inhibition(10)) == "retest-not-quick"
+    cleared = await judged(laboratory, sample, report(("克百威", None), retest=True))
+    assert cleared["status"] == "cleared"
+    assert cleared["objections"][0]["answered"] is True
+    assert (await farmer.lot(lot))["on_hold"] is False
+    assert all(clock["done_at"] for clock in cleared["deadlines"] if clock["kind"] != "publication")
+
+
+async def test_who_objects_too_late_is_told_until_when(trade: Trade) -> None:
+    farmer, _, _, sample = await _presumptive(trade)
+    trade.clock.now += timedelta(hours=4)
+    late = await farmer.put(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    assert (late.status_code, code_of(late)) == (409, "objection-late")
+    assert late.json()["facts"]["until"] == "2026-06-18T00:00:00+00:00"
+
+
+async def test_against_a_markets_own_test_the_contract_decides(trade: Trade) -> None:
+    farmer = await trade.farmer()
+    sample = await sampled(farmer, await farmer.opens(CHIVES, 10), **OWN)
+    for value in (58, 55, 52):
+        found = await judged(farmer, sample, inhibition(value))
+    assert (found["status"], found["deadlines"]) == ("presumptive", [])
+    answer = await farmer.put(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    assert code_of(answer) == "objection-by-contract"
+
+
+@pytest.mark.parametrize(
+    ("authority", "until"),
+    [
+        # Thursday 18 June 2026; the 19th is the Dragon Boat Festival, a Friday.
+        ("agriculture", "2026-06-26T16:00:00Z"),
+        ("market_regulation", "2026-06-30T16:00:00Z"),
+    ],
+)
+async def test_five_or_seven_working_days_after_a_laboratory(
+    trade: Trade, authority: str, until: str
+) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot, authority=authority)
+    assert code_of(
+        await farmer.put(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    ) == ("nothing-to-object")
+    failed = await judged(laboratory, sample, report(("克百威", "0.5")))
+    clocks = {clock["kind"]: clock for clock in failed["deadlines"]}
+    assert clocks["objection_lab"]["due_at"] == until
+    assert clocks["publication"]["due_at"] == "2026-07-17T16:00:00Z"
+    assert clocks["handling_start"]["verified"] is False
+    trade.clock.now = datetime.fromisoformat(until) - timedelta(seconds=1)
+    objected = await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    kinds = {clock["kind"] for clock in objected["deadlines"]}
+    assert ("retest_report" in kinds) is (authority == "agriculture")
+    # Another laboratory, and its word is final.
+    again = report(("克百威", "0.4"), retest=True)
+    assert await refused(laboratory, sample, again) == "same-lab"
+    final = await judged(await lab(trade), sample, again)
+    assert final["status"] == "confirmed_fail"
+    answer = await farmer.put(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    assert code_of(answer) == "nothing-to-object"
+
+
+async def test_measures_stop_their_clocks(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    elsewhere = await office(trade, "3205")
+    sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    started = {"step": "started", "words": "立案调查"}
+    path = f"/samples/{sample}/measures"
+    early = await supervisors.put(f"{path}/{new_id()}", started)
+    assert code_of(early) == "sample-not-failed"
+    nothing = await supervisors.put(f"{path}/{new_id()}", {"step": "published", "words": "网站"})
+    assert code_of(nothing) == "nothing-to-publish"
+    await judged(laboratory, sample, report(("克百威", "0.5")))
+    strange = await elsewhere.put(f"{path}/{new_id()}", started)
+    assert code_of(strange) == "hold-not-yours"
+    measure = new_id()
+    await supervisors.make(f"{path}/{measure}", started)
+    await supervisors.make(f"{path}/{measure}", started, status=200)
+    reused = await supervisors.put(f"{path}/{measure}", {**started, "words": "另案"})
+    assert code_of(reused) == "id-reused"
+    future = {**started, "made_at": "2026-07-01T00:00:00Z"}
+    assert code_of(await supervisors.put(f"{path}/{new_id()}", future)) == "impossible-date"
+    trade.clock.now += timedelta(days=60)
+    finished = await supervisors.make(
+        f"{path}/{new_id()}", {"step": "finished", "words": "罚款, 销毁"}
+    )
+    ended = {clock["kind"]: clock["overdue"] for clock in finished["deadlines"]}
+    # The result was not published in twenty working days, and that shows.
+    assert (ended["handling_start"], ended["handling_finish"]) == (False, False)
+    assert ended["publication"] is True
+    async with trade.database.reading() as session:
+        late = await queries.overdue(session, trade.clock(), most=10)
+    assert [(deadline.kind, str(found.public_id)) for deadline, found in late] == [
+        ("publication", sample)
+    ]
+    await supervisors.make(f"{path}/{new_id()}", {"step": "published", "words": "市局网站"})
+    async with trade.database.reading() as session:
+        assert await queries.overdue(session, trade.clock(), most=10) == []
+
+
+# --- who sees what, who is told -------------------------------------------------------------------
+
+
+async def test_holders_of_what_came_out_of_a_failed_lot_are_told_once(trade: Trade) -> None:
+    farmer, stall, laboratory = await trade.farmer(), await trade.stall(), await lab(trade)
+    other, supervisors = await trade.stall(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    ticket = await farmer.sells(stall, line(CHIVES, 5, lot))
+    await stall.decides(ticket["ticket"])
+    sample = await sampled(supervisors, lot)
+    await judged(laboratory, sample, report(("克百威", "0.5")))
+    [(kind, payload)] = await trade.rows("SELECT entrypoint, payload FROM pgqueuer")
+    for _ in range(2):  # A job that is done twice tells once.
+        async with trade.database.transaction() as session:
+            await HANDLERS[kind](session, payload, trade.clock())
+    told = [(notice["kind"], notice["subject"]) for notice in await stall.read("/notices")]
+    assert told == [("test_failed", sample)]
+    assert await other.read("/notices") == []
+
+
+async def test_a_case_is_read_by_those_whose_business_it_is(trade: Trade) -> None:
+    farmer, stall, laboratory = await trade.farmer(), await trade.stall(), await lab(trade)
+    supervisors, elsewhere = await office(trade), await office(trade, "3205")
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot)
+    assert code_of(await laboratory.get(f"/samples/{sample}")) == "hold-not-yours"
+    await judged(laboratory, sample, report(("克百威", None), testers=["李化验"]))
+    path = f"/samples/{sample}"
+    assert (await laboratory.read(path))["tests"][0]["testers"] == ["李化验"]
+    assert (await supervisors.read(path))["tests"][0]["testers"] == ["李化验"]
+    assert (await farmer.read(path))["tests"][0]["testers"] is None
+    for stranger in (stall, elsewhere):
+        assert code_of(await stranger.get(path)) == "hold-not-yours"
+        assert await stranger.read("/samples") == []
+    for reader in (farmer, supervisors):
+        listed = await reader.read("/samples?status=passed")
+        assert [(one["sample"], one["verdict"]) for one in listed] == [(sample, "passed")]
+    assert await farmer.read("/samples?status=sampled") == []
+    assert code_of(await farmer.get(f"/samples/{new_id()}")) == "unknown-sample"
+
+
+async def test_standings_are_those_of_their_instant(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot, other = await farmer.opens(CHIVES, 10), await farmer.opens(CHIVES, 10)
+    numbers = {
+        str(public): number for number, public in await trade.rows("SELECT id, public_id FROM lot")
+    }
+    sample = await sampled(supervisors, lot)
+    moments = []
+    for body in (inhibition(45), None):
+        trade.clock.now += timedelta(minutes=10)
+        if body is not None:
+            await judged(supervisors, sample, body)
+        else:
+            await judged(laboratory, sample, report(("克百威", None)))
+        moments.append(trade.clock())
+    async with trade.database.reading() as session:
+        asked = [numbers[lot], numbers[other]]
+        before = await service.standings(session, asked, moments[0] - timedelta(minutes=1))
+        then = await service.standings(session, asked, moments[0])
+        now = await service.standings(session, asked, moments[1])
+    assert {standing.verdict for standing in before.values()} == {Verdict.UNTESTED}
+    assert then[numbers[lot]].verdict is Verdict.SUSPECT
+    assert not then[numbers[lot]].statutory
+    assert now[numbers[lot]].verdict is Verdict.PASSED
+    assert now[numbers[lot]].statutory
+    assert str(now[numbers[lot]].sample) == sample
+    assert now[numbers[other]].verdict is Verdict.UNTESTED
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("substance", "product", "on", "told"),
+    [
+        ("腐霉利", CHIVES, "2021-09-02", "限量 0.2 mg/kg"),
+        ("腐霉利", CHIVES, "2021-09-03", "限量 5 mg/kg"),
+        ("腐霉利", TOMATOES, "2021-09-03", "无限量规定, 不等于合格"),
+        ("克伦特罗", 45, "2026-06-18", "不得检出"),
+        ("甲基对硫磷", 37, "2026-06-18", "限量 0.01 mg/kg"),
+        ("甲基对硫磷", 39, "2026-06-18", "限量 0.02 mg/kg"),
+        ("吡虫啉", 10, "2026-06-18", "限量 2 mg/kg"),
+        ("吡虫啉", 11, "2026-06-18", "限量 0.1 mg/kg"),
+        ("吡虫啉", EGGS, "2026-06-18", "限量 0.02 mg/kg"),
+        ("土霉素", 45, "2020-03-31", "限量 100 μg/kg"),
+        ("土霉素", 45, "2020-04-01", "限量 200 μg/kg"),
+    ],
+)
+async def test_the_limit_of_a_substance_in_a_product_on_a_day(
+    trade: Trade, substance: str, product: int, on: str, told: str
+) -> None:
+    path = f"/limits?substance={substance}&product={product}&on={on}"
+    answer = (await trade.client.get(path)).json()
+    assert answer["told"]["zh"] == told
+    assert (answer["limit"] is None) is (answer["ground"] == "no_limit")
+
+
+async def test_limits_and_methods_are_open_and_say_where_they_come_from(trade: Trade) -> None:
+    answer = await trade.client.get("/limits?substance=imidacloprid&product=49")
+    assert answer.json()["limit"] | {"valid_from": ""} == {
+        "food": "蛋类",
+        "scope": "category",
+        "state": None,
+        "limit": "0.02 mg/kg",
+        "temporary": True,
+        "valid_from": "",
+        "valid_to": None,
+        "source": "GB 2763-2026 §4.48 (third-party transcription)",
+        "verified": False,
+    }
+    assert code_of(await trade.client.get("/limits?substance=x&product=49")) == "unknown-substance"
+    assert code_of(await trade.client.get("/limits?substance=铅&product=9999")) == (
+        "unknown-product"
+    )
+    methods = (await trade.client.get("/test-methods")).json()
+    bands = {
+        method["code"]: (method["suspect_from"], method["positive_from"]) for method in methods
+    }
+    assert bands["inhibition-gbt5009.199"] == ("40", "50")
+    assert bands["inhibition-nyt448"] == (None, "70")
+    assert (await trade.client.get("/test-methods?on=2000-01-01")).json() == []
