@@ -6,7 +6,7 @@
  * answers a repeat as it answered the first time, so nothing is lost and nothing is there twice.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
-import { shallowRef } from 'vue'
+import { ref, shallowRef } from 'vue'
 import { check, type Problem, Refusal, Unreachable } from '@/shared/api'
 
 export interface Step {
@@ -25,12 +25,17 @@ export interface Job {
   steps: Step[]
   /** Screen to show when it is done. */
   then: string
+}
+
+/** A job as it is kept: its requests to the letter, so that a repeat is the very same request. */
+export interface Kept extends Omit<Job, 'steps'> {
+  steps: { path: string; body: string | Blob }[]
   /** Why the server did not take it, if it refused. */
   problem?: Problem
 }
 
 interface Schema extends DBSchema {
-  jobs: { key: string; value: Job }
+  jobs: { key: string; value: Kept }
 }
 
 const RETRY_MS = 15_000
@@ -39,7 +44,9 @@ const NOT_SIGNED_IN = 401
 const SERVER_FAULT = 500
 
 /** Jobs of whoever is signed in that are not at the server yet, oldest first. */
-export const waiting = shallowRef<Job[]>([])
+export const waiting = shallowRef<Kept[]>([])
+/** Whether this phone's store was looked into since somebody signed in. */
+export const looked = ref(false)
 
 let owner: string | null = null
 let database: Promise<IDBPDatabase<Schema>> | undefined
@@ -55,15 +62,15 @@ function open(): Promise<IDBPDatabase<Schema>> {
 async function refresh(): Promise<void> {
   const all = await (await open()).getAll('jobs')
   waiting.value = all.filter((job) => job.party === owner).sort((a, b) => a.madeAt - b.madeAt)
+  looked.value = true
 }
 
-async function put(step: Step): Promise<void> {
-  const photo = step.body instanceof Blob
-  const response = await fetch(step.path, {
+async function put({ path, body }: Kept['steps'][number]): Promise<void> {
+  const response = await fetch(path, {
     method: 'PUT',
     credentials: 'same-origin',
-    headers: { 'Content-Type': photo ? (step.body as Blob).type : 'application/json' },
-    body: photo ? (step.body as Blob) : JSON.stringify(step.body),
+    headers: { 'Content-Type': body instanceof Blob ? body.type : 'application/json' },
+    body,
   }).catch((error: unknown) => {
     throw new Unreachable(String(error))
   })
@@ -78,7 +85,7 @@ function passes(error: unknown): boolean {
   return status >= SERVER_FAULT || status === TOO_MANY || status === NOT_SIGNED_IN
 }
 
-async function sendNow(job: Job): Promise<void> {
+async function sendNow(job: Kept): Promise<void> {
   for (const step of job.steps) await put(step)
   await (await open()).delete('jobs', job.id)
 }
@@ -97,10 +104,14 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
  * refusal and forgets the job, for whoever asked is still at the form and can mend it.
  */
 export async function submit(job: Job): Promise<boolean> {
-  await (await open()).put('jobs', job)
+  const kept: Kept = {
+    ...job,
+    steps: job.steps.map(({ path, body }) => ({ path, body: body instanceof Blob ? body : JSON.stringify(body) })),
+  }
+  await (await open()).put('jobs', kept)
   return inTurn(async () => {
     try {
-      await sendNow(job)
+      await sendNow(kept)
       return true
     } catch (error) {
       if (passes(error)) return false
@@ -138,6 +149,7 @@ export async function discard(id: string): Promise<void> {
 /** Whose jobs are shown and sent from now on. */
 export async function belongTo(party: string | null): Promise<void> {
   owner = party
+  looked.value = false
   await (party ? sendWaiting() : refresh())
 }
 

@@ -1,4 +1,4 @@
-/** One address for each screen; all but the first are fetched when they are opened. */
+/** One address for each screen; the first comes at once, the others as soon as there is time. */
 import { createRouter, createWebHistory } from 'vue-router'
 import Again from './views/Again.vue'
 
@@ -36,3 +36,17 @@ export const router = createRouter({
     { path: '/:rest(.*)*', redirect: '/' },
   ],
 })
+
+/** Fetch the other screens, so that they open when the network is gone. */
+export async function fetchScreens(): Promise<void> {
+  for (const { components } of router.getRoutes()) {
+    const screen = components?.['default']
+    if (typeof screen !== 'function') continue
+    try {
+      await (screen as () => Promise<unknown>)()
+    } catch {
+      // It is asked for again when it is opened.
+      return
+    }
+  }
+}
