@@ -26,11 +26,6 @@ _POLICY = (
     "media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# A worker goes by the policy of its own file, not of the page that starts it.
-_WORKER_POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
-    "frame-ancestors 'none'"
-)
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _NOT_BUILT = """\
 <!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>界面尚未构建</title>
@@ -113,7 +108,8 @@ class BuiltFiles(StaticFiles):
         if found is None or not Path(full).is_file():
             return Response(status_code=HTTPStatus.NOT_FOUND)
         headers = dict(_FOR_EVER if path.startswith("assets") else _FRESH)
-        headers["Content-Security-Policy"] = _WORKER_POLICY
+        # Workers answer to the policy that they come with, not to the page's.
+        headers["Content-Security-Policy"] = _POLICY
         if path == "gate-sw.js":
             headers["Service-Worker-Allowed"] = "/gate"
         accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")

@@ -229,6 +229,100 @@ async def test_a_scanned_ticket_is_accepted_with_one_tap(
         assert collector.get(f"/tickets/{ticket['ticket']}").json()["status"] == "accepted"
 
 
+async def test_a_hardware_scanner_is_a_keyboard(visitor: Visitor, site: Site, farmer: str) -> None:
+    with Hand(site, farmer) as hand, Hand(site, COLLECTOR.login) as collector:
+        ticket = hand.sell(hand.harvest(40), collector.party, 40)
+    page = await enter(visitor, COLLECTOR.login, "/m/receive")
+    await page.keyboard.type(ticket["url"])
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="全部收货").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("m-decide")
+
+
+async def test_another_s_ticket_is_shown_as_what_it_is(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    code = sold_by(site, farmer)[0]["code"]
+    page = await enter(visitor, STALL.login, "/m/receive")
+    await page.get_by_label("或输入票上的短码").fill(code)
+    await page.get_by_role("button", name="查询").tap()
+    await expect(page.get_by_text("这张票不是开给您的")).to_be_visible()
+    await visitor.check_axe()
+    await visitor.shoot("m-receive-others")
+
+
+async def test_what_lacks_a_certificate_gets_one_and_is_sold(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    with Hand(site, farmer) as hand, Hand(site, COLLECTOR.login) as collector:
+        ticket = hand.sell(hand.harvest(30), collector.party, 30)
+        path = f"/tickets/{ticket['ticket']}/decision"
+        accepted = collector.make(path, {"outcome": "accepted"})
+        whole, part = accepted["lines"][0]["draws"][0]["received_lot"], str(uuid7())
+        parts = [{"lot": part, "quantity": "30", "unit": "公斤"}]
+        collector.make(f"/splits/{uuid7()}", {"lot": whole, "parts": parts})
+        page = await enter(visitor, COLLECTOR.login, f"/m/stock/{part}")
+        await page.get_by_role("button", name="卖这一批").tap()
+        await page.get_by_role("button", name="公斤", exact=True).tap()
+        for digit in "30":
+            await page.get_by_role("button", name=digit, exact=True).tap()
+        await page.get_by_role("button", name="下一步").tap()
+        await page.get_by_role("button", name="散客").tap()
+        await page.get_by_role("button", name="开票", exact=True).tap()
+        await page.get_by_role("alert").get_by_role("link", name="开合格证").tap()
+        await page.get_by_role("button", name="我承诺，并开证").tap()
+        await page.get_by_role("button", name="开票", exact=True).tap()
+        await page.locator("img[src$='code.svg']").wait_for()
+        (draw,) = sold_by(site, COLLECTOR.login)[0]["lines"][0]["draws"]
+        assert draw["lot"] == part
+        (own,) = collector.listed("/certificates", limit=1)
+        assert own["kind"] == "conformity_purchaser"
+        assert own["certificate"] in draw["certificates"]
+
+
+async def test_goods_become_other_goods(visitor: Visitor, site: Site) -> None:
+    login = new_farmer(site)
+    with Hand(site, login) as hand:
+        (rice,) = [one for one in hand.listed("/products", q="稻谷") if one["name"] == "稻谷"]
+        lot = str(uuid7())
+        much = {"quantity": "1000", "unit": "公斤", "division_code": "320682"}
+        hand.make(f"/lots/{lot}", {"origin": "harvest", "product": rice["id"], **much})
+        page = await enter(visitor, login, f"/m/stock/{lot}")
+        await (
+            page.get_by_role("link", name="加工").or_(page.get_by_role("button", name="加工")).tap()
+        )
+        await page.get_by_label("品名、拼音或首字母").fill("dami")
+        await page.get_by_role("button", name="大米", exact=True).tap()
+        await page.get_by_role("button", name="公斤", exact=True).tap()
+        for digit in "650":
+            await page.get_by_role("button", name=digit, exact=True).tap()
+        await page.get_by_role("button", name="确定").tap()
+        await visitor.check_axe()
+        await visitor.shoot("m-process")
+        await page.get_by_role("button", name="记录加工").tap()
+        await expect(page).to_have_url(re.compile("/m/stock$"))
+        (made,) = hand.listed("/lots")
+        assert (made["product_name"], made["mass_g"]) == ("大米", 650_000)
+
+
+async def test_a_plot_is_registered(visitor: Visitor, site: Site) -> None:
+    login = new_farmer(site)
+    page = await enter(visitor, login, "/m/places")
+    await page.get_by_role("button", name="登记一处").tap()
+    await page.get_by_label("名称").fill("河边一亩半")
+    await page.get_by_label("面积").fill("1.5")
+    # Where she lives is filled in already.
+    await expect(page.get_by_label("村（社区）")).to_have_value(FARMS[0].village)
+    await visitor.check_axe()
+    await visitor.shoot("m-places-new")
+    await page.get_by_role("button", name="登记", exact=True).tap()
+    await expect(page.get_by_text("河边一亩半")).to_be_visible()
+    with Hand(site, login) as hand:
+        (place,) = hand.listed("/places", own=True)
+        assert (place["area_m2"], place["division_code"]) == (1000, FARMS[0].village)
+
+
 async def test_a_part_is_accepted_and_the_rest_goes_back(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:
@@ -459,6 +553,10 @@ async def test_every_screen_is_readable_by_everybody(
         await visitor.open(f"/m{path}")
         await page.locator(sign).first.wait_for()
         await visitor.check_axe()
+        await page.emulate_media(color_scheme="dark")
+        await visitor.check_axe()
+        await page.screenshot(path=SHOTS / f"{name if path else 'm-again'}-dark-390.png")
+        await page.emulate_media(color_scheme="light")
         await visitor.shoot(name if path else "m-again")
         await _check_large(page, name if path else "m-again")
 
