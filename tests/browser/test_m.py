@@ -591,13 +591,14 @@ async def _check_large(page: Page, name: str) -> None:
 async def test_elder_mode_and_language_are_kept(visitor: Visitor, farmer: str) -> None:
     page = await enter(visitor, farmer, "/m/more")
     await page.get_by_role("button", name="切换到长辈版").tap()
-    await page.get_by_role("banner").get_by_role("button", name="English").tap()
+    await page.get_by_role("button", name="English").tap()
     await visitor.open("/m")
     await expect(page.get_by_role("heading", name="Same again")).to_be_visible()
     size = await page.evaluate("getComputedStyle(document.documentElement).fontSize")
     assert size == "30px"
     await expect(page.get_by_text("150 kg (300 jin)")).to_be_visible()
     await visitor.check_axe()
+    await visitor.shoot("m-again-english-elder")
 
 
 async def test_nothing_of_a_party_stays_on_the_phone(visitor: Visitor, farmer: str) -> None:
