@@ -116,8 +116,9 @@ async def find_places(
     kind: PlaceKind | None = None,
     q: Annotated[str, Query(max_length=50, description="Part of the name.")] = "",
     parent: Annotated[UUID | None, Query(description="The place they lie in.")] = None,
-    own: Annotated[bool, Query(description="Only those that your party runs.")] = False,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
+    *,
+    own: Annotated[bool, Query(description="Only those that your party runs.")] = False,
 ) -> list[PlaceOut]:
     """Find places by kind, part of the name, the place they lie in, and whether they are yours."""
     party_id = caller.acting_party if own else None

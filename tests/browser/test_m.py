@@ -12,9 +12,10 @@ import pytest
 import zxingcpp
 from PIL import Image
 from playwright.async_api import Page, expect
+from python_calamine import CalamineWorkbook
 
 from app.core.ids import uuid7
-from app.demo.scenario import COLLECTOR, FARMS, OPERATOR, PASSWORD, PRODUCT, STALL
+from app.demo.scenario import COLLECTOR, FARMS, OPERATOR, PASSWORD, PRODUCT, SCHOOL, STALL
 from app.web.screens import BUILT
 from tests.browser.conftest import SHOTS, Site, Visitor
 
@@ -599,6 +600,23 @@ async def test_elder_mode_and_language_are_kept(visitor: Visitor, farmer: str) -
     await expect(page.get_by_text("150 kg (300 jin)")).to_be_visible()
     await visitor.check_axe()
     await visitor.shoot("m-again-english-elder")
+
+
+async def test_the_purchase_ledger_as_a_spreadsheet_takes_two_taps(visitor: Visitor) -> None:
+    page = await enter(visitor, SCHOOL.login)
+    await page.get_by_role("navigation").get_by_text("我的").tap()
+    async with page.expect_download() as started:
+        await page.get_by_text("本月进货台账（Excel）").tap()
+    assert await taps(page) == 2
+    book = CalamineWorkbook.from_path(await (await started.value).path())
+    assert PRODUCT in str(book.get_sheet_by_index(0).to_python())
+
+
+async def test_the_ledgers_open_with_the_same_session(visitor: Visitor) -> None:
+    page = await enter(visitor, SCHOOL.login, "/m/more")
+    await page.get_by_text("进货台账", exact=True).tap()
+    await expect(page).to_have_url(re.compile("/books/purchases$"))
+    await expect(page.get_by_text(PRODUCT).first).to_be_visible()
 
 
 async def test_nothing_of_a_party_stays_on_the_phone(visitor: Visitor, farmer: str) -> None:
