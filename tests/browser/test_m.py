@@ -478,6 +478,20 @@ async def test_a_ticket_that_did_arrive_is_not_issued_twice(
     assert len(sold_by(site, farmer)) == 2
 
 
+async def test_a_session_that_ended_loses_nothing(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    page = await enter(visitor, farmer)
+    await page.locator("button.card").first.tap()
+    issue = page.get_by_role("button", name="我承诺，并开票")
+    await expect(issue).to_be_enabled()
+    await visitor.context.clear_cookies()
+    await issue.tap()
+    await visitor.sign_in(farmer)
+    await page.locator("img[src$='code.svg']").wait_for()
+    assert len(sold_by(site, farmer)) == 2
+
+
 async def test_an_unfinished_ticket_is_still_there(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:

@@ -48,6 +48,9 @@ export const waiting = shallowRef<Kept[]>([])
 /** Whether this phone's store was looked into since somebody signed in. */
 export const looked = ref(false)
 
+/** Whether the server no longer knows who this is; what waits is sent after signing in again. */
+export const signedOut = ref(false)
+
 let owner: string | null = null
 let database: Promise<IDBPDatabase<Schema>> | undefined
 let sending: Promise<unknown> = Promise.resolve()
@@ -82,6 +85,7 @@ function passes(error: unknown): boolean {
   if (error instanceof Unreachable) return true
   if (!(error instanceof Refusal)) return false
   const { status } = error.problem
+  if (status === NOT_SIGNED_IN) signedOut.value = true
   return status >= SERVER_FAULT || status === TOO_MANY || status === NOT_SIGNED_IN
 }
 
@@ -149,6 +153,7 @@ export async function discard(id: string): Promise<void> {
 /** Whose jobs are shown and sent from now on. */
 export async function belongTo(party: string | null): Promise<void> {
   owner = party
+  signedOut.value = false
   looked.value = false
   await (party ? sendWaiting() : refresh())
 }
