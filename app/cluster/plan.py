@@ -17,6 +17,7 @@ from app.cluster.placement import (
     Place,
     Reference,
 )
+from app.core.directory import KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def _directory() -> Iterator[Step]:
     yield Step(
         why,
         f"CREATE TABLE {DIRECTORY} (name text NOT NULL, kind text NOT NULL, id bigint NOT NULL, "
-        f"CONSTRAINT pk_{DIRECTORY} PRIMARY KEY (name, kind))",
+        f"CONSTRAINT {KEY} PRIMARY KEY (name, kind))",
     )
     for kind, table, column in LISTED:
         yield Step(

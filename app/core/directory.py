@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+KEY = "pk_directory"
+"""What the key of the table is called, and begins with on a node."""
+
 _ENTER = text("""
     INSERT INTO directory (name, kind, id)
     SELECT name, :kind, id
