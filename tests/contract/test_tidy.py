@@ -40,6 +40,10 @@ FURTHER_FILES = {
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
         "tally.py",  # views counted in memory until they are written
     },
+    "cluster": {
+        "placement.py",  # where each table lies
+        "plan.py",  # the SQL that puts it there
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
@@ -49,6 +53,7 @@ FURTHER_FILES = {
         "ledger.py",
         "party.py",
         "running.py",  # serve, worker, migrate, demo
+        "spreading.py",  # migrate --citus
         "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
@@ -71,6 +76,7 @@ FURTHER_FILES = {
         "sheets.py",  # the rows of files, one by one
     },
     "lot": {
+        "spread.py",  # what a cluster writes in place of one statement
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
     "paper": {
