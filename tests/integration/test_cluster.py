@@ -6,6 +6,7 @@ that Citus documents, and walks and writes do without the keys that it takes awa
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -251,7 +252,7 @@ async def written(
             None,
             LotOrigin.SPLIT,
             masses[place % len(masses)],
-            1,
+            Decimal(1),
             "公斤",
             parents=tuple(parents),
         )
@@ -380,7 +381,7 @@ async def test_a_server_that_knows_of_no_cluster_makes_no_lot(
 ) -> None:
     """It would write no copy of the edges, and recalls would miss what came of a lot."""
     unaware = Database(settings_of(spread_url))
-    draft = LotDraft(ids.uuid7(), CHIVES, None, LotOrigin.HARVEST, 1, 1, "公斤")
+    draft = LotDraft(ids.uuid7(), CHIVES, None, LotOrigin.HARVEST, 1, Decimal(1), "公斤")
     async with unaware.reading() as session:
         assert not on_cluster(session)
         with pytest.raises(DBAPIError, match='null value in column "id"'):
