@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.admission import routes as gates
 from app.admission.tally import Tally
+from app.bundle import routes as bundles
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -103,6 +104,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         gates,
         traces,
         holds,
+        bundles,
         ledgers,
         warnings,
         pages,

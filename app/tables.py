@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete for migrations and tests."""
 
 from app.admission import models as admission
+from app.bundle import models as bundle
 from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
@@ -26,6 +27,7 @@ metadata = Base.metadata
 
 __all__ = [
     "admission",
+    "bundle",
     "certificate",
     "event",
     "evidence",

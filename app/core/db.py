@@ -46,6 +46,9 @@ REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
 TRACE_STRATEGY = "ypt_trace_strategy"
 """Execution option of every engine: how graphs are walked there; see `Settings.trace_strategy`."""
 
+ON_CLUSTER = "ypt_on_cluster"
+"""Execution option of every engine: whether tables lie spread; see `Settings.cluster`."""
+
 MAY_ASK_REPLICA = "ypt_may_ask_replica"
 """Key in the ASGI scope of what takes note that the replica is asked; see `http.Unit`."""
 
@@ -87,7 +90,7 @@ class Database:
         """
         role = role or settings.database_role
         # A property of the server that a session speaks to: whoever is handed the session finds it.
-        told = {TRACE_STRATEGY: settings.trace_strategy}
+        told = _told(settings)
         self.engine = _engine(settings.database_url, role, size=settings.pool_size, told=told)
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -170,6 +173,15 @@ async def part_of(session: AsyncSession) -> AsyncIterator[None]:
         yield
 
 
+def on_cluster(session: AsyncSession) -> bool:
+    """Answer whether a session speaks to a cluster, over which tables lie spread."""
+    return bool(session.get_bind().get_execution_options().get(ON_CLUSTER, False))
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    return {TRACE_STRATEGY: settings.trace_strategy, ON_CLUSTER: settings.cluster}
+
+
 def _engine(
     url: str,
     role: str,
@@ -229,7 +241,7 @@ def _replica(settings: Settings, role: str) -> Replica:
             settings.replica_url,
             role,
             size=settings.pool_size,
-            told={TRACE_STRATEGY: settings.trace_strategy},
+            told=_told(settings),
             name="ypt-replica",
             wait_s=REPLICA_CONNECT_S_MAX,
             timeout=REPLICA_CONNECT_S_MAX,

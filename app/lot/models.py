@@ -88,6 +88,7 @@ class LotBalance(Base):
         CheckConstraint("cover_used_g >= 0", name="cover_used_g"),
         CheckConstraint("certified_g >= 0 AND certified_g <= produced_g", name="certified_g"),
         CheckConstraint("holds >= 0", name="holds"),
+        Index("ix_lot_balance_held", "lot_id", postgresql_where=text("holds > 0")),
         {"postgresql_with": {"fillfactor": 50}},
     )
 

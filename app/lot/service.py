@@ -13,7 +13,9 @@ import orjson
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.lot import rules
+from app.core import directory
+from app.core.db import on_cluster
+from app.lot import rules, spread
 from app.lot.models import Lot, LotBalance, LotEdge
 from app.lot.rules import Draw, LotOrigin, LotState, Proof
 
@@ -208,6 +210,11 @@ _LOCK = text(
     "AND sb.remaining_g > 0 AND sb.holds = 0 ORDER BY s.id LIMIT wanted.most) stock"
     ") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
 )
+# A cluster locks rows for a statement that names one value of what they are spread by.
+_LOCK_ONE = text(
+    f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+    "WHERE b.lot_id = :id FOR NO KEY UPDATE OF b"
+)
 
 
 def _state(row: Any) -> LotState:
@@ -271,19 +278,31 @@ async def _lock(
     lot_ids: Iterable[int] = (),
     stock: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> list[LotState]:
+    most = {
+        wanted: min(STOCK_LOTS_MAX * drafts, STOCK_LOTS_OF_BULK_MAX)
+        for wanted, drafts in stock.items()
+    }
+    if on_cluster(session):
+        ids = set(lot_ids) | set(await _ids_of(session, public_ids))
+        for (holder_id, product_id), lots in most.items():
+            ids |= await spread.stock(session, holder_id, product_id, most=lots)
+        found = [(await session.execute(_LOCK_ONE, {"id": lot})).first() for lot in sorted(ids)]
+        return [_state(row) for row in found if row is not None]
     rows = await session.execute(
         _LOCK,
         {
             "public_ids": list(set(public_ids)),
             "ids": list(set(lot_ids)),
-            "holders": [holder_id for holder_id, _ in stock],
-            "products": [product_id for _, product_id in stock],
-            "most": [
-                min(STOCK_LOTS_MAX * drafts, STOCK_LOTS_OF_BULK_MAX) for drafts in stock.values()
-            ],
+            "holders": [holder_id for holder_id, _ in most],
+            "products": [product_id for _, product_id in most],
+            "most": list(most.values()),
         },
     )
     return [_state(row) for row in rows]
+
+
+async def _ids_of(session: AsyncSession, public_ids: Iterable[UUID]) -> Iterable[int]:
+    return (await directory.find(session, spread.DIRECTORY_KIND, map(str, public_ids))).values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +336,8 @@ async def make(session: AsyncSession, births: Sequence[Birth]) -> dict[UUID, int
         for parent in draft.parents
     ]
     lots = [_lot_row(order, draft, birth.occurred_at) for order, (birth, draft) in enumerate(born)]
+    if on_cluster(session):
+        return await spread.make(session, lots, edges)
     rows = await session.execute(
         _MAKE, {"lots": orjson.dumps(lots).decode(), "edges": orjson.dumps(edges).decode()}
     )
@@ -461,21 +482,24 @@ async def lock_balances(session: AsyncSession, lot_ids: Iterable[int]) -> None:
     assert locked == len(wanted), "every lot has a balance"
 
 
+_PROVE = text("""
+    UPDATE lot_edge AS e SET proof = :proved
+    FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)
+    WHERE e.dst = p.dst AND e.src = p.src
+""")
+
+
 async def prove_edges(session: AsyncSession, edges: Iterable[tuple[int, int]]) -> None:
     """Note that the buyer confirmed what the seller had claimed: edges of (older, younger)."""
     pairs = list(edges)
-    await session.execute(
-        text("""
-            UPDATE lot_edge AS e SET proof = :proved
-            FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)
-            WHERE e.dst = p.dst AND e.src = p.src
-        """),
-        {
-            "proved": int(Proof.PROVED),
-            "srcs": [src for src, _ in pairs],
-            "dsts": [dst for _, dst in pairs],
-        },
-    )
+    values = {
+        "proved": int(Proof.PROVED),
+        "srcs": [src for src, _ in pairs],
+        "dsts": [dst for _, dst in pairs],
+    }
+    await session.execute(_PROVE, values)
+    if on_cluster(session):
+        await session.execute(spread.PROVE_COPY, values)
 
 
 async def find(session: AsyncSession, public_id: UUID) -> Lot:

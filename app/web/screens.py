@@ -108,6 +108,8 @@ class BuiltFiles(StaticFiles):
         if found is None or not Path(full).is_file():
             return Response(status_code=HTTPStatus.NOT_FOUND)
         headers = dict(_FOR_EVER if path.startswith("assets") else _FRESH)
+        # Workers answer to the policy that they come with, not to the page's.
+        headers["Content-Security-Policy"] = _POLICY
         if path == "gate-sw.js":
             headers["Service-Worker-Allowed"] = "/gate"
         accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")

@@ -40,6 +40,15 @@ FURTHER_FILES = {
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
         "tally.py",  # views counted in memory until they are written
     },
+    "bundle": {
+        "device.py",  # pure: what a device proves, and what it is refused
+        "devices.py",  # enrols devices, believes their requests, takes what they decided
+        "root.py",  # the file of the offline root key
+    },
+    "cluster": {
+        "placement.py",  # where each table lies
+        "plan.py",  # the SQL that puts it there
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
@@ -50,6 +59,7 @@ FURTHER_FILES = {
         "party.py",
         "recall.py",
         "running.py",  # serve, worker, migrate, demo
+        "spreading.py",  # migrate --citus
         "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
@@ -75,6 +85,7 @@ FURTHER_FILES = {
         "sheets.py",  # the rows of files, one by one
     },
     "lot": {
+        "spread.py",  # what a cluster writes in place of one statement
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
     "paper": {
