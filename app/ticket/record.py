@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetch, prepared
 from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
@@ -23,7 +23,7 @@ from app.transparency.service import Statement
 # Balances, tickets, lines, draws, states, events and log entries in one round trip, for one ticket
 # or for hundreds: what is held locked is held for as long as this statement takes (performance.md:
 # round trips are the cost). JSON carries the rows, so that there are few parameters to prepare.
-_WRITE = text(f"""
+_WRITE = prepared(f"""
     WITH drawn AS ({lots.DRAW_SQL}),
     new_ticket AS (
         INSERT INTO ticket (
@@ -83,7 +83,8 @@ async def write(
     total = Withdrawal()
     for one in signed:
         total.include(one.issuance.withdrawal)
-    rows = await session.execute(
+    rows = await fetch(
+        session,
         _WRITE,
         {
             "tickets": _json(_ticket(one, now) for one in signed),
