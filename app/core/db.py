@@ -112,8 +112,9 @@ class Database:
 
         This is the only place in the project that commits.
         """
-        async with self._write() as session, session.begin():
+        async with _closing(self._write()) as session:
             yield session
+            await session.commit()
 
     async def persist(
         self,
@@ -145,7 +146,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
-        async with self._read() as session:
+        async with _closing(self._read()) as session:
             yield session
 
     def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
@@ -173,6 +174,18 @@ class Database:
     async def close(self) -> None:
         """Give every connection back to the server."""
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _closing(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """Close a session at the end; what is open of a transaction is rolled back."""
+    try:
+        yield session
+    except BaseException:
+        # Whoever is cancelled must still give the connection back, and not in the middle of that.
+        await asyncio.shield(asyncio.create_task(session.close()))
+        raise
+    await session.close()
 
 
 @asynccontextmanager
