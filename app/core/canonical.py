@@ -31,9 +31,10 @@ def _is_plain(value: object) -> bool:
     if kind is str or kind is int or kind is bool or value is None:
         return True
     if kind is dict:
-        return all(type(key) is str and key.isascii() for key in value) and all(
-            map(_is_plain, value.values())
-        )
+        for key, inner in value.items():
+            if not (type(key) is str and key.isascii() and _is_plain(inner)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
     return isinstance(value, str)
