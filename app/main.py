@@ -30,6 +30,7 @@ from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import routes as pages
+from app.web.memory import Memory, Remembering
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     # Which market and offices answer for a lot is known above the tests that ask it.
     app.state.answers_for = check_answers_for
     app.state.press = Press()
+    app.state.pages = Memory()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
@@ -97,6 +99,13 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.include_router(health)
     app.mount("/static", pages.assets)
     # The last one added is the first that a request meets.
+    app.add_middleware(
+        Remembering,
+        memory=app.state.pages,
+        database=app.state.database,
+        clock=clock,
+        headers=pages.FRESH,
+    )
     app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)

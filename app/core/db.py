@@ -149,6 +149,23 @@ class Database:
         async with _closing(self._read()) as session:
             yield session
 
+    async def ask(self, statement: "Statement", parameters: Mapping[str, Any]) -> list["Row"]:
+        """Ask one question that needs no session: a statement is a transaction by itself.
+
+        Raises:
+            asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
+        """
+        pooled = await self.engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        try:
+            rows: list[Row] = await driver.fetch(
+                statement.sql, *[parameters[name] for name in statement.names], record_class=Row
+            )
+        finally:
+            broken = driver.is_closed()
+            await greenlet_spawn(pooled.invalidate if broken else pooled.close)
+        return rows
+
     def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
         """Choose who answers a long question that is asked in many short sessions.
 

@@ -25,13 +25,14 @@ from app.party.rules import WrongCredentials
 from app.party.schemas import SessionIn
 from app.signing import qr, token
 from app.web import desk, pages, queries
+from app.web.memory import wants_json
 from app.web.queries import Frame
 from app.web.rules import SAYINGS, PageState
 from app.web.schemas import PublicTicket
 
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
-_FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
+FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
 _FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -59,11 +60,6 @@ def _frame(request: Request) -> Frame:
     return Frame(now=now, address=settings.public_url.rstrip("/") + "/", demo=settings.demo)
 
 
-def _wants_json(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return "json" in accepted and "text/html" not in accepted
-
-
 @router.head("/t/{digits}", include_in_schema=False)
 @router.get("/t/{digits}", responses=_PAGE, response_class=HTMLResponse)
 async def show_document(digits: str, request: Request, session: ReplicaSession) -> Response:
@@ -75,7 +71,7 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     """
     frame = _frame(request)
     code = admission.read_token(digits)
-    page = await queries.read(
+    page, grounds = await queries.read(
         session,
         code,
         verifier=await request.app.state.ring.keyset(session, frame.now),
@@ -83,11 +79,13 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     )
     status = SAYINGS[page.state].status
     shown, html = pages.render(page)
-    if _wants_json(request):
+    if wants_json(request.headers.get("accept", "")):
+        if grounds is not None:
+            request.app.state.pages.keep(digits, shown, grounds, status)
         return Response(
-            shown.model_dump_json(), status, media_type="application/json", headers=_FRESH
+            shown.model_dump_json(), status, media_type="application/json", headers=FRESH
         )
-    return HTMLResponse(html, status, headers=_FRESH)
+    return HTMLResponse(html, status, headers=FRESH)
 
 
 async def _drawable(digits: str, request: Request, session: ReplicaSession) -> bool:
@@ -169,12 +167,12 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
     elif code.kind is CodeKind.SHORT_CODE:
         status, digits = HTTPStatus.NOT_FOUND, await queries.digits_of(session, code)
     if digits is not None:
-        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
+        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=FRESH)
     saying: Text = SAYINGS[PageState.UNREADABLE].headline
     if findings := admission.decide(Facts(code, frame.now)).findings:
         saying = findings[0].kind.text
     html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
-    return HTMLResponse(html, status, headers=_FRESH)
+    return HTMLResponse(html, status, headers=FRESH)
 
 
 @router.head("/", include_in_schema=False)
