@@ -79,8 +79,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     problems.install(app)
     # A request is compared with one router after the other: what is called most comes first.
     for package in (
-        pages,
         tickets,
+        pages,
         scans,
         traces,
         lots,

@@ -26,7 +26,7 @@ def dumps(document: dict[str, Any]) -> bytes:
     return rfc8785.dumps(document)
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: Any) -> bool:
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         return True

@@ -205,7 +205,7 @@ async def caller_of_party(
     return replace(_caller(rows[0]), scopes=scopes) if rows else PUBLIC
 
 
-def _caller(row: Sequence[Any]) -> Caller:
+def _caller(row: Iterable[Any]) -> Caller:
     account_id, scopes, party_id, public_id, roles = row
     kinds = frozenset(RoleKind(kind) for kind, _ in roles)
     answers_for = [code for kind, code in roles if kind == RoleKind.REGULATOR]

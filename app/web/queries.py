@@ -153,7 +153,7 @@ def _grounds(ticket: Ticket, status: TicketStatus, known: "_Known") -> Grounds |
     behind = known.graph.nodes
     held = {lot.id for lot in known.lots.values() if lot.holds}
     held |= {lot_id for lot_id, node in behind.items() if node.holds}
-    tested = sorted((standing for _, standing in known.results), key=lambda one: one.sample)
+    tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
     return Grounds(
         ticket_id=ticket.id,
         lots=tuple({*known.lots, *behind}),
