@@ -323,10 +323,10 @@ async def _way(session: AsyncSession) -> _Way:
         way: _Way = known[1]
         return way
     # In a part of a transaction, this is what sends SAVEPOINT.
-    connection = await session.connection()
-    adapter: Any = (await connection.get_raw_connection()).dbapi_connection
-    assert connection.sync_connection is not None, "it is open"
-    way = _Way(connection.sync_connection, adapter, adapter.driver_connection)
+    connection = (await session.connection()).sync_connection
+    assert connection is not None, "it is open"
+    adapter: Any = connection.connection.dbapi_connection
+    way = _Way(connection, adapter, adapter.driver_connection)
     begun = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
     session.info[_WAY] = (begun, way)
     return way
