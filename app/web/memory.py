@@ -2,7 +2,7 @@
 
 A menu on a school's wall, a queue at a gate, an alarm in a chat: the same code is read by many. Its
 story does not change; what can stand against the goods does, and is asked every time, in one
-statement. Names, and what law and catalogue say, may be as old as half a minute.
+statement. Names, and what law and catalogue say, may be five minutes old.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,7 @@ from app.signing import token
 from app.web.queries import Grounds, still_hold
 from app.web.schemas import PublicTicket
 
-LASTS = timedelta(seconds=30)
+LASTS = timedelta(minutes=5)
 TICKETS_MAX = 2_000
 """Each is 2 to 15 KB."""
 

@@ -40,7 +40,7 @@ async def renamed(market: Market, name: str) -> None:
     )
 
 
-async def test_a_page_that_is_read_again_is_remembered_for_half_a_minute(market: Market) -> None:
+async def test_a_page_that_is_read_again_is_remembered_for_a_while(market: Market) -> None:
     ticket = await market.sound_ticket()
     first = await read(market, ticket)
     await renamed(market, "另名蔬菜")
