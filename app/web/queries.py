@@ -312,6 +312,8 @@ async def _forms(
     session: AsyncSession, found: Iterable[Certificate]
 ) -> dict[tuple[str, str], CertificateForm]:
     wanted = {(row.kind, row.form_edition) for row in found}
+    if not wanted:
+        return {}
     key = tuple_(CertificateForm.kind, CertificateForm.edition)
     rows = await session.scalars(select(CertificateForm).where(key.in_(sorted(wanted))))
     return {(row.kind, row.edition): row for row in rows}
