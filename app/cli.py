@@ -2,7 +2,19 @@
 
 import typer
 
-from app.commands import books, importing, key, ledger, party, running, standards, tracing
+from app.commands import (
+    books,
+    gate,
+    importing,
+    key,
+    ledger,
+    party,
+    recall,
+    running,
+    standards,
+    tracing,
+    warning,
+)
 
 app = typer.Typer(
     name="ypt",
@@ -26,6 +38,9 @@ for name, command in (
     app.command(name)(command)
 app.add_typer(party.app, name="party")
 app.add_typer(key.app, name="key")
+app.add_typer(recall.app, name="recall")
+app.add_typer(gate.app, name="gate")
+app.add_typer(warning.app, name="warning")
 app.add_typer(standards.limits, name="limits")
 app.command("workday")(standards.workday)
 app.add_typer(ledger.app, name="ledger")

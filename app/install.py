@@ -6,11 +6,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from app.admission import seed as entry_rules
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.farming import service as farming
 from app.ledger import service as ledgers
 from app.place import service as places
 from app.product import service as products
+from app.recall import terms as recalls
+from app.supervision import service as supervision
 from app.testing import standards
 from app.ticket import service as tickets
 
@@ -20,7 +24,11 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     certificates.load_forms,
     standards.load,
     tickets.load_validity,
+    recalls.load_terms,
     ledgers.load_statute,
+    entry_rules.load,
+    farming.load_intervals,
+    supervision.load_rules,
 )
 
 

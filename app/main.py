@@ -1,12 +1,14 @@
 """The HTTP application: settings, clock and keys enter here, and every route is mounted."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import text
 
-from app.admission import routes as scans
+from app.admission import routes as gates
+from app.admission.tally import Tally
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -16,6 +18,7 @@ from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
+from app.farming import routes as farming
 from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
@@ -24,12 +27,15 @@ from app.party.auth import allow
 from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
-from app.recall.service import check_answers_for
+from app.recall.authority import check_may_hold
 from app.signing.ring import Ring
+from app.supervision import routes as warnings
 from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
+from app.web import recalls as recall_pages
 from app.web import routes as pages
+from app.web import screens
 from app.web.memory import Memory, Remembering
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
@@ -44,8 +50,14 @@ async def is_healthy(session: DbSession) -> dict[str, str]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with app.state.database.serving():
-        yield
+    database: Database = app.state.database
+    async with database.serving():
+        writing = asyncio.create_task(app.state.tally.keep_writing(database))
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
 
 def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
@@ -71,9 +83,10 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.database = Database(settings)
     app.state.ring = Ring(app.state.vault)
     # Which market and offices answer for a lot is known above the tests that ask it.
-    app.state.answers_for = check_answers_for
+    app.state.answers_for = check_may_hold
     app.state.press = Press()
     app.state.pages = Memory()
+    app.state.tally = Tally()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
@@ -81,7 +94,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     for package in (
         tickets,
         pages,
-        scans,
+        gates,
         traces,
         lots,
         certificates,
@@ -89,15 +102,20 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         places,
         products,
         evidence,
+        farming,
         testing,
         holds,
         ledgers,
+        warnings,
+        recall_pages,
+        screens,
     ):
         app.include_router(package.router)
     app.include_router(pages.own)
     app.add_exception_handler(DomainError, pages.refused)
     app.include_router(health)
     app.mount("/static", pages.assets)
+    app.mount("/screens", screens.files)
     # The last one added is the first that a request meets.
     app.add_middleware(
         Remembering,

@@ -7,13 +7,16 @@ from app.core.db import Base
 from app.event import models as event
 from app.evidence import models as evidence
 from app.exchange import models as exchange
+from app.farming import models as farming
 from app.hold import models as hold
 from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
 from app.place import models as place
 from app.product import models as product
+from app.recall import models as recall
 from app.signing import models as signing
+from app.supervision import models as supervision
 from app.testing import models as testing
 from app.ticket import models as ticket
 from app.transparency import models as transparency
@@ -26,6 +29,7 @@ __all__ = [
     "event",
     "evidence",
     "exchange",
+    "farming",
     "heartbeat",
     "hold",
     "ledger",
@@ -34,7 +38,9 @@ __all__ = [
     "party",
     "place",
     "product",
+    "recall",
     "signing",
+    "supervision",
     "testing",
     "ticket",
     "transparency",

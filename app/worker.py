@@ -25,6 +25,7 @@ from app.core.replica import DATABASE_FAULTS
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
+from app.supervision import jobs as supervision_jobs
 from app.testing import devices
 from app.ticket import audit
 
@@ -76,15 +77,17 @@ async def _make_partitions(session: AsyncSession, now: datetime) -> None:
     log.info("partitions_made", count=await partitions.make_ahead(session))
 
 
-HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS}
+HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS, **supervision_jobs.HANDLERS}
 """What follows a commit, by kind."""
 
 CHORES: Mapping[str, tuple[str, Chore]] = {
     "sessions.end-expired": ("*/10 * * * *", _end_expired_sessions),
     "nonces.forget": ("*/10 * * * *", _forget_nonces),
     "partitions.make": ("30 3 * * *", _make_partitions),
+    "warnings.watch": ("*/5 * * * *", supervision_jobs.watch),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),
+    **recall_jobs.CHORES,
 }
 """What the calendar asks for: when (cron, in UTC) and what."""
 

@@ -62,6 +62,17 @@ def prepare() -> Path:
     return python
 
 
+def build_screens(python: Path) -> None:
+    """Build what runs in browsers; nothing when it is up to date.
+
+    Leaves the process when that fails; `screens.py` has said why.
+    """
+    with _alone():
+        build = [str(python), str(ROOT / "scripts" / "screens.py")]
+        if subprocess.run(build, check=False, stdout=sys.stderr, env=environment()).returncode:
+            sys.exit(1)
+
+
 def prepare_peers() -> Path:
     """Answer the interpreter of the environment of the bench's peers, which is none of the product.
 

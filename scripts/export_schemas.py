@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel, SecretStr  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
-from app.admission.schemas import VerdictOut  # noqa: E402
+from app.admission.schemas import InspectionIn, InspectionOut, VerdictOut  # noqa: E402
 from app.certificate.schemas import CertificateIn, CertificateOut, MergeIn  # noqa: E402
 from app.core.settings import Settings  # noqa: E402
 from app.main import create_app  # noqa: E402
@@ -25,6 +25,7 @@ from app.ticket.schemas import DecisionIn, TicketIn, TicketOut  # noqa: E402
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CONTRACTS: dict[str, tuple[str, tuple[type[BaseModel], ...]]] = {
     "certificate.json": ("Certificate", (CertificateIn, MergeIn, CertificateOut)),
+    "inspection.json": ("Inspection", (InspectionIn, InspectionOut)),
     "ticket.json": ("Ticket", (TicketIn, DecisionIn, TicketOut)),
     "verdict.json": ("Verdict", (VerdictOut,)),
 }

@@ -76,7 +76,13 @@ _LOTS = "tests/integration/test_lots.py"
 _HOLDS = "tests/integration/test_holds.py"
 _SCANS = "tests/integration/test_scans.py"
 _REFUSALS = "tests/integration/test_refusals.py"
+_INSPECTIONS = "tests/integration/test_inspections.py"
+_EVIDENCE = "tests/integration/test_evidence.py"
+_ENTRY = "tests/unit/test_entry_policy.py"
+_BOOKS = "tests/model/test_books.py"
 _BURSTS = "tests/model/test_bursts.py"
+_DEVICES = "tests/integration/test_devices.py"
+_SAMPLES = "tests/integration/test_samples.py"
 
 MUTANTS: Final = MappingProxyType(
     {
@@ -88,9 +94,9 @@ MUTANTS: Final = MappingProxyType(
         ),
         "commit-in-two-halves": Mutant(
             "app/ticket/issue.py",
-            "    if received:\n        await _hand_over_at_once(",
-            '    await session.execute(text("COMMIT"))\n'
-            "    if received:\n        await _hand_over_at_once(",
+            "        await _hand_over_at_once(session, signed, event_ids)",
+            '        await session.execute(text("COMMIT"))\n'
+            "        await _hand_over_at_once(session, signed, event_ids)",
             ("tests/integration/test_commit.py",),
         ),
         "no-lock-on-balances": Mutant(
@@ -101,7 +107,7 @@ MUTANTS: Final = MappingProxyType(
         ),
         "no-lock-on-a-ticket": Mutant(
             "app/ticket/service.py",
-            "            .with_for_update(of=TicketState, key_share=True)\n",
+            "        .with_for_update(of=TicketState, key_share=True)\n",
             "",
             (f"{_BURSTS}::test_a_burst_of_commands_comes_to_what_some_order_of_them_gives",),
         ),
@@ -131,8 +137,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "ticket-id-reused-unnoticed": Mutant(
             "app/ticket/issue.py",
-            "        if named.existing_digest != draft.digest:",
-            '        if named.existing_digest == b"":',
+            "                if digest != draft.digest:",
+            '                if digest == b"":',
             (_REFUSALS,),
         ),
         "certificate-id-reused-unnoticed": Mutant(
@@ -143,10 +149,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "ticket-missing-in-the-log": Mutant(
             "app/transparency/service.py",
-            "    VALUES (:entry_kind, :entry_subject, :entry_leaf, :entry_at)",
-            "    SELECT CAST(:entry_kind AS text), CAST(:entry_subject AS uuid),\n"
-            "        CAST(:entry_leaf AS bytea), CAST(:entry_at AS timestamptz)\n"
-            "    WHERE CAST(:entry_kind AS text) <> 'ticket.issued'",
+            "AS e (kind, subject, leaf, ord)\n",
+            "AS e (kind, subject, leaf, ord)\n    WHERE kind <> 'ticket.issued'\n",
             (_TICKETS,),
         ),
         "certificate-missing-in-the-log": Mutant(
@@ -157,8 +161,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "change-missing-in-the-log": Mutant(
             "app/lot/changes.py",
-            "    await transparency.append(session, [statement], now=now)\n    return change",
-            "    return change",
+            "    await transparency.append(session, statements, now=now)\n    return changes",
+            "    return changes",
             (_LOTS,),
         ),
         "signature-unchecked": Mutant(
@@ -193,8 +197,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "claim-taken-for-proof": Mutant(
             "app/ticket/issue.py",
-            "            proof=Proof.CLAIMED,\n            pieces=line_draw.draw.pieces,",
-            "            proof=Proof.PROVED,\n            pieces=line_draw.draw.pieces,",
+            "                proof=Proof.CLAIMED,",
+            "                proof=Proof.PROVED,",
             (_TICKETS,),
         ),
         "diamond-counted-once": Mutant(
@@ -230,8 +234,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",
-            "        if lot.holds:\n            raise lot_rules.LotOnHold",
-            "        if lot.holds < 0:\n            raise lot_rules.LotOnHold",
+            "        if stock[lot_id].holds:",
+            "        if stock[lot_id].holds < 0:",
             (_HOLDS,),
         ),
         "sold-by-a-stranger": Mutant(
@@ -265,6 +269,60 @@ MUTANTS: Final = MappingProxyType(
             "    if now > paper.expires_at:",
             ("tests/unit/test_admission_rules.py", _SCANS),
         ),
+        "gates-take-no-turns": Mutant(
+            "app/admission/inspections.py",
+            "    await _take_turns(session, looks)\n",
+            "",
+            (f"{_INSPECTIONS}::test_one_ticket_shown_at_two_gates_at_once_is_admitted_once",),
+        ),
+        "offline-ordered-by-arrival": Mutant(
+            "app/admission/inspections.py",
+            "if other.at <= scene.at",
+            "if other.at is not None",
+            (f"{_INSPECTIONS}::test_offline_copies_open_a_case_whatever_order_they_arrive_in",),
+        ),
+        "device-clock-believed": Mutant(
+            "app/admission/gate.py",
+            "clocking.device_at + clocking.offset",
+            "clocking.device_at",
+            ("tests/unit/test_gate_rules.py",),
+        ),
+        "rules-of-today-for-ever": Mutant(
+            "app/admission/policy.py",
+            "if rule.proofs and rule.in_force(on) and rule.is_for(product_class, traits):",
+            "if rule.proofs and rule.valid_to is None and rule.is_for(product_class, traits):",
+            (_ENTRY,),
+        ),
+        "expired-paper-proves": Mutant(
+            "app/admission/rules.py",
+            "return in_time and document.product in {None, goods.product}",
+            "return document.product in {None, goods.product}",
+            (f"{_INSPECTIONS}::test_what_papers_prove_and_what_is_wrong_with_them",),
+        ),
+        "market-releases-what-is-held": Mutant(
+            "app/admission/gate.py",
+            "return market and former in _OF_MARKET and RESERVED.isdisjoint(findings)",
+            "return market and former in _OF_MARKET",
+            ("tests/unit/test_gate_rules.py",),
+        ),
+        "draw-without-the-line": Mutant(
+            "app/admission/policy.py",
+            "hmac.new(seed, line.bytes, hashlib.sha256)",
+            "hmac.new(seed, b'', hashlib.sha256)",
+            (_ENTRY,),
+        ),
+        "seed-revealed-at-once": Mutant(
+            "app/admission/sampling.py",
+            "for day in sorted(day for day in known if day < today):",
+            "for day in sorted(known):",
+            (f"{_INSPECTIONS}::test_a_draw_is_committed_before_the_day_and_can_be_recomputed",),
+        ),
+        "photo-kept-as-it-came": Mutant(
+            "app/evidence/rules.py",
+            "    content = written.getvalue()\n",
+            "    content = uploaded\n",
+            (_EVIDENCE,),
+        ),
         "role-check-dropped": Mutant(
             "app/party/auth.py",
             "        authorize(caller, action)\n",
@@ -276,6 +334,66 @@ MUTANTS: Final = MappingProxyType(
             "            return identifiers.mask_name(party.name)",
             "            return str(party.name)",
             ("tests/integration/test_public_page.py",),
+        ),
+        "test-holds-nothing": Mutant(
+            "app/testing/cases.py",
+            "    if after in HOLDING:\n        await _hold(",
+            "    if False:\n        await _hold(",
+            (f"{_SAMPLES}::test_a_finding_holds_the_lot_in_the_same_instant",),
+        ),
+        "sample-takes-nothing": Mutant(
+            "app/testing/service.py",
+            "    await lots.draw(session, withdrawal)\n",
+            "",
+            (f"{_SAMPLES}::test_the_grams_of_a_sample_leave_the_lot",),
+        ),
+        "limit-of-another-day": Mutant(
+            "app/testing/limits.py",
+            "            if limit.in_force(on)\n",
+            "            if limit.valid_to is None\n",
+            ("tests/unit/test_limits.py",),
+        ),
+        "no-limit-is-a-pass": Mutant(
+            "app/testing/limits.py",
+            "        return ItemVerdict.NO_LIMIT\n",
+            "        return ItemVerdict.PASS\n",
+            ("tests/unit/test_limits.py",),
+        ),
+        "lab-clears-too-much": Mutant(
+            "app/testing/rules.py",
+            "    if read[first].substances & looked_for:",
+            "    if looked_for:",
+            ("tests/unit/test_testing_rules.py",),
+        ),
+        "push-taken-twice": Mutant(
+            "app/testing/devices.py",
+            "    if seen is None:\n        raise push.PushReplayed",
+            "    if False:\n        raise push.PushReplayed",
+            (f"{_DEVICES}::test_a_push_is_good_once",),
+        ),
+        "push-of-any-time": Mutant(
+            "app/testing/push.py",
+            "    if abs(now - datetime.fromtimestamp(int(timestamp), UTC)) > SKEW:",
+            "    if False:",
+            (f"{_DEVICES}::test_a_push_that_is_not_signed_is_not_believed",),
+        ),
+        "bad-record-spoils-the-batch": Mutant(
+            "app/testing/devices.py",
+            "        except DomainError as refusal:\n            answer =",
+            "        except ZeroDivisionError as refusal:\n            answer =",
+            (f"{_DEVICES}::test_a_bad_record_is_refused_alone_with_its_row",),
+        ),
+        "anybody-samples-anything": Mutant(
+            "app/testing/service.py",
+            "    if lot.holder_id != caller.acting_party:\n        await answers_for(",
+            "    if False:\n        await answers_for(",
+            (f"{_SAMPLES}::test_a_sample_refused_in_order",),
+        ),
+        "market-lifts-what-its-test-held": Mutant(
+            "app/recall/service.py",
+            "    if hold.cause == HoldCause.TEST and not caller.supervises:",
+            "    if False:",
+            (f"{_SAMPLES}::test_a_markets_hold_of_a_test_is_lifted_by_a_test_or_an_office",),
         ),
     }
 )

@@ -43,6 +43,7 @@ def main() -> None:
     # Before the change of directory: a relative path means what it says to the user.
     data_dir = options.data_dir.expanduser().resolve() if options.data_dir else None
     python = bootstrap.prepare()
+    bootstrap.build_screens(python)
     command = [str(python), "-m", "app.cli", "demo", "--port", str(options.port)]
     command += ["--data-dir", str(data_dir)] if data_dir else []
     command += [f"--{flag}" for flag in ("once", "json", "fresh") if getattr(options, flag)]

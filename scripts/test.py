@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -27,9 +28,15 @@ CHECKS = {
     "style": ["ruff", "check"],
     "ladder": ["lint-imports", "--no-cache"],
     "types": ["mypy"],
+    "screens": ["python", "scripts/screens.py", "--types"],
 }
 PARTS = ("unit", "integration", "model", "contract", "scenarios", "browser", "epcis")
 WORKERS = 2
+NO_BROWSER = """\
+浏览器测试需要 Chromium 和中文字体。在 Debian 上请以 root 输入：
+The browser tests need Chromium and Chinese fonts. On Debian, as root, type:
+    apt-get install -y chromium fonts-noto-cjk
+(test.py --only unit --only integration … 可跳过浏览器测试 / runs the other parts)"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,24 @@ def _run(name: str) -> Outcome:
     return Outcome(name, done.returncode == 0, time.monotonic() - began, done.stdout.strip())
 
 
+def prepare_browser() -> None:
+    """See that there is a Chromium for the browser tests; install it where that is ours to do.
+
+    Leaves the process with a message when it is missing: no browser test is skipped in silence.
+    """
+    if shutil.which("chromium"):
+        return
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        sys.exit(NO_BROWSER)
+    bootstrap.say("test: installing Chromium and Chinese fonts for the browser tests")
+    variables = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    wanted = ["--yes", "--no-install-recommends", "chromium", "fonts-noto-cjk"]
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", *wanted]):
+        done = subprocess.run(command, check=False, env=variables, stdout=sys.stderr)
+        if done.returncode:
+            sys.exit(NO_BROWSER)
+
+
 def run_tests(python: Path, parts: list[str], arguments: list[str]) -> int:
     """Run pytest once over the parts that hold tests; answer its exit code."""
     folders = [bootstrap.ROOT / "tests" / part for part in parts]
@@ -105,7 +130,10 @@ def main() -> int:
     """Run what was asked for; answer the exit code."""
     only, arguments = parse(sys.argv[1:])
     python = bootstrap.prepare()
+    bootstrap.build_screens(python)
     parts = [part for part in PARTS if part in only]
+    if "browser" in parts:
+        prepare_browser()
     passed = check() if "lint" in only else True
     if not passed and parts:
         print("A check FAILED (above). The tests run all the same; the exit code will be 1.")

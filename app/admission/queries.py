@@ -1,6 +1,6 @@
 """What the books know about a scanned code, and how a ticket is shown at the gate."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission.rules import Code, CodeKind, Goods, Paper
+from app.admission.policy import Proof, Trait
+from app.admission.rules import Code, CodeKind, Goods, Paper, TestFact, TestOutcome
 from app.admission.schemas import (
     CertificateSummary,
     LineSummary,
@@ -22,7 +23,7 @@ from app.certificate.rules import CONFORMITY, Act, CertificateKind
 from app.core.clock import local_date
 from app.lot import service as lots
 from app.lot.rules import LotState
-from app.lot.schemas import Spelled
+from app.lot.schemas import DocumentKind, Spelled
 from app.party import identifiers
 from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
@@ -33,6 +34,9 @@ from app.product import service as products
 from app.product.rules import Production
 from app.product.units import spell_mass
 from app.signing.token import TokenType
+from app.testing import service as testing
+from app.testing.rules import Lineage, inherit
+from app.testing.rules import Verdict as Standing
 from app.ticket import service as tickets
 from app.ticket.models import Ticket, TicketDraw, TicketState
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
@@ -40,6 +44,15 @@ from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 ANCESTORS_MAX = 10_000
 _CERTIFIED_SALES = frozenset({TicketKind.SALE, TicketKind.ORIGIN})
 _VOUCHERS = ("purchase_voucher", "foreign_trace_code", "import")
+_PROOFS_OF = {
+    DocumentKind.QUARANTINE: Proof.QUARANTINE,
+    DocumentKind.MEAT_INSPECTION: Proof.MEAT_INSPECTION,
+    DocumentKind.IMPORT: Proof.IMPORT_INSPECTION,
+    DocumentKind.PURCHASE_VOUCHER: Proof.PURCHASE_VOUCHER,
+    DocumentKind.LAB_REPORT: Proof.LAB_REPORT,
+    DocumentKind.FOREIGN_TRACE_CODE: Proof.FOREIGN_TRACE_CODE,
+}
+"""What a document proves that a seller named by its number, without its dates."""
 
 
 class FoundTicket(NamedTuple):
@@ -106,6 +119,7 @@ _BEHIND = text("""
 
 
 async def _behind(session: AsyncSession, paper: Paper, lot_ids: Iterable[int]) -> Paper:
+    """Add what is on hold behind a paper, and what proves where its goods come from."""
     near = set(lot_ids)
     rows = await session.execute(
         _BEHIND, {"lots": sorted(near), "most": ANCESTORS_MAX, "vouchers": list(_VOUCHERS)}
@@ -120,13 +134,23 @@ async def _behind(session: AsyncSession, paper: Paper, lot_ids: Iterable[int]) -
             held.append(public_id)
         else:
             sources_held.append(public_id)
-    return replace(
-        paper, held=tuple(held), sources_held=tuple(sources_held), sourceless=tuple(sourceless)
+    # A chain that begins with goods of nobody proves nothing, however many tickets are in it.
+    goods = tuple(
+        replace(item, sourceless=tuple(sourceless))
+        if sourceless
+        else replace(item, proofs=item.proofs | {Proof.TICKET})
+        for item in paper.goods
     )
+    return replace(paper, held=tuple(held), sources_held=tuple(sources_held), goods=goods)
 
 
-async def paper_of_ticket(session: AsyncSession, found: FoundTicket, caller: Caller) -> Paper:
-    """Gather what bears on a verdict about a ticket."""
+async def paper_of_ticket(
+    session: AsyncSession, found: FoundTicket, caller: Caller, *, at: datetime
+) -> Paper:
+    """Gather what bears on a verdict about a ticket, as its state was at an instant.
+
+    An inspection may be told of hours later, when the buyer has long accepted the goods.
+    """
     ticket, state = found
     draws = await tickets.draws_of(session, ticket.id)
     receipts = await tickets.receipts_of(session, ticket.id)
@@ -136,20 +160,73 @@ async def paper_of_ticket(session: AsyncSession, found: FoundTicket, caller: Cal
             session, (number for draw in draws for number in draw.certificate_ids)
         )
     }
-    voided = await certificates.voided(session, known)
+    voided = {
+        number
+        for number, instant in (await certificates.voided(session, known)).items()
+        if instant <= at
+    }
+    status = status_at(state, at)
     paper = Paper(
-        status=TicketStatus(state.status),
+        status=status,
         expires_at=ticket.expires_at,
-        voided=state.status == TicketStatus.VOIDED,
+        voided=status is TicketStatus.VOIDED,
         addressed=ticket.buyer_id is None
         or caller.supervises
         or await is_involved(session, ticket, caller),
         plate=ticket.plate,
-        goods=await _goods(session, ticket, draws, known, voided),
+        goods=await _goods(session, ticket, draws, known, voided, at=at),
         voided_certificates=tuple(row.public_id for row in known.values() if row.id in voided),
     )
     received = {receipt.received_lot_id for receipt in receipts if receipt.received_lot_id}
     return await _behind(session, paper, {draw.lot_id for draw in draws} | received)
+
+
+def status_at(state: TicketState, at: datetime) -> TicketStatus:
+    """Answer what had become of a ticket at an instant."""
+    status = TicketStatus(state.status)
+    if status is TicketStatus.VOIDED and state.voided_at is not None and state.voided_at > at:
+        return TicketStatus.ISSUED
+    if state.decided_at is not None and state.decided_at > at and state.voided_at is None:
+        return TicketStatus.ISSUED
+    return status
+
+
+# What went into lots, all the way back, for what tests of ancestors say of them.
+_LINEAGE = text("""
+    WITH RECURSIVE walk (id) AS (
+        SELECT unnest(CAST(:lots AS bigint[]))
+        UNION SELECT e.src FROM walk w JOIN lot_edge e ON e.dst = w.id
+    ), met AS MATERIALIZED (SELECT id FROM walk LIMIT :most)
+    SELECT l.id, l.product_id, array(
+        SELECT e.src FROM lot_edge e JOIN met m ON m.id = e.src WHERE e.dst = l.id
+    )
+    FROM met JOIN lot l ON l.id = met.id
+""")
+_OUTCOMES = {
+    Standing.FAILED: TestOutcome.FAILED,
+    Standing.SUSPECT: TestOutcome.SUSPECT,
+    # A value for which no limit is set says nothing for the goods, and nothing against them.
+    Standing.PASSED: TestOutcome.PASSED,
+}
+
+
+async def tests_of(
+    session: AsyncSession, lot_ids: Iterable[int], at: datetime
+) -> Mapping[int, tuple[TestFact, ...]]:
+    """Answer what was known of tests of lots, and of what went into them, at an instant."""
+    asked = sorted(set(lot_ids))
+    rows = list(await session.execute(_LINEAGE, {"lots": asked, "most": ANCESTORS_MAX}))
+    lineage = Lineage(
+        parents={row[0]: tuple(row[2]) for row in rows},
+        products={row[0]: row[1] for row in rows},
+    )
+    own = await testing.standings(session, list(lineage.parents), at)
+    found = {}
+    for lot in asked:
+        standing = inherit(lot, own, lineage)
+        if (outcome := _OUTCOMES.get(standing.verdict)) is not None:
+            found[lot] = (TestFact(outcome, str(standing.sample)),)
+    return found
 
 
 async def _goods(
@@ -157,15 +234,18 @@ async def _goods(
     ticket: Ticket,
     draws: Sequence[TicketDraw],
     known: Mapping[int, Certificate],
-    voided: Mapping[int, object],
+    voided: Collection[int],
+    *,
+    at: datetime,
 ) -> tuple[Goods, ...]:
-    if ticket.kind not in _CERTIFIED_SALES:
-        return ()
     on = local_date(ticket.sold_at)
     catalogue = await products.catalogue(session)
     states = await lots.states_by_id(session, (draw.lot_id for draw in draws))
-    advised = await _is_advised(session, ticket.seller_id, on)
-    papers = frozenset(str(document.get("kind")) for document in ticket.documents)
+    tested = await tests_of(session, states, at)
+    # What goes back, or from one store to another, is no sale: no certificate is due.
+    certified = ticket.kind in _CERTIFIED_SALES
+    advised = certified and await _is_advised(session, ticket.seller_id, on)
+    papers = [*ticket.documents]
     goods = []
     for draw in draws:
         lot = states[draw.lot_id]
@@ -176,19 +256,31 @@ async def _goods(
             known[number].kind in CONFORMITY and number not in voided
             for number in draw.certificate_ids
         )
+        proofs = _proofs(papers, lot)
+        if in_force and draw.cover_g >= draw.mass_g:
+            proofs |= {Proof.CONFORMITY_CERTIFICATE, Proof.CERTIFICATE_BASIS}
         goods.append(
             Goods(
                 lot=lot.public_id,
                 product=lot.product_id,
                 mass_g=draw.mass_g,
-                needs=None if needed is None else needed.requirement,
-                needs_source="" if needed is None else needed.source,
-                covered=in_force and draw.cover_g >= draw.mass_g,
-                advised_only=advised and lot.producer_id == ticket.seller_id,
-                papers=papers | {str(document.get("kind")) for document in lot.documents},
+                on=on,
+                needs=needed.requirement if needed and certified else None,
+                needs_source=needed.source if needed and certified else "",
+                proofs=frozenset(proofs),
+                traits=frozenset({Trait.ADVISED})
+                if advised and lot.producer_id == ticket.seller_id
+                else frozenset(),
+                tests=tested.get(lot.id, ()),
             )
         )
     return tuple(goods)
+
+
+def _proofs(papers: Iterable[Mapping[str, Any]], lot: LotState) -> set[Proof]:
+    kinds = {str(document.get("kind")) for document in (*papers, *lot.documents)}
+    found = {proof for kind, proof in _PROOFS_OF.items() if kind in kinds}
+    return found if lot.producer_id is None else found | {Proof.PRODUCER_KNOWN}
 
 
 async def _is_advised(session: AsyncSession, seller_id: int, on: date) -> bool:
@@ -240,7 +332,9 @@ async def is_involved(session: AsyncSession, ticket: Ticket, caller: Caller) -> 
     return bool(await session.scalar(_IN_MARKET, parameters))
 
 
-async def paper_of_certificate(session: AsyncSession, certificate: Certificate) -> Paper:
+async def paper_of_certificate(
+    session: AsyncSession, certificate: Certificate, *, at: datetime
+) -> Paper:
     """Gather what bears on a verdict about goods that come with nothing but a certificate."""
     kind = CertificateKind(certificate.kind)
     lot = (await lots.states_by_id(session, [certificate.lot_id]))[certificate.lot_id]
@@ -248,19 +342,27 @@ async def paper_of_certificate(session: AsyncSession, certificate: Certificate) 
     needed = (await products.catalogue(session)).requirement(
         lot.product_id, Production(lot.production or Production.ANY), on
     )
+    proofs = _proofs((), lot)
+    proofs |= (
+        {Proof.CONFORMITY_CERTIFICATE, Proof.CERTIFICATE_BASIS}
+        if kind in CONFORMITY
+        else {Proof.ORIGIN_PROOF}
+    )
     goods = Goods(
         lot=lot.public_id,
         product=lot.product_id,
         mass_g=certificate.mass_g,
+        on=on,
         needs=None if needed is None else needed.requirement,
         needs_source="" if needed is None else needed.source,
-        covered=kind in CONFORMITY,
-        papers=frozenset(str(document.get("kind")) for document in lot.documents),
+        proofs=frozenset(proofs),
+        tests=(await tests_of(session, [lot.id], at)).get(lot.id, ()),
     )
+    taken_back = (await certificates.voided(session, [certificate.id])).get(certificate.id)
     paper = Paper(
         status=None,
         certificate=kind,
-        voided=bool(await certificates.voided(session, [certificate.id])),
+        voided=taken_back is not None and taken_back <= at,
         expires_at=certificate.expires_at,
         goods=(goods,),
     )

@@ -2,16 +2,25 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
 
+from app.admission.findings import OBSERVATIONS, Finding
+from app.admission.policy import (
+    GRAVEST_FIRST,
+    Decision,
+    Policy,
+    Proof,
+    Severity,
+    Trait,
+)
 from app.certificate.rules import CertificateKind
-from app.core.errors import Text
+from app.core.clock import local_date
 from app.product.rules import Requirement
 from app.signing import shortcode, token
 from app.signing.keys import SignatureVerdict
@@ -189,31 +198,144 @@ def _printable(text: str) -> str:
 # --- what is known --------------------------------------------------------------------------------
 
 
+class TestOutcome(StrEnum):
+    """What a test of goods came to, as far as it bears on their entry (domain.md §5.3)."""
+
+    __test__ = False  # pytest, it is none of yours
+
+    PASSED = "passed"  # or cleared by the laboratory after a suspicion
+    SUSPECT = "suspect"  # or positive, and not yet confirmed
+    FAILED = "failed"  # confirmed
+
+
 @dataclass(frozen=True, slots=True)
-class Goods:
-    """Grams of one lot on a ticket, and the proofs that came with them.
+class TestFact:
+    """What a test says about goods.
 
     Attributes:
-        needs: The proof that the product needs on the day of the sale, if any rule was in force.
-        needs_source: Where that rule stands.
-        covered: Whether certificates of conformity in force vouch for all of the grams.
-        advised_only: The seller grew it, and the law only encourages him to certify (APQSL 39).
-        papers: Kinds of the documents that came with the lot or the ticket.
+        reference: Number or id of the test or sample, told back with the verdict.
     """
 
-    lot: UUID
+    __test__ = False
+
+    outcome: TestOutcome
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A paper document that somebody looked at and typed in.
+
+    Attributes:
+        proofs: What it proves, if it is in time and for these goods.
+        shown_on: The day on which it was shown; a sale may be days before.
+        valid_through: Last day on which it counts, if it has one.
+        product: Which product it is for, if it says.
+        mass_g: For how many grams it is, if it says.
+        used_g: Grams that came in on it before.
+    """
+
+    reference: str
+    kind: str
+    proofs: frozenset[Proof]
+    issued_on: date
+    shown_on: date
+    valid_through: date | None = None
+    product: int | None = None
+    mass_g: int | None = None
+    used_g: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """Grams of one lot, or of goods that have no lot yet, and what came with them.
+
+    Attributes:
+        lot: None for goods that no ticket and no certificate names.
+        on: The day whose rules they are judged by: of the sale, or of the inspection.
+        needs: The proof that the product needs on that day, if any rule was in force.
+        needs_source: Where that rule stands.
+        proofs: What came with them and counts.
+        traits: What decides which rules are for them.
+        sourceless: Lots at their beginning that nobody is known to have produced.
+        tests: What is known of tests of them.
+        documents: Papers that somebody at the gate typed in.
+    """
+
+    lot: UUID | None
     product: int
     mass_g: int
+    on: date
     needs: Requirement | None = None
     needs_source: str = ""
-    covered: bool = False
-    advised_only: bool = False
-    papers: frozenset[str] = frozenset()
+    proofs: frozenset[Proof] = frozenset()
+    traits: frozenset[Trait] = frozenset()
+    sourceless: tuple[UUID, ...] = ()
+    tests: tuple[TestFact, ...] = ()
+    documents: tuple[Document, ...] = ()
 
     @property
-    def lacks_certificate(self) -> bool:
-        """Whether nothing vouches for the conformity of goods that need it."""
-        return self.needs is Requirement.CONFORMITY_CERTIFICATE and not self.covered
+    def counting(self) -> frozenset[Proof]:
+        """All proofs: those at hand, of papers that count, and of tests that passed."""
+        found = set(self.proofs)
+        for document in self.documents:
+            if _counts(document, self):
+                found |= document.proofs
+        if any(test.outcome is TestOutcome.PASSED for test in self.tests):
+            found.add(Proof.TEST_PASSED)
+        return frozenset(found)
+
+
+def _counts(document: Document, goods: Goods) -> bool:
+    in_time = document.issued_on <= document.shown_on and (
+        document.valid_through is None or document.shown_on <= document.valid_through
+    )
+    return in_time and document.product in {None, goods.product}
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Grams that a gate let in on a ticket before, in the order of the evidence.
+
+    Attributes:
+        place: The gate.
+        market: The market that it belongs to.
+    """
+
+    inspection: UUID
+    place: UUID
+    market: UUID
+    mass_g: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What somebody sees at the gate beside the paper.
+
+    Attributes:
+        market: The market that the goods are to enter.
+        mass_g: Grams that stand there.
+        issued_g: Grams that the ticket is for; None without one.
+        tolerance_permille: By how much two weighings may differ.
+        admitted: What came in on the same ticket before.
+        drawn: Whether the line was drawn for a test; None where nothing is drawn.
+    """
+
+    market: UUID
+    mass_g: int
+    issued_g: int | None = None
+    tolerance_permille: int = 0
+    admitted: tuple[Admitted, ...] = ()
+    drawn: bool | None = None
+
+    @property
+    def exceeds(self) -> bool:
+        """Whether more stands there than the ticket is for, with what came in before."""
+        if self.issued_g is None:
+            return False
+        total = self.mass_g + sum(entry.mass_g for entry in self.admitted)
+        return total * 1000 > self.issued_g * (1000 + self.tolerance_permille)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +351,6 @@ class Paper:
         plate: The vehicle, if the ticket names one.
         held: Lots behind it on hold.
         sources_held: Lots further back on hold.
-        sourceless: Lots at its beginning that nobody is known to have produced, without a paper.
         voided_certificates: Certificates of its goods that were taken back.
     """
 
@@ -241,7 +362,6 @@ class Paper:
     plate: str | None = None
     held: tuple[UUID, ...] = ()
     sources_held: tuple[UUID, ...] = ()
-    sourceless: tuple[UUID, ...] = ()
     goods: tuple[Goods, ...] = ()
     voided_certificates: tuple[UUID, ...] = ()
 
@@ -252,322 +372,33 @@ class Facts:
 
     Attributes:
         signature: What the keys say about a token; None where there is none.
+        code: What was read; None for goods that come without anything to scan.
         paper: What the books know; None where they know nothing, or nothing of this very token.
+        goods: Goods that come with no ticket and no certificate of ours.
+        entry: What somebody sees at the gate; None for a mere scan.
         plate: The vehicle that the scanner saw, if told.
         device_at: What the scanner's clock said, if told.
     """
 
-    code: Code
+    code: Code | None
     now: datetime
     signature: SignatureVerdict | None = None
     paper: Paper | None = None
     plate: str | None = None
     device_at: datetime | None = None
+    goods: tuple[Goods, ...] = ()
+    entry: Entry | None = None
 
 
-# --- findings -------------------------------------------------------------------------------------
+# --- deciding -------------------------------------------------------------------------------------
 
-
-class Severity(StrEnum):
-    """What a finding does to the verdict, the gravest first."""
-
-    REFUSE = "refuse"
-    HOLD = "hold"
-    TEST = "test"
-    WARN = "warn"
-    INFO = "info"
-
-
-class Decision(StrEnum):
-    """What happens to the goods (domain.md §2.7)."""
-
-    ADMIT = "ADMIT"
-    ADMIT_AFTER_TEST = "ADMIT_AFTER_TEST"
-    HOLD = "HOLD"
-    REFUSE = "REFUSE"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A kind of finding.
-
-    Attributes:
-        code: Stable name; never reused, never renamed.
-        text: What was found and what to do, for whoever stands at the gate.
-        source: The law, standard or design that says so.
-        alarm: Whether somebody must be told at once, wherever the scan was made.
-    """
-
-    code: str
-    severity: Severity
-    text: Text
-    source: str
-    alarm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One observation about one scan."""
-
-    kind: Observation
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""
-
-    @property
-    def rule(self) -> str:
-        """Where the rule stands: the dated one that applied, or the kind's own."""
-        return self.source or self.kind.source
-
-
-def _observation(
-    code: str, severity: Severity, zh: str, en: str, source: str, *, alarm: bool = False
-) -> Observation:
-    return Observation(code, severity, Text(zh, en), source, alarm)
-
-
-_LAYOUT = "docs/token.md"
-_HOUSE = "平台规则 (rule of this platform)"
-_ENTRY = "食用农产品市场销售质量安全监督管理办法 (SAMR 81) art. 23 (not confirmed)"
-
-OBSERVATIONS: Final = {
-    observation.code: observation
-    for observation in (
-        # What was read.
-        _observation(
-            "foreign-host",
-            Severity.REFUSE,
-            "网址不属于本平台, 疑似仿冒页面; 请勿打开, 让对方出示平台票据",
-            "The address is not this platform's and imitates it: do not open it",
-            _HOUSE,
-            alarm=True,
-        ),
-        _observation(
-            "unreadable",
-            Severity.HOLD,
-            "二维码内容残缺或有误; 请重新扫描, 或输入票面短码",
-            "The code is damaged: scan it again, or type the short code",
-            _LAYOUT,
-        ),
-        _observation(
-            "needs-online-check",
-            Severity.HOLD,
-            "暂时无法核验(密钥或版本未知), 不等于假票; 请联系市场管理方",
-            "Cannot verify: the key or the version is unknown. This is not a forgery by itself",
-            _LAYOUT,
-        ),
-        _observation(
-            "unrecognised",
-            Severity.HOLD,
-            "无法识别的内容; 请扫描票据二维码或输入 13 位短码",
-            "Not a code that is known: scan the ticket's code or type its 13 characters",
-            _HOUSE,
-        ),
-        _observation(
-            "foreign-code",
-            Severity.HOLD,
-            "其他平台的编码, 已原样记录, 未作核验; 请人工查验来源凭证",
-            "A code of another system: kept as it is and not verified. Check the papers by hand",
-            _HOUSE,
-        ),
-        _observation(
-            "check-digit-wrong",
-            Severity.HOLD,
-            "商品条码校验位不符",
-            "The check digit of the product number does not fit",
-            "GS1 General Specifications 7.9 (GB 12904)",
-        ),
-        _observation(
-            "unknown-code",
-            Severity.REFUSE,
-            "没有这个短码的票据; 请核对后重新输入",
-            "No ticket or certificate has this short code: compare it and type it again",
-            _HOUSE,
-        ),
-        _observation(
-            "typed-code",
-            Severity.INFO,
-            "按短码查询, 未核验二维码签名; 请核对货物与屏幕内容",
-            "Found by its short code; no signature was checked. Compare goods and screen",
-            _LAYOUT,
-        ),
-        # What its signature is worth.
-        _observation(
-            "bad-signature",
-            Severity.REFUSE,
-            "签名不符: 伪造或被改动的票据",
-            "The signature is wrong: forged or altered",
-            _LAYOUT,
-            alarm=True,
-        ),
-        _observation(
-            "wrong-key-class",
-            Severity.REFUSE,
-            "签名密钥无权签发此类票据: 伪造",
-            "Signed by a key that must not sign such documents: forged",
-            _LAYOUT,
-            alarm=True,
-        ),
-        _observation(
-            "key-not-yet-valid",
-            Severity.REFUSE,
-            "票据时间早于签名密钥启用时间",
-            "Issued before its signing key came into use",
-            _LAYOUT,
-        ),
-        _observation(
-            "key-expired",
-            Severity.REFUSE,
-            "签名密钥已过核验期限",
-            "The signing key's time is over",
-            _LAYOUT,
-        ),
-        _observation(
-            "key-dropped",
-            Severity.WARN,
-            "签名密钥已停用; 以平台登记为准",
-            "The signing key was withdrawn; what counts is whether the books know the ticket",
-            _LAYOUT,
-        ),
-        _observation(
-            "test-ticket",
-            Severity.REFUSE,
-            "测试票据 TEST, 不能用于交易",
-            "A TEST ticket: no goods move on it",
-            _LAYOUT,
-        ),
-        _observation(
-            "off-log",
-            Severity.REFUSE,
-            "签名有效但平台没有这张票据的登记: 疑似密钥泄露, 已报警",
-            "The signature is right, and the books do not know this ticket: key-compromise alarm",
-            _HOUSE,
-            alarm=True,
-        ),
-        _observation(
-            "in-the-books",
-            Severity.INFO,
-            "平台有登记, 内容与签发时一致",
-            "The books know it, as it was issued",
-            _HOUSE,
-        ),
-        # What became of it.
-        _observation(
-            "voided",
-            Severity.REFUSE,
-            "已作废; 请向卖方索取新票据",
-            "It was voided: ask the seller for a new one",
-            _HOUSE,
-        ),
-        _observation(
-            "refused",
-            Severity.REFUSE,
-            "买方已拒收这张票据的货物",
-            "The buyer refused the goods of this ticket",
-            _HOUSE,
-        ),
-        _observation(
-            "already-accepted",
-            Severity.REFUSE,
-            "票据已被验收使用, 不能再次使用; 谨防复印件",
-            "The ticket has been used: goods were accepted on it before. Beware of copies",
-            _HOUSE,
-        ),
-        _observation(
-            "expired",
-            Severity.REFUSE,
-            "已过有效期",
-            "It has expired",
-            _LAYOUT,
-        ),
-        _observation(
-            "not-addressed",
-            Severity.HOLD,
-            "票据不是开给本单位或本市场的; 请核对买方",
-            "It is made out to another buyer or market: check who the goods are for",
-            _HOUSE,
-        ),
-        # What it says about the goods.
-        _observation(
-            "lot-on-hold",
-            Severity.HOLD,
-            "批次已被控制, 暂停流转",
-            "The lot is on hold and may not move",
-            "食品安全法 art. 63",
-        ),
-        _observation(
-            "source-on-hold",
-            Severity.HOLD,
-            "上游来源批次已被控制, 请暂存待查",
-            "A lot that went into it is on hold: keep the goods apart",
-            "食品安全法 art. 63",
-        ),
-        _observation(
-            "no-source-proof",
-            Severity.REFUSE,
-            "来源不明: 没有生产者, 也没有进货凭证",
-            "No proof of source: neither a producer nor a purchase voucher",
-            _ENTRY,
-        ),
-        _observation(
-            "ticket-missing",
-            Severity.HOLD,
-            "收购者的合格证不能证明进货来源; 请扫描随货票据",
-            "A purchaser's certificate proves no source: scan the ticket that came with the goods",
-            _ENTRY,
-        ),
-        _observation(
-            "quarantine-missing",
-            Severity.REFUSE,
-            "缺少动物检疫证明",
-            "The animal quarantine certificate is missing",
-            "动物防疫法 art. 51",
-        ),
-        _observation(
-            "meat-inspection-missing",
-            Severity.REFUSE,
-            "缺少肉品品质检验合格证",
-            "The meat inspection certificate is missing",
-            "生猪屠宰管理条例 art. 15, 23",
-        ),
-        _observation(
-            "certificate-voided",
-            Severity.HOLD,
-            "随货合格证已作废; 请供货者重新开具",
-            "A certificate of the goods was voided: the supplier must issue a new one",
-            "农产品质量安全法 art. 39",
-        ),
-        _observation(
-            "certificate-missing",
-            Severity.TEST,
-            "缺少合格证明; 抽样或快检合格后可入场",
-            "No proof of conformity: admit after a sample or quick test",
-            _ENTRY,
-        ),
-        _observation(
-            "certificate-advised",
-            Severity.TEST,
-            "农户自产, 鼓励开具合格证; 本批无证, 快检合格后可入场",
-            "A smallholder's own produce, for which a certificate is advised: admit after a test",
-            "农产品质量安全法 art. 39; " + _ENTRY,
-        ),
-        # How it was scanned.
-        _observation(
-            "plate-mismatch",
-            Severity.WARN,
-            "车牌与票据不符",
-            "The vehicle is not the one on the ticket",
-            _HOUSE,
-        ),
-        _observation(
-            "clock-skew",
-            Severity.WARN,
-            "设备时间与平台相差超过 5 分钟",
-            "The device's clock and ours differ by more than 5 minutes",
-            _HOUSE,
-        ),
-    )
+_DECISION_OF: Final = {
+    Severity.REFUSE: Decision.REFUSE,
+    Severity.HOLD: Decision.HOLD,
+    Severity.TEST: Decision.ADMIT_AFTER_TEST,
+    Severity.WARN: Decision.ADMIT,
+    Severity.INFO: Decision.ADMIT,
 }
-"""All kinds of findings, in the order in which a verdict lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,15 +408,20 @@ class Verdict:
     decision: Decision
     findings: tuple[Finding, ...]
 
+    @property
+    def would_be(self) -> Decision | None:
+        """What it comes to once the deciding findings are answered; None if it is admitted."""
+        return decision_without_gravest([finding.severity for finding in self.findings])
 
-_DECISION_OF: Final = {
-    Severity.REFUSE: Decision.REFUSE,
-    Severity.HOLD: Decision.HOLD,
-    Severity.TEST: Decision.ADMIT_AFTER_TEST,
-    Severity.WARN: Decision.ADMIT,
-    Severity.INFO: Decision.ADMIT,
-}
-_GRAVEST_FIRST: Final = tuple(Severity)
+
+def decision_without_gravest(severities: Sequence[Severity]) -> Decision | None:
+    """Answer what is decided once the gravest findings are answered; None if nothing stops."""
+    gravest = min(severities, key=GRAVEST_FIRST.index, default=Severity.INFO)
+    if _DECISION_OF[gravest] is Decision.ADMIT:
+        return None
+    rest = [severity for severity in severities if severity is not gravest]
+    return _DECISION_OF[min(rest, key=GRAVEST_FIRST.index, default=Severity.INFO)]
+
 
 _UNTRUSTED: Final = frozenset(
     {
@@ -602,33 +438,52 @@ def may_be_shown(signature: SignatureVerdict) -> bool:
     return signature not in _UNTRUSTED
 
 
-def decide(facts: Facts) -> Verdict:
+_ORDER: Final = {code: place for place, code in enumerate(OBSERVATIONS)}
+
+
+def decide(policy: Policy, facts: Facts) -> Verdict:
     """Find everything that speaks for and against the goods, and decide by the gravest.
 
-    Always in the order of `OBSERVATIONS`; two findings of one kind in the order of the ticket.
+    Two findings of one kind come in the order of the ticket, all others in that of `OBSERVATIONS`;
+    what is said twice is said once. Where nothing at all is known the goods are held.
+
+    Args:
+        policy: The rules of all days; each of the goods names the day that it is judged by.
+        facts: What is known.
     """
+    goods = [*(facts.paper.goods if facts.paper else ()), *facts.goods]
+    on = goods[0].on if goods else local_date(facts.now)
     found = [
         *_of_code(facts),
         *_of_signature(facts),
         *(_of_state(facts.paper, facts.now) if facts.paper else ()),
         *(_of_lots(facts.paper) if facts.paper else ()),
-        *(_of_proofs(facts.paper) if facts.paper else ()),
+        *(finding for item in goods for finding in _of_goods(policy, item)),
+        *(_of_entry(facts.entry) if facts.entry else ()),
         *_of_circumstances(facts),
     ]
+    ruled = [
+        finding if finding.by else replace(finding, by=policy.about(finding.kind.code, on))
+        for finding in found
+    ]
+    once = [finding for place, finding in enumerate(ruled) if finding not in ruled[:place]]
+    findings = tuple(sorted(once, key=lambda finding: _ORDER[finding.kind.code]))
+    # Goods that met every rule need no finding to come in; what names no goods at all waits.
+    nothing = Severity.INFO if goods else Severity.HOLD
     gravest = min(
-        (finding.kind.severity for finding in found),
-        key=_GRAVEST_FIRST.index,
-        default=Severity.HOLD,
+        (finding.severity for finding in findings), key=GRAVEST_FIRST.index, default=nothing
     )
-    return Verdict(_DECISION_OF[gravest], tuple(found))
+    return Verdict(_DECISION_OF[gravest], findings)
 
 
-def _finding(code: str, source: str = "", **facts: Any) -> Finding:
-    return Finding(OBSERVATIONS[code], facts, source)
+def _finding(code: str, **facts: Any) -> Finding:
+    return Finding(OBSERVATIONS[code], facts)
 
 
 def _of_code(facts: Facts) -> Iterator[Finding]:
     code = facts.code
+    if code is None:
+        return
     if code.imitates:
         yield _finding("foreign-host", address=code.reference)
     if code.unreadable is not None:
@@ -675,6 +530,7 @@ def _of_signature(facts: Facts) -> Iterator[Finding]:
 
 
 def _kid(facts: Facts) -> int:
+    assert facts.code is not None
     assert facts.code.parsed is not None, "a signature is judged of a parsed token only"
     return facts.code.parsed.claims.kid
 
@@ -693,53 +549,75 @@ def _of_state(paper: Paper, now: datetime) -> Iterator[Finding]:
 
 
 def _of_lots(paper: Paper) -> Iterator[Finding]:
-    for code, lots in (
-        ("lot-on-hold", paper.held),
-        ("source-on-hold", paper.sources_held),
-        ("no-source-proof", paper.sourceless),
-    ):
+    for code, lots in (("lot-on-hold", paper.held), ("source-on-hold", paper.sources_held)):
         if lots:
             yield _finding(code, lots=[str(lot) for lot in lots])
     if paper.certificate is CertificateKind.CONFORMITY_PURCHASER:
         yield _finding("ticket-missing")
-
-
-_PAPERS: Final = (
-    (
-        "quarantine-missing",
-        "quarantine",
-        frozenset({Requirement.QUARANTINE, Requirement.QUARANTINE_AND_MEAT_INSPECTION}),
-    ),
-    (
-        "meat-inspection-missing",
-        "meat_inspection",
-        frozenset({Requirement.QUARANTINE_AND_MEAT_INSPECTION}),
-    ),
-)
-
-
-def _of_proofs(paper: Paper) -> Iterator[Finding]:
-    for code, kind, needing in _PAPERS:
-        for goods in paper.goods:
-            if goods.needs in needing and kind not in goods.papers:
-                yield _of_lot(code, goods)
     if paper.voided_certificates:
         voided = [str(certificate) for certificate in paper.voided_certificates]
         yield _finding("certificate-voided", certificates=voided)
-    for advised_only, code in ((False, "certificate-missing"), (True, "certificate-advised")):
-        for goods in paper.goods:
-            if goods.lacks_certificate and goods.advised_only is advised_only:
-                yield _of_lot(code, goods)
 
 
-def _of_lot(code: str, goods: Goods) -> Finding:
-    return _finding(
-        code,
-        source=goods.needs_source,
-        lot=str(goods.lot),
-        product=goods.product,
-        mass_g=goods.mass_g,
-    )
+_OF_TEST: Final = {
+    TestOutcome.FAILED: "test-failed",
+    TestOutcome.SUSPECT: "test-suspect",
+    TestOutcome.PASSED: "test-passed",
+}
+
+
+def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
+    """Find what the rules of the day ask of goods, and what is wrong with their papers."""
+    for test in goods.tests:
+        yield _finding(_OF_TEST[test.outcome], test=test.reference)
+    for document in goods.documents:
+        yield from _of_document(document, goods)
+    proofs = goods.counting
+    for rule in policy.requirements(goods.on, goods.needs, goods.traits):
+        if not rule.is_met(proofs):
+            facts = _facts_of(goods)
+            if rule.finding == "no-source-proof" and goods.sourceless:
+                facts = {"lots": [str(lot) for lot in goods.sourceless]}
+            further = goods.needs_source if goods.needs in rule.classes else ""
+            yield Finding(OBSERVATIONS[rule.finding], facts, rule, further)
+
+
+def _of_document(document: Document, goods: Goods) -> Iterator[Finding]:
+    facts = {"paper": document.reference, "kind": document.kind}
+    if document.valid_through is not None and document.shown_on > document.valid_through:
+        yield _finding("paper-expired", **facts, valid_through=document.valid_through.isoformat())
+    if document.issued_on > document.shown_on:
+        yield _finding("paper-dated-ahead", **facts, issued_on=document.issued_on.isoformat())
+    if document.product not in {None, goods.product}:
+        yield _finding("paper-product-differs", **facts, product=document.product)
+    if document.mass_g is not None and document.used_g + goods.mass_g > document.mass_g:
+        left = max(document.mass_g - document.used_g, 0)
+        yield _finding("paper-mass-short", **facts, left_g=left, mass_g=goods.mass_g)
+
+
+def _facts_of(goods: Goods) -> dict[str, Any]:
+    return {
+        "lot": None if goods.lot is None else str(goods.lot),
+        "product": goods.product,
+        "mass_g": goods.mass_g,
+    }
+
+
+def _of_entry(entry: Entry) -> Iterator[Finding]:
+    others = [before for before in entry.admitted if before.market != entry.market]
+    if others or (entry.exceeds and entry.admitted):
+        inspections = [str(before.inspection) for before in entry.admitted]
+        yield _finding("admitted-before", inspections=inspections)
+    if entry.exceeds:
+        before_g = sum(before.mass_g for before in entry.admitted)
+        yield _finding(
+            "mass-exceeds-ticket",
+            mass_g=entry.mass_g,
+            before_g=before_g,
+            issued_g=entry.issued_g,
+        )
+    if entry.drawn:
+        yield _finding("drawn-for-test")
 
 
 def _of_circumstances(facts: Facts) -> Iterator[Finding]:

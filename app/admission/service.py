@@ -1,6 +1,6 @@
 """Scans: recognises a code, gathers what the books know, decides, and records who looked."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import queries, rules
+from app.admission import queries, rules, seed
+from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.models import Scan
+from app.admission.policy import Decision, Proof, Severity
 from app.admission.queries import Found
-from app.admission.rules import Code, CodeKind, Decision, Facts, Finding, Verdict
+from app.admission.rules import Code, CodeKind, Facts, Verdict
 from app.admission.schemas import (
     FindingOut,
     ReferenceOut,
@@ -25,6 +27,7 @@ from app.core.errors import IdReused
 from app.lot.rules import digest as digest_of
 from app.party.access import Caller
 from app.place import service as places
+from app.place.models import Place
 from app.signing.keys import SignatureVerdict, Verifier
 from app.ticket import service as tickets
 from app.ticket.rules import TicketStatus
@@ -99,6 +102,23 @@ async def scan(
         found, verdict = await examine(
             session, code, caller, verifier=verifier, now=now, draft=draft
         )
+    row = keep(session, draft, caller, code, found, verdict, place=place, now=now)
+    await session.flush()
+    return await _answer(session, row, code, caller, place=draft.place), True
+
+
+def keep(
+    session: AsyncSession,
+    draft: ScanDraft,
+    caller: Caller,
+    code: Code,
+    found: Found,
+    verdict: Verdict,
+    *,
+    place: Place | None,
+    now: datetime,
+) -> Scan:
+    """Record a scan, whatever it found, and raise the alarms of its verdict."""
     row = Scan(
         public_id=draft.public_id,
         digest=draft.digest(caller),
@@ -110,14 +130,13 @@ async def scan(
         ticket_id=None if found.ticket is None else found.ticket.ticket.id,
         certificate_id=None if found.certificate is None else found.certificate.id,
         decision=verdict.decision,
-        findings=[_written(finding) for finding in verdict.findings],
+        findings=[written(finding) for finding in verdict.findings],
         scanned_at=now,
         device_at=draft.device_at,
     )
     session.add(row)
-    await session.flush()
-    _ring(row, verdict)
-    return await _answer(session, row, code, caller, place=draft.place), True
+    ring(row.public_id, verdict)
+    return row
 
 
 async def examine(
@@ -130,66 +149,99 @@ async def examine(
     draft: ScanDraft | None = None,
 ) -> tuple[Found, Verdict]:
     """Find what a code stands for, and everything that speaks for and against it."""
+    found, facts = await gather(session, code, caller, verifier=verifier, at=now, draft=draft)
+    return found, rules.decide(await seed.policy(session), facts)
+
+
+async def gather(
+    session: AsyncSession,
+    code: Code,
+    caller: Caller,
+    *,
+    verifier: Verifier,
+    at: datetime,
+    draft: ScanDraft | None = None,
+) -> tuple[Found, Facts]:
+    """Find what a code stands for, and all that bears on a verdict about it at an instant."""
     signature: SignatureVerdict | None = None
     found = Found()
     if code.parsed is not None:
         # The signature comes first: nothing that an unsigned token says is even looked up.
-        signature = verifier.verify(code.parsed, now)
+        signature = verifier.verify(code.parsed, at)
         if rules.may_be_shown(signature):
             found = await queries.find(session, code)
     elif code.kind is CodeKind.SHORT_CODE:
         found = await queries.find(session, code)
     paper = None
     if found.ticket is not None:
-        paper = await queries.paper_of_ticket(session, found.ticket, caller)
+        paper = await queries.paper_of_ticket(session, found.ticket, caller, at=at)
     elif found.certificate is not None:
-        paper = await queries.paper_of_certificate(session, found.certificate)
+        paper = await queries.paper_of_certificate(session, found.certificate, at=at)
     facts = Facts(
         code=code,
-        now=now,
+        now=at,
         signature=signature,
         paper=paper,
         plate=None if draft is None else draft.plate,
         device_at=None if draft is None else draft.device_at,
     )
-    return found, rules.decide(facts)
+    return found, facts
 
 
-def _ring(row: Scan, verdict: Verdict) -> None:
+def ring(scan: UUID, verdict: Verdict) -> None:
     """Raise the alarms of a verdict where the operator looks: in the log, by code."""
     for finding in verdict.findings:
         if finding.kind.alarm:
             log.error(
                 "scan_alarm",
                 finding=finding.kind.code,
-                scan=str(row.public_id),
+                scan=str(scan),
                 kid=finding.facts.get("kid"),
             )
 
 
-def _written(finding: Finding) -> dict[str, Any]:
-    """Write a finding as the scan keeps it: its wording may improve, its code stays."""
-    return {"code": finding.kind.code, "facts": dict(finding.facts), "source": finding.source}
+def written(finding: Finding) -> dict[str, Any]:
+    """Write a finding as it is kept: its wording may improve, code and rule stay."""
+    return {
+        "code": finding.kind.code,
+        "severity": finding.severity,
+        "facts": dict(finding.facts),
+        "source": finding.source,
+        "rule": None if finding.by is None else finding.by.code,
+        "policy": None if finding.by is None else finding.by.policy,
+        "verified": finding.by is not None and finding.by.verified,
+        "satisfied_by": list(finding.satisfied_by),
+    }
 
 
-def _finding(stored: dict[str, Any]) -> FindingOut:
-    finding = Finding(rules.OBSERVATIONS[stored["code"]], stored["facts"], stored["source"])
+def read_back(stored: dict[str, Any]) -> FindingOut:
+    """Write a kept finding as it goes out; scans of before the dated rules name none."""
+    kind = OBSERVATIONS[stored["code"]]
     return FindingOut(
-        code=finding.kind.code,
-        severity=finding.kind.severity,
-        alarm=finding.kind.alarm,
-        zh=finding.kind.text.zh,
-        en=finding.kind.text.en,
-        source=finding.rule,
-        facts=dict(finding.facts),
+        code=kind.code,
+        severity=Severity(stored.get("severity", kind.severity)),
+        alarm=kind.alarm,
+        zh=kind.text.zh,
+        en=kind.text.en,
+        source=stored["source"] or kind.source,
+        rule=stored.get("rule"),
+        policy=stored.get("policy"),
+        verified=stored.get("verified", False),
+        satisfied_by=[Proof(proof) for proof in stored.get("satisfied_by", ())],
+        facts=stored["facts"],
     )
+
+
+def would_be(findings: Sequence[FindingOut]) -> Decision | None:
+    """Answer what would be decided if the gravest findings were answered; None if admitted."""
+    return rules.decision_without_gravest([finding.severity for finding in findings])
 
 
 async def _answer(
     session: AsyncSession, row: Scan, code: Code, caller: Caller, *, place: UUID | None
 ) -> VerdictOut:
     """Write a verdict from what was recorded, so that a repeat says what was true at the time."""
-    findings = [_finding(stored) for stored in row.findings]
+    findings = [read_back(stored) for stored in row.findings]
     facts = {finding.code: finding.facts for finding in findings}
     ticket = certificate = None
     if row.ticket_id is not None:
@@ -207,6 +259,7 @@ async def _answer(
         kind=CodeKind(row.kind),
         decision=Decision(row.decision),
         findings=findings,
+        would_be=would_be(findings),
         ticket=ticket,
         certificate=certificate,
         reference=ReferenceOut(

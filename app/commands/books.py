@@ -11,7 +11,9 @@ from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import service as gate
-from app.admission.rules import Code, Decision, Finding, recognise
+from app.admission.findings import Finding
+from app.admission.policy import Decision
+from app.admission.rules import Code, recognise
 from app.commands.console import (
     AT_THE_TERMINAL,
     MISUSED,
@@ -113,10 +115,10 @@ def _decoded(file: Path) -> str:
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.kind.code,
-        "severity": finding.kind.severity.value,
+        "severity": finding.severity.value,
         "zh": finding.kind.text.zh,
         "en": finding.kind.text.en,
-        "source": finding.rule,
+        "source": finding.source,
         "facts": dict(finding.facts),
     }
 

@@ -28,7 +28,7 @@ from app.core.clock import local_date, system_clock
 from app.core.errors import Text
 from app.core.sealing import Vault
 from app.party import access, credentials, queries, rules, schemas, service
-from app.party.access import Caller, RoleKind
+from app.party.access import Caller, Department, RoleKind
 from app.party.models import Party, PartyRole
 from app.party.rules import Note, Numbers
 from app.party.service import PartyDraft, RoleDraft, RoleWanted
@@ -49,6 +49,10 @@ To = Annotated[
 PlaceId = Annotated[UUID | None, typer.Option("--place", help="Where; everywhere if left out.")]
 Jurisdiction = Annotated[
     str | None, typer.Option(help="What a regulator answers for: 3206, 320682 …")
+]
+
+OfDepartment = Annotated[
+    Department | None, typer.Option("--department", help="Of a regulator; both if left out.")
 ]
 
 
@@ -88,6 +92,7 @@ def add(
     address: Annotated[str | None, typer.Option(help="Address.")] = None,
     division: Annotated[str | None, typer.Option(help="6, 9 or 12 digits.")] = None,
     jurisdiction: Jurisdiction = None,
+    department: OfDepartment = None,
     place: PlaceId = None,
     valid_from: From = None,
     party_id: NewId = None,
@@ -105,13 +110,25 @@ def add(
             today=_today(),
         )
         for kind in roles:
-            rules.check_role(kind, valid_from=first_day, valid_to=None, division_code=jurisdiction)
+            rules.check_role(
+                kind,
+                valid_from=first_day,
+                valid_to=None,
+                division_code=jurisdiction,
+                department=department,
+            )
         draft = _draft(party_id, form, name, numbers, address=address, division=division)
 
         async def work(session: AsyncSession) -> dict[str, Any]:
             at = None if place is None else (await places.find_place(session, place)).id
             given = [
-                RoleDraft(kind, first_day, place_id=at, division_code=jurisdiction)
+                RoleDraft(
+                    kind,
+                    first_day,
+                    place_id=at,
+                    division_code=jurisdiction,
+                    department=department,
+                )
                 for kind in roles
             ]
             party, new = await service.register(
@@ -231,11 +248,13 @@ def give(
     valid_to: To = None,
     place: PlaceId = None,
     jurisdiction: Jurisdiction = None,
+    department: OfDepartment = None,
     as_json: AsJson = False,
 ) -> None:
     """Give a party one more role."""
     with complaining(as_json):
-        wanted = RoleWanted(kind, _day(valid_from) or _today(), _day(valid_to), place, jurisdiction)
+        first_day = _day(valid_from) or _today()
+        wanted = RoleWanted(kind, first_day, _day(valid_to), place, jurisdiction, department)
 
         async def work(session: AsyncSession) -> dict[str, Any]:
             found, new = await service.give_role(session, AT_THE_TERMINAL, party, wanted)

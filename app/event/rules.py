@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     RETURN = "return"
     HOLD = "hold"
     RELEASE = "release"
+    ENTRY_CHECK = "entry_check"
 
 
 CLOCK_TOLERANCE = timedelta(minutes=5)

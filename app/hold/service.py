@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+import orjson
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
@@ -127,6 +127,15 @@ async def _record(session: AsyncSession, kind: EventKind, order: Order, *, now: 
     await transparency.append(session, [statement], now=now)
 
 
+# One statement, however many are told: goods of one morning can have reached thousands.
+_TELL = text("""
+    INSERT INTO notice (party_id, kind, subject, facts, created_at)
+    SELECT party_id, :kind, :subject, CAST(:facts AS jsonb), :now
+    FROM unnest(CAST(:parties AS bigint[])) AS told (party_id)
+    ON CONFLICT DO NOTHING
+""")
+
+
 async def tell(
     session: AsyncSession,
     kind: NoticeKind,
@@ -136,18 +145,18 @@ async def tell(
     now: datetime,
 ) -> None:
     """Leave a notice with each party, once for each subject."""
-    rows = [
-        {
-            "party_id": party_id,
-            "kind": kind,
-            "subject": subject,
-            "facts": {name: str(value) for name, value in facts.items()},
-            "created_at": now,
-        }
-        for party_id in sorted({party for party in party_ids if party is not None})
-    ]
-    if rows:
-        await session.execute(insert(Notice).on_conflict_do_nothing(), rows)
+    told = sorted({party for party in party_ids if party is not None})
+    if told:
+        await session.execute(
+            _TELL,
+            {
+                "parties": told,
+                "kind": kind,
+                "subject": subject,
+                "facts": orjson.dumps({name: str(value) for name, value in facts.items()}).decode(),
+                "now": now,
+            },
+        )
 
 
 async def notices_of(session: AsyncSession, party_id: int, *, most: int) -> Sequence[Notice]:

@@ -268,10 +268,14 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
     ]
 
 
-# Goods of open holds, and whatever went into them; what they went into is younger than they are.
+# Goods of open holds and open recalls, and whatever went into them; what they went into is younger
+# than they are, and so is all of a recall's scope beyond what was found and its sources.
 _HELD_SINCE = text("""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL
+        UNION
+        SELECT s.lot_id FROM recall_lot s JOIN recall r ON r.id = s.recall_id
+        WHERE r.closed_at IS NULL AND s.relation IN ('found', 'source')
         UNION
         SELECT e.src FROM lot_edge e JOIN needed n ON n.lot_id = e.dst
     )
@@ -280,7 +284,7 @@ _HELD_SINCE = text("""
 
 
 async def held_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest goods came into being that an open hold needs; None without one."""
+    """Answer when the oldest goods came into being that an open hold or recall needs, if any."""
     found: datetime | None = await session.scalar(_HELD_SINCE)
     return found
 

@@ -89,11 +89,13 @@ class Policy:
         certificate_due: Mixing producers of this product needs a new certificate on the day.
         certified: That certificate comes along.
         cover_passes: The parts of a split stay under the certificate of the whole.
+        held_too: Goods on hold leave too, because a recall says what became of them.
     """
 
     certificate_due: bool = False
     certified: bool = False
     cover_passes: bool = True
+    held_too: bool = False
 
 
 async def open_lot(
@@ -386,7 +388,11 @@ def _check(
     check_occurred(draft.occurred_at, now=now)
     draws = [_drawn(draft, item, stock[item.lot]) for item in draft.inputs]
     for draw in draws:
-        rules.check_draw(draw, holder_id=draft.holder_id, held_too=draft.kind is ChangeKind.DESTROY)
+        rules.check_draw(
+            draw,
+            holder_id=draft.holder_id,
+            held_too=policy.held_too or draft.kind is ChangeKind.DESTROY,
+        )
         if draw.mass_g == 0:
             raise rules.LotExhausted(lot=str(draw.lot.public_id), remaining_g=0)
         if draw.lot.made_on is not None and local_date(draft.occurred_at) < draw.lot.made_on:

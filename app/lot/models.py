@@ -41,6 +41,12 @@ class Lot(Base):
             "created_at",
             postgresql_where=text("origin = 'declare'"),
         ),
+        Index(
+            "ix_lot_plot_id_made_on",
+            "plot_id",
+            "made_on",
+            postgresql_where=text("plot_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

@@ -441,6 +441,30 @@ async def count_hold(session: AsyncSession, lot_ids: Sequence[int], change: int)
     )
 
 
+HOLD_SQL = """
+    UPDATE lot_balance AS b SET holds = b.holds + h.change
+    FROM unnest(CAST(:hold_lots AS bigint[])) AS asked (lot_id)
+    CROSS JOIN (SELECT CAST(:hold_change AS smallint)) AS h (change)
+    WHERE b.lot_id = asked.lot_id
+    RETURNING b.lot_id, b.produced_g, b.remaining_g
+"""
+"""Counts one hold more, or one less, on any number of locked lots; see `lock_balances`."""
+
+_LOCK_BALANCES = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM lot_balance WHERE lot_id = ANY(CAST(:lots AS bigint[]))
+        ORDER BY lot_id FOR NO KEY UPDATE
+    ) AS locked
+""")
+
+
+async def lock_balances(session: AsyncSession, lot_ids: Iterable[int]) -> None:
+    """Lock the balances of any number of lots until the transaction ends, oldest first."""
+    wanted = sorted(set(lot_ids))
+    locked = await session.scalar(_LOCK_BALANCES, {"lots": wanted})
+    assert locked == len(wanted), "every lot has a balance"
+
+
 async def prove_edges(session: AsyncSession, edges: Iterable[tuple[int, int]]) -> None:
     """Note that the buyer confirmed what the seller had claimed: edges of (older, younger)."""
     pairs = list(edges)

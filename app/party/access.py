@@ -44,6 +44,16 @@ class RoleKind(StrEnum):
     OPERATOR = "OPERATOR"
 
 
+class Department(StrEnum):
+    """Which of two offices answers for goods (domain.md §1.4): where they are in the chain decides.
+
+    Agriculture answers until goods enter a market or a processor, market regulation from then on.
+    """
+
+    AGRICULTURE = "agriculture"
+    MARKET_REGULATION = "market_regulation"
+
+
 PRODUCERS = frozenset(
     {
         RoleKind.FARMER,
@@ -112,26 +122,38 @@ _SAMPLERS = frozenset({Audience.TRADER, Audience.MARKET, Audience.REGULATOR})
 POLICY: dict[str, frozenset[Audience]] = {
     "account.create": frozenset({Audience.MARKET, Audience.OPERATOR}),
     "account.read": _SIGNED_IN,
+    "agreement.read": _SIGNED_IN,
+    "agreement.record": _OFFICE,
     "api-key.manage": _SIGNED_IN,
     "certificate.issue": _TRADE,
     "certificate.read": _SIGNED_IN,
     "evidence.read": _SIGNED_IN,
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
+    "gate-case.handle": _OFFICE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,
+    "inspection.record": _OFFICE,
+    "inspection.rule": _OFFICE,
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
     "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
+    "paper.record": _OFFICE,
     "party.read": _SIGNED_IN,
     "party.register": frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR}),
     "place.read": _SIGNED_IN,
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
+    "recall.close": _SIGNED_IN,
+    "recall.follow": _SIGNED_IN,
+    "recall.open": _SIGNED_IN,
+    "recall.read": _SIGNED_IN,
+    "referral.ask": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+    "referral.answer": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "sample.read": _SIGNED_IN,
     "sample.take": _SAMPLERS,
     "scan.record": _SIGNED_IN,
@@ -147,6 +169,10 @@ POLICY: dict[str, frozenset[Audience]] = {
     "ticket.issue": _TRADE,
     "ticket.read": _SIGNED_IN,
     "trace.read": _SIGNED_IN,
+    "treatment.read": _SIGNED_IN,
+    "treatment.record": _TRADE,
+    "warning.handle": _OFFICE,
+    "warning.read": _OFFICE,
 }
 
 
@@ -249,6 +275,7 @@ class Caller:
         roles: The party's roles on the day of the request.
         jurisdiction: Division prefix a regulator answers for (`3206` for the city); else None.
         scopes: Actions a machine's key is limited to; None means all of its audiences'.
+        departments: Of a regulator: the stages of the chain it answers for.
     """
 
     party_id: int | None
@@ -258,6 +285,7 @@ class Caller:
     roles: frozenset[RoleKind]
     jurisdiction: str | None
     scopes: frozenset[str] | None
+    departments: frozenset[Department] = frozenset(Department)
 
     @property
     def acting_party(self) -> int:
@@ -372,6 +400,14 @@ def may_supervise(caller: Caller, division_code: str | None) -> bool:
     if Audience.REGULATOR not in caller.audiences or caller.jurisdiction is None:
         return False
     return (division_code or "").startswith(caller.jurisdiction)
+
+
+def departments_of(named: Iterable[str | None]) -> frozenset[Department]:
+    """Answer the departments of a regulator's roles; a role that names none is for both."""
+    found = set(named)
+    if not found or None in found:
+        return frozenset(Department)
+    return frozenset(Department(name) for name in found if name is not None)
 
 
 def check_may_give(

@@ -138,7 +138,7 @@ def _hashed(secret: str) -> bytes:
 _CALLER_COLUMNS = """
     p.id, p.public_id,
     coalesce(
-        (SELECT jsonb_agg(jsonb_build_array(r.kind, r.division_code))
+        (SELECT jsonb_agg(jsonb_build_array(r.kind, r.division_code, r.department))
          FROM party_role r
          WHERE r.party_id = p.id AND r.valid_from <= :today
            AND (r.valid_to IS NULL OR r.valid_to > :today)),
@@ -207,16 +207,17 @@ async def caller_of_party(
 
 def _caller(row: Iterable[Any]) -> Caller:
     account_id, scopes, party_id, public_id, roles = row
-    kinds = frozenset(RoleKind(kind) for kind, _ in roles)
-    answers_for = [code for kind, code in roles if kind == RoleKind.REGULATOR]
+    kinds = frozenset(RoleKind(kind) for kind, _, _ in roles)
+    offices = [role[1:] for role in roles if role[0] == RoleKind.REGULATOR]
     return Caller(
         party_id=party_id,
         party_public_id=public_id,
         account_id=account_id,
         audiences=access.audiences_of(kinds),
         roles=kinds,
-        jurisdiction=access.jurisdiction_of(answers_for),
+        jurisdiction=access.jurisdiction_of(code for code, _ in offices),
         scopes=None if scopes is None else frozenset(scopes),
+        departments=access.departments_of(department for _, department in offices),
     )
 
 

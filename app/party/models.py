@@ -52,6 +52,11 @@ class PartyRole(Base):
         UniqueConstraint(
             "party_id", "kind", "place_id", "valid_from", postgresql_nulls_not_distinct=True
         ),
+        CheckConstraint(
+            "department IS NULL OR kind = 'REGULATOR' "
+            "AND department IN ('agriculture', 'market_regulation')",
+            name="department",
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -59,6 +64,7 @@ class PartyRole(Base):
     kind: Mapped[str]
     place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))
     division_code: Mapped[str | None]
+    department: Mapped[str | None]
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.sealing import Vault
 from app.party import access, identifiers, service
-from app.party.access import Audience, Caller, RoleKind
+from app.party.access import Audience, Caller, Department, RoleKind
 from app.party.models import Party, PartyRole
 
 SEARCH_LIMIT = 20
@@ -27,6 +27,7 @@ class RoleView:
     valid_to: date | None
     place: UUID | None
     division_code: str | None
+    department: Department | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ async def view(session: AsyncSession, caller: Caller, party: Party, *, on: date)
                 valid_to=role.valid_to,
                 place=None if role.place_id is None else places[role.place_id],
                 division_code=role.division_code,
+                department=None if role.department is None else Department(role.department),
             )
             for number, role in enumerate(roles, start=1)
         ),

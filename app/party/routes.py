@@ -95,6 +95,7 @@ def _wanted(role: schemas.RoleIn) -> service.RoleWanted:
         valid_to=role.valid_to,
         place=role.place,
         division_code=role.division_code,
+        department=role.department,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from app.core.errors import DomainError, IdReused, Kind, Text
 from app.party import identifiers
-from app.party.access import RoleKind
+from app.party.access import Department, RoleKind
 
 _CLAIM_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CLAIM_LENGTH = 8
@@ -55,6 +55,15 @@ class NumberMissing(DomainError):
         "单位请填统一社会信用代码, 个人请填身份证号或手机号",
         "Give an organisation's USCC, or a person's resident id or phone",
     )
+
+
+class DepartmentUnfit(DomainError):
+    """Only regulators are of agriculture or of market regulation."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "department-unfit"
+    title: ClassVar[Text] = Text("只有监管部门才分部门", "Only a regulator has a department")
+    next_step: ClassVar[Text] = Text("请去掉部门", "Leave the department out")
 
 
 class NumberUnfit(DomainError):
@@ -349,18 +358,26 @@ def check_password(password: str, *, login: str) -> None:
 
 
 def check_role(
-    kind: RoleKind, *, valid_from: date, valid_to: date | None, division_code: str | None
+    kind: RoleKind,
+    *,
+    valid_from: date,
+    valid_to: date | None,
+    division_code: str | None,
+    department: Department | None = None,
 ) -> None:
     """Refuse a role that cannot be.
 
     Raises:
         RoleDatesInvalid: it ends before it begins.
         JurisdictionMissing: a regulator without a division.
+        DepartmentUnfit: a department of anybody but a regulator.
     """
     if valid_to is not None and valid_to <= valid_from:
         raise RoleDatesInvalid
     if kind is RoleKind.REGULATOR and division_code is None:
         raise JurisdictionMissing
+    if kind is not RoleKind.REGULATOR and department is not None:
+        raise DepartmentUnfit
 
 
 def check_end(valid_from: date, valid_to: date | None, *, new_end: date, today: date) -> None:

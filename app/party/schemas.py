@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from app.core.schemas import In, Line, Out
-from app.party.access import Audience, RoleKind
+from app.party.access import Audience, Department, RoleKind
 from app.party.models import ApiKey
 from app.party.queries import FileView, PartyView, RoleView
 from app.party.rules import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, Note
@@ -49,6 +49,9 @@ class RoleIn(In):
     valid_to: date | None = Field(default=None, description="First day without it, if known.")
     place: UUID | None = Field(default=None, description="Where; everywhere if left out.")
     division_code: Jurisdiction | None = None
+    department: Department | None = Field(
+        default=None, description="Of a regulator: the stage it answers for; both if left out."
+    )
 
 
 class RoleEndIn(In):
@@ -92,6 +95,7 @@ class RoleOut(Out):
     valid_to: date | None
     place: UUID | None
     division_code: str | None
+    department: Department | None
 
     @classmethod
     def of(cls, role: RoleView) -> Self:

@@ -15,7 +15,7 @@ from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, credentials, identifiers, rules
-from app.party.access import Audience, Caller, RoleKind
+from app.party.access import Audience, Caller, Department, RoleKind
 from app.party.models import Account, Invitation, Party, PartyRole
 
 CLAIM_LIFE = timedelta(days=30)
@@ -45,6 +45,7 @@ class RoleDraft:
     valid_to: date | None = None
     place_id: int | None = None
     division_code: str | None = None
+    department: Department | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class RoleWanted:
     valid_to: date | None = None
     place: UUID | None = None
     division_code: str | None = None
+    department: Department | None = None
 
 
 def _sealed(vault: Vault, draft: PartyDraft) -> dict[str, Any]:
@@ -153,11 +155,18 @@ def _check_same(party: Party, draft: PartyDraft, vault: Vault) -> None:
 
 def _same_role(role: PartyRole, given: RoleDraft) -> bool:
     """Whether a role is the one given, even if it was ended since."""
-    same = (role.kind, role.place_id, role.valid_from, role.division_code) == (
+    same = (
+        role.kind,
+        role.place_id,
+        role.valid_from,
+        role.division_code,
+        role.department,
+    ) == (
         given.kind,
         given.place_id,
         given.valid_from,
         given.division_code,
+        given.department,
     )
     ended_since = role.valid_to is not None and (
         given.valid_to is None or role.valid_to < given.valid_to
@@ -196,6 +205,7 @@ async def _granted(
         valid_from=wanted.valid_from,
         valid_to=wanted.valid_to,
         division_code=wanted.division_code,
+        department=wanted.department,
     )
     site = None if wanted.place is None else await _site(session, public_id=wanted.place)
     _check_may_give(caller, wanted.kind, (party_division, wanted.division_code), site)
@@ -205,6 +215,7 @@ async def _granted(
         valid_to=wanted.valid_to,
         place_id=None if site is None else site.place_id,
         division_code=wanted.division_code,
+        department=wanted.department,
     )
 
 
@@ -259,6 +270,7 @@ async def add_roles(session: AsyncSession, party_id: int, roles: Iterable[RoleDr
                 kind=role.kind,
                 place_id=role.place_id,
                 division_code=role.division_code,
+                department=role.department,
                 valid_from=role.valid_from,
                 valid_to=role.valid_to,
             )

@@ -13,10 +13,9 @@ from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
-from app.lot.rules import LotState
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
-from app.recall import rules
+from app.party.access import Caller
+from app.recall import authority, rules
 from app.recall.schemas import HoldIn, HoldOut
 from app.testing import service as samples
 from app.trace import queries as traces
@@ -46,7 +45,7 @@ async def place(
     existing = await holds.repeated(session, order)
     if existing is not None:
         return existing, False
-    await check_answers_for(session, lot, caller)
+    await authority.check_may_hold(session, lot, caller)
     return await holds.place(session, order, lot, now=now), True
 
 
@@ -68,7 +67,7 @@ async def release(
     if hold.cause == HoldCause.TEST and not caller.supervises:
         raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
-        await check_answers_for(session, lot, caller, office_only=True)
+        await authority.check_may_hold(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
 
@@ -81,30 +80,6 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
         party=caller.acting_public_id,
         reason=reason,
     )
-
-
-async def check_answers_for(
-    session: AsyncSession, lot: LotState, caller: Caller, *, office_only: bool = False
-) -> None:
-    """Refuse whoever answers neither for the lot's origin, nor for its holder, nor its market.
-
-    Raises:
-        HoldNotYours: that is so.
-    """
-    holders = await parties.by_ids(session, [lot.holder_id] if lot.holder_id else [])
-    places = {lot.division_code, *(holder.division_code for holder in holders.values())}
-    if any(may_supervise(caller, code) for code in places):
-        return
-    known = {"lots": [lot.id], "asked": [lot.id]}
-    if Audience.REGULATOR in caller.audiences:
-        codes = await traces.market_divisions(session, **known)
-        if any(may_supervise(caller, code) for code in codes):
-            return
-    if Audience.MARKET in caller.audiences and not office_only:
-        inside = await traces.lots_in_market(session, caller.acting_party, **known)
-        if lot.id in inside:
-            return
-    raise rules.HoldNotYours(lot=str(lot.public_id))
 
 
 async def tell_of_failed_test(session: AsyncSession, sample_id: UUID, *, now: datetime) -> int:

@@ -194,6 +194,7 @@ def _ended_by(test: TestRow, after: Status) -> frozenset[ClockKind]:
             ClockKind.OBJECTION_LAB,
             ClockKind.HANDLING_START,
             ClockKind.HANDLING_FINISH,
+            ClockKind.PUBLICATION,  # of the result that stood before
         }
     return frozenset(ended)
 

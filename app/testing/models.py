@@ -171,6 +171,7 @@ class Sample(Base):
         CheckConstraint("mass_g > 0", name="mass_g"),
         UniqueConstraint("taken_by", "number"),
         Index("ix_sample_holder_id_id", "holder_id", "id"),
+        Index("ix_sample_product_id_taken_at", "product_id", "taken_at"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

@@ -18,6 +18,7 @@ from app.party.access import Caller, OtherParty
 from app.party.auth import allow
 from app.place.rules import UnknownPlace
 from app.product.rules import UnknownProduct
+from app.product.schemas import ProductId
 from app.testing import cases, devices, push, queries, rules, service
 from app.testing.devices import Signed
 from app.testing.models import TestSource
@@ -244,7 +245,7 @@ async def read_limit(
     session: DbSession,
     _: Anybody,
     substance: Annotated[str, Query(min_length=1, max_length=50)],
-    product: Annotated[int, Query(description="Code of the catalogue.")],
+    product: Annotated[ProductId, Query(description="Code of the catalogue.")],
     on: Annotated[date | None, Query(description="Day of the event; today else.")] = None,
     state: State = State.FRESH,
 ) -> LimitAnswer:

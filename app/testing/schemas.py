@@ -370,7 +370,7 @@ class RecordIn(In):
     purpose: SamplePurpose = SamplePurpose.SELF
     method: Line
     tested_at: Instant
-    result: Annotated[int, Field(strict=True)] | None = Field(
+    result: Annotated[int, Field(strict=True, ge=0, le=9)] | None = Field(
         default=None, description="By the source's convention."
     )
     substance: Number | None = None

@@ -347,14 +347,7 @@ async def record(
     place_id = await _check(session, sample, body, caller, now=now)
     earlier = await cases.tests_of(session, sample.id)
     objection = await cases.open_objection(session, sample.id)
-    rules.check_test(
-        kind=body.kind,
-        retest=body.retest,
-        status=Status(sample.status),
-        objected=objection is not None,
-        lab=caller.acting_party,
-        earlier_labs=(test.tested_by for test in earlier if test.kind == TestKind.LAB),
-    )
+    _check_case(sample, body, earlier, caller, objected=objection is not None)
     judged = await _judge(session, sample, body, device)
     test = TestRow(
         public_id=public_id,
@@ -396,6 +389,19 @@ async def _check(
     if tested_at < sample.taken_at:
         raise rules.TestedTooEarly(pointer="/tested_at")
     return place_id
+
+
+def _check_case(
+    sample: Sample, body: TestIn, earlier: Sequence[TestRow], caller: Caller, *, objected: bool
+) -> None:
+    rules.check_test(
+        kind=body.kind,
+        retest=body.retest,
+        status=Status(sample.status),
+        objected=objected,
+        lab=caller.acting_party,
+        earlier_labs=(test.tested_by for test in earlier if test.kind == TestKind.LAB),
+    )
 
 
 async def _judge(

@@ -144,6 +144,9 @@ def returning(
     pieces = lot.remaining_pieces if mass_g == lot.mass_g else None
     draw = lot_rules.Draw(lot, mass_g, pieces)
     cover_g = min(draw.mass_g, lot.certified_g)
+    if holder_id is None and lot.holds:
+        # What a walk-in brings back of goods on hold must not come into being free to sell.
+        raise lot_rules.LotOnHold(lot=str(lot.public_id))
     if holder_id is not None:
         lot_rules.check_draw(draw, holder_id=holder_id)
         cover_g = withdrawal.take(draw)

@@ -150,6 +150,15 @@ async def _find(session: AsyncSession, condition: Any, **facts: str) -> tuple[Ti
     return row[0], row[1]
 
 
+async def public_ids(session: AsyncSession, ticket_ids: Iterable[int]) -> dict[int, UUID]:
+    """Answer the public ids of several tickets."""
+    wanted = sorted(set(ticket_ids))
+    if not wanted:
+        return {}
+    rows = await session.execute(select(Ticket.id, Ticket.public_id).where(Ticket.id.in_(wanted)))
+    return {row[0]: row[1] for row in rows}
+
+
 async def lines_of(session: AsyncSession, ticket_id: int) -> Sequence[TicketLine]:
     """List a ticket's lines."""
     found = await session.scalars(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from starlette.staticfiles import StaticFiles
 
 from app.admission import rules as admission
+from app.admission.policy import NO_POLICY
 from app.admission.rules import CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
@@ -78,6 +79,8 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
         frame=frame,
     )
     status = SAYINGS[page.state].status
+    if code.parsed is not None and page.document is not None and request.method == "GET":
+        request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     shown, html = pages.render(page)
     if wants_json(request.headers.get("accept", "")):
         if grounds is not None:
@@ -169,7 +172,7 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
     if digits is not None:
         return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=FRESH)
     saying: Text = SAYINGS[PageState.UNREADABLE].headline
-    if findings := admission.decide(Facts(code, frame.now)).findings:
+    if findings := admission.decide(NO_POLICY, Facts(code, frame.now)).findings:
         saying = findings[0].kind.text
     html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
     return HTMLResponse(html, status, headers=FRESH)

@@ -30,14 +30,27 @@ FILES_OF_A_FEATURE = {
 # What a package may hold beside them, each with the noun it is for. Core knows no food, and its
 # files are its own.
 FURTHER_FILES = {
+    "admission": {
+        "findings.py",  # pure: all that can be found, in both languages
+        "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
+        "inspections.py",  # a vehicle at a gate, decided and stored once
+        "papers.py",  # paper documents and agreements
+        "policy.py",  # pure: the dated rules of entry and of sampling
+        "rulings.py",  # a person's decisions beside verdicts, and cases
+        "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
+        "tally.py",  # views counted in memory until they are written
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
         "importing.py",
+        "gate.py",
         "key.py",
         "ledger.py",
         "party.py",
+        "recall.py",
         "running.py",  # serve, worker, migrate, demo
+        "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
@@ -73,6 +86,15 @@ FURTHER_FILES = {
     "product": {
         "search.py",  # finding products as sellers call them
         "units.py",  # from what was said to grams, and back
+    },
+    "recall": {
+        "authority.py",  # who answers for a lot, which offices for places
+        "following.py",  # the second half of the service: what is recorded in an open case
+        "opening.py",  # the scope of a case, stopped at once
+        "printing.py",  # the case as a record, a spreadsheet, on paper
+        "referrals.py",  # questions to other offices
+        "terms.py",  # how long things may take
+        "wording.py",  # words in both languages
     },
     "signing": {
         "keys.py",  # keys and their history, without a database: verifiers use it offline
@@ -110,7 +132,7 @@ FURTHER_FILES = {
         "sweep.py",  # shares of a graph that does not fit into memory
     },
 }
-FOLDERS_OF_A_FEATURE = {"data", "templates", "static", "frontend"}
+FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
 
 # Put together here, so that this file does not name them itself.

@@ -77,6 +77,7 @@ ALL = dict(commands(get_command(cli.app)))
 NEEDS_BOOKS = {
     "migrate": [],
     "audit": [],
+    "gate audit-draw": ["2026-06-18"],
     "key new": [],
     "key list": [],
     "key drop": ["1", "--yes"],
@@ -89,7 +90,23 @@ NEEDS_BOOKS = {
     "party api-key": [str(uuid4()), "--name", "x", "--scope", "lot.read"],
     "party role give": [str(uuid4()), "FARMER"],
     "party role end": [str(uuid4()), "1"],
+    "recall list": [],
+    "recall show": [str(uuid4())],
+    "recall lots": [str(uuid4())],
+    "recall scope": [str(uuid4())],
+    "recall open": [
+        str(uuid4()),
+        *("--party", str(uuid4()), "--reason", "x", "--grade", "1", "--trigger", "test"),
+    ],
+    "recall close": [
+        str(uuid4()),
+        *("--party", str(uuid4()), "--outcome", "lifted", "--reason", "x"),
+    ],
+    "recall late": [],
+    "recall export": [str(uuid4()), "recall.xlsx"],
     "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "warning list": [],
+    "warning run": [],
     "workday": ["2031-10-11", "--working", "--source", "x"],
     "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],
@@ -507,3 +524,12 @@ def test_wrong_use_is_told_on_standard_error() -> None:
         said = say(*arguments)
         assert said.code == 2
         assert said.out == ""
+
+
+def test_a_day_without_a_draw_has_nothing_to_show_for_it(ypt: Ypt) -> None:
+    said = ypt("gate", "audit-draw", "2020-01-01")
+    assert said.code == 1
+    assert said.json["lines"] == 0
+    assert "0 commitments" in said.json["faults"][0]
+    spoken = ypt("gate", "audit-draw", "2020-01-01", as_json=False)
+    assert "0 commitments" in spoken.out

@@ -142,14 +142,15 @@ async def test_a_bad_record_is_refused_alone_with_its_row(trade: Trade, market: 
         2: {**record_of("1"), "value": "a lot"},
         3: record_of("nobody's"),
         5: record_of("1", 10, result=3),
+        9: record_of("1", 10, result=10**30),
         6: record_of("1", 10, method="dowsing"),
         7: record_of("1", 10, surprise=True),
         8: {"no": "record"},
     }
     batch = iter(good)
-    records = [bad.get(row) or next(batch) for row in range(1, 10)]
+    records = [bad.get(row) or next(batch) for row in range(1, 11)]
     told = await device.pushes(*records)
-    assert (told["taken"], told["refused"]) == (3, 6)
+    assert (told["taken"], told["refused"]) == (3, 7)
     codes = {
         record["row"]: record["problem"]["code"]
         for record in told["records"]
@@ -162,6 +163,7 @@ async def test_a_bad_record_is_refused_alone_with_its_row(trade: Trade, market: 
         6: "unknown-method",
         7: "malformed-record",
         8: "malformed-record",
+        9: "malformed-record",
     }
     pointers = {record["row"]: record["problem"] for record in told["records"] if record["problem"]}
     assert [told["pointer"] for told in pointers[2]["pointers"]] == ["/value"]

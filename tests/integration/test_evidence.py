@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from typing import Any
 
 import httpx
 import pytest
@@ -10,16 +9,9 @@ from PIL import Image
 
 from app.party.access import RoleKind
 from tests.factories import Actor, Trade, code_of, new_id
+from tests.gate import photo
 
 SECRET_PLACE = "Plot 7, Rugao"
-
-
-def photo(size: tuple[int, int] = (640, 480), kind: str = "JPEG", **more: Any) -> bytes:
-    """Take a photo: a gradient, so that no two sizes look the same."""
-    image = Image.linear_gradient("L").resize(size).convert("RGB")
-    written = io.BytesIO()
-    image.save(written, kind, **more)
-    return written.getvalue()
 
 
 async def put(actor: Actor, body: bytes, evidence: str | None = None) -> httpx.Response:

@@ -277,6 +277,7 @@ async def test_a_party_is_registered_once_and_a_repeat_answers_the_same(town: To
                     "valid_to": None,
                     "place": None,
                     "division_code": None,
+                    "department": None,
                 }
             ],
         },

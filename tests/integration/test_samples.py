@@ -401,6 +401,35 @@ async def test_five_or_seven_working_days_after_a_laboratory(
     assert code_of(answer) == "nothing-to-object"
 
 
+async def test_a_retest_of_something_else_decides_nothing(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot)
+    await judged(laboratory, sample, report(("克百威", "0.5")))
+    trade.clock.now += timedelta(days=1)
+    await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    other = await judged(await lab(trade), sample, report(("铅", None), retest=True))
+    assert other["status"] == "confirmed_fail"
+    assert (await farmer.lot(lot))["on_hold"] is True
+    assert await refused(await lab(trade), sample, report(("克百威", None), retest=True)) == (
+        "no-objection"
+    )
+
+
+async def test_a_retest_clears_and_its_result_is_published_instead(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(supervisors, lot)
+    await judged(laboratory, sample, report(("克百威", "0.5")))
+    trade.clock.now += timedelta(days=1)
+    await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "x"})
+    cleared = await judged(await lab(trade), sample, report(("克百威", "0.01"), retest=True))
+    assert cleared["status"] == "cleared"
+    assert (await farmer.lot(lot))["on_hold"] is False
+    running = [clock["kind"] for clock in cleared["deadlines"] if clock["done_at"] is None]
+    assert running == ["publication"]
+
+
 async def test_measures_stop_their_clocks(trade: Trade) -> None:
     farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
     elsewhere = await office(trade, "3205")

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 Json = dict[str, Any]
 Command = Generator[int, Json, None]
@@ -39,6 +40,7 @@ STATUS: Final = {
         "not-seller",
         "wrong-role",
         "hold-not-yours",
+        "recall-not-yours",
         "test-not-yours",
     },
     404: {
@@ -47,7 +49,9 @@ STATUS: Final = {
         "unknown-ticket",
         "unknown-party",
         "unknown-hold",
+        "unknown-recall",
         "unknown-sample",
+        "not-in-scope",
     },
     422: {
         "malformed-request",
@@ -183,6 +187,36 @@ def refuse_if(condition: object, code: str) -> None:
 
 
 @dataclass
+class InScope:
+    """A lot of a recall: what was there when it was stopped, and what became of it."""
+
+    on_hand: int
+    transit: int
+    passed: int
+    gone: int
+    held: bool
+    located: int = 0
+    recovered: int = 0
+    destroyed: int = 0
+    consumed: int = 0
+
+    @property
+    def room(self) -> int:
+        there = self.on_hand + self.transit if self.held else self.gone
+        return there - self.located - self.consumed
+
+
+@dataclass
+class Recall:
+    opener: str
+    mock: bool
+    lots: dict[str, InScope]
+    told: dict[str, bool]  # by party: whether it has acknowledged
+    outcome: str | None = None
+    closing: str | None = None
+
+
+@dataclass
 class Books:
     """Everything that the database should hold, and nothing else."""
 
@@ -193,6 +227,7 @@ class Books:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
+    recalls: dict[str, Recall] = field(default_factory=dict)
     samples: dict[str, Sample] = field(default_factory=dict)
     invited: set[str] = field(default_factory=set)
     done: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -780,9 +815,9 @@ class Books:
         age = {name: no for no, name in enumerate(self.lots)}
         for draw, grams in sorted(going_back, key=lambda pair: age[pair[0].received or ""]):
             lot = self.lots[draw.received or ""]
-            if grams and lot.holder is not None:
+            if grams:
                 refuse_if(lot.holds, "lot-on-hold")
-                refuse_if(grams > lot.left, "lot-exhausted")
+                refuse_if(lot.holder is not None and grams > lot.left, "lot-exhausted")
 
     def _back(self, ticket: Ticket, draws: Iterable[Draw], told: Mapping[Any, Json]) -> None:
         """Turn what the buyer of a one-sided ticket does not keep into lots of the seller."""
@@ -860,6 +895,177 @@ class Books:
             hold.released = True
             self.lots[hold.lot].holds -= 1
             self._log("hold.release", subject, "release")
+
+    # --- recalls ---------------------------------------------------------------------------------
+
+    def _closure(self, begin: Iterable[str], *, back: bool) -> set[str]:
+        found, waiting = set(begin), list(begin)
+        while waiting:
+            lot = waiting.pop()
+            for src, dst in self.edges:
+                here, there = (dst, src) if back else (src, dst)
+                if here == lot and there not in found:
+                    found.add(there)
+                    waiting.append(there)
+        return found
+
+    def _transit(self, lot: str) -> list[tuple[str | None, int]]:
+        """Answer the grams of a lot on their way, by buyer."""
+        return [
+            (ticket.buyer, draw.grams)
+            for ticket in self.tickets.values()
+            if ticket.status == "issued" and not ticket.one_sided
+            for draw in ticket.draws
+            if draw.lot == lot
+        ]
+
+    def _out(self, lot: str) -> int:
+        return sum(grams for (src, _), (grams, _) in self.edges.items() if src == lot)
+
+    def recall(self, actor: str, subject: str, body: Json) -> Command:
+        me = self._admit(actor, who=(*TRADERS, OFFICE))
+        if self._repeated("recall", subject, (actor, body)):
+            yield 200
+            return
+        for name in body["found"]:
+            lot = self._lot(name)
+        for name in body["found"]:
+            lot = self.lots[name]
+            mine = me in {lot.holder, lot.producer, lot.supplier}
+            refuse_if(actor != OFFICE and not mine, "hold-not-yours")
+        yield 201
+        begin = set(body["found"])
+        if actor == OFFICE:
+            into = {dst for _, dst in self.edges}
+            begin |= {lot for lot in self._closure(begin, back=True) if lot not in into}
+        recall = Recall(actor, body["mock"], {}, {})
+        for name in self._closure(begin, back=False):
+            lot, ways = self.lots[name], self._transit(name)
+            transit, passed = sum(grams for _, grams in ways), self._out(name)
+            gone = lot.mass - lot.left - transit - passed
+            held = lot.holder is not None
+            recall.lots[name] = InScope(lot.left, transit, passed, gone, held)
+            lot.holds += not recall.mock
+            for party in {lot.holder, *(buyer for buyer, _ in ways)} - {None}:
+                assert party is not None
+                recall.told[party] = party == me
+        self.recalls[subject] = recall
+        self.done["recall", subject] = (actor, body)
+        self._log("recall.opened", subject, None if recall.mock else "hold")
+
+    def _case(self, actor: str, subject: str) -> tuple[str, str, Recall]:
+        """Answer who asks, the case's id, and the case; everybody signed in may ask."""
+        me = self._admit(actor, who=(*TRADERS, OFFICE))
+        name = subject.partition("/")[0]
+        refuse_if(name not in self.recalls, "unknown-recall")
+        return me, name, self.recalls[name]
+
+    def _in_case(self, recall: Recall, lot: str) -> InScope:
+        self._lot(lot)
+        refuse_if(lot not in recall.lots, "not-in-scope")
+        return recall.lots[lot]
+
+    def _speaks(self, recall: Recall, actor: str, party: str | None) -> None:
+        leads = actor in {OFFICE, recall.opener}
+        refuse_if(not leads and party != self.ids[actor], "recall-not-yours")
+
+    def acknowledge(self, actor: str, subject: str, body: Json) -> Command:
+        _, name, recall = self._case(actor, subject)
+        party = subject.rpartition("/")[2]
+        refuse_if(party not in {*self.ids.values(), *self.invited}, "unknown-party")
+        refuse_if(party not in recall.told, "not-in-scope")
+        self._speaks(recall, actor, party)
+        if recall.told[party]:
+            yield 200
+            return
+        refuse_if(recall.outcome, "recall-closed")
+        yield 200
+        recall.told[party] = True
+        self._log("recall.acknowledged", name)
+
+    def step(self, actor: str, subject: str, body: Json) -> Command:
+        _, name, recall = self._case(actor, subject)
+        scope, step = self._in_case(recall, body["lot"]), subject.rpartition("/")[2]
+        if self._repeated("step", step, (actor, name, body)):
+            yield 200
+            return
+        lot = self.lots[body["lot"]]
+        self._speaks(recall, actor, lot.holder or lot.supplier)
+        refuse_if(recall.outcome, "recall-closed")
+        kind, grams = body["kind"], body["mass_g"]
+        refuse_if(recall.mock and kind == "recovered", "mock-recall")
+        room = scope.located - scope.recovered if kind == "recovered" else scope.room
+        refuse_if(grams > room, "recall-grams-differ")
+        leaves = kind == "consumed" and scope.held and not recall.mock
+        refuse_if(leaves and grams > lot.left, "lot-exhausted")
+        yield 201
+        setattr(scope, kind, getattr(scope, kind) + grams)
+        if leaves:
+            self._booked_out("loss", step, lot, grams)
+        self.done["step", step] = (actor, name, body)
+        self._log("recall.step", name)
+
+    def _booked_out(self, kind: str, cause: str, lot: Lot, grams: int) -> None:
+        change = str(uuid5(UUID(cause), str(lot.holder)))
+        self._take(lot, grams)
+        self.totals[kind] += grams
+        self.done["change", change] = cause
+        self._log(f"lot.{kind}", change, kind)
+
+    def dispose(self, actor: str, subject: str, body: Json) -> Command:
+        _, name, recall = self._case(actor, subject)
+        [part] = body["lots"]
+        scope, disposal = self._in_case(recall, part["lot"]), subject.rpartition("/")[2]
+        if self._repeated("disposal", disposal, (actor, name, body)):
+            yield 200
+            return
+        lot, grams = self.lots[part["lot"]], part["mass_g"]
+        self._speaks(recall, actor, lot.holder or lot.supplier)
+        refuse_if(recall.outcome, "recall-closed")
+        refuse_if(recall.mock, "mock-recall")
+        refuse_if(grams > scope.recovered - scope.destroyed, "recall-grams-differ")
+        refuse_if(scope.held and grams > lot.left, "lot-exhausted")
+        yield 201
+        scope.destroyed += grams
+        if scope.held:
+            self._booked_out("destroy", disposal, lot, grams)
+        self.done["disposal", disposal] = (actor, name, body)
+        self._log("recall.disposal", name)
+
+    def close(self, actor: str, subject: str, body: Json) -> Command:
+        me, name, recall = self._case(actor, subject)
+        leads = actor in {OFFICE, recall.opener}
+        refuse_if(not leads and me not in recall.told, "unknown-recall")
+        refuse_if(not leads, "recall-not-yours")
+        if recall.outcome:
+            same = (recall.outcome, recall.closing) == (body["outcome"], body["reason"])
+            refuse_if(not same, "recall-closed")
+            yield 200
+            return
+        if body["outcome"] == "completed" and not recall.mock:
+            missing = [
+                self.lots[lot].left + sum(grams for _, grams in self._transit(lot))
+                if scope.held
+                else scope.located - scope.destroyed
+                for lot, scope in recall.lots.items()
+            ]
+            refuse_if(any(missing), "recall-grams-open")
+            refuse_if(not all(recall.told.values()), "recall-steps-open")
+        yield 200
+        recall.outcome, recall.closing = body["outcome"], body["reason"]
+        for lot in recall.lots:
+            self.lots[lot].holds -= not recall.mock
+        self._log("recall.closed", name, None if recall.mock else "release")
+
+    def escaped(self) -> dict[str, int]:
+        """Answer what went out of lots while a recall held them: there must be none."""
+        return {
+            lot: self._out(lot) - scope.passed
+            for recall in self.recalls.values()
+            if not recall.mock and recall.outcome is None
+            for lot, scope in recall.lots.items()
+            if self._out(lot) != scope.passed
+        }
 
     # --- samples and tests -----------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 import base64
 import contextlib
+import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 from fastapi import FastAPI
+from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.util import greenlet_spawn
@@ -20,16 +22,26 @@ from sqlalchemy.util import greenlet_spawn
 from app.core.db import Database
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.evidence import service as evidence
 from app.main import create_app
 from app.party import credentials
 from app.party import service as parties
-from app.party.access import NOT_FOR_KEYS, POLICY, RoleKind, audiences_of
+from app.party.access import NOT_FOR_KEYS, POLICY, PUBLIC, RoleKind, audiences_of
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
 from tests.model.books import Books, Json
 
+
+def drawn() -> bytes:
+    """Draw a photo."""
+    written = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(written, "JPEG")
+    return written.getvalue()
+
+
 START = datetime(2026, 6, 17, 20, tzinfo=UTC)  # four in the morning in Nantong
 VILLAGE = "320682001001"
+PHOTO = drawn()
 CAST = {
     "coop": RoleKind.COOP,
     "farmer": RoleKind.FARMER,
@@ -52,6 +64,11 @@ PATHS = {
     "void_ticket": "/tickets/{}/void",
     "hold": "/holds/{}",
     "release": "/holds/{}/release",
+    "recall": "/recalls/{}",
+    "acknowledge": "/recalls/{}",  # the subject names what is below the case
+    "step": "/recalls/{}",
+    "dispose": "/recalls/{}",
+    "close": "/recalls/{}/closure",
     "sample": "/samples/{}",
     "test": "/samples/{}",  # the subject names the test too
 }
@@ -60,6 +77,11 @@ PATHS = {
 def uuid_of(number: int) -> str:
     """Number an id, so that the same example always says the same."""
     return str(UUID(int=(0x7 << 76) | (0b10 << 62) | number))
+
+
+def photo_of(name: str) -> str:
+    """Number the photo of one of the cast."""
+    return uuid_of(900 + list(CAST).index(name))
 
 
 def settings_of(database_url: str) -> Settings:
@@ -118,6 +140,12 @@ class World:
                     session, draft, [role], vault=vault, by=None, now=START
                 )
                 mine = audiences_of(frozenset({kind}))
+                # Everybody has a photo at hand, to show that goods were destroyed.
+                keeper = replace(
+                    PUBLIC, party_id=party.id, party_public_id=party.public_id, audiences=mine
+                )
+                photo = UUID(photo_of(name))
+                await evidence.store(session, photo, PHOTO, keeper, vault=vault, now=START)
                 self.ids[name] = str(party.public_id)
                 self.keys[name], _ = await credentials.make_key(
                     session,
@@ -233,6 +261,18 @@ def expected(books: Books) -> dict[str, Any]:
             for name, ticket in books.tickets.items()
         },
         "holds": {name: vars(hold) for name, hold in books.holds.items()},
+        "recalls": {
+            name: {
+                "mock": recall.mock,
+                "outcome": recall.outcome,
+                "told": recall.told,
+                "lots": {
+                    lot: {key: value for key, value in vars(scope).items() if key != "held"}
+                    for lot, scope in recall.lots.items()
+                },
+            }
+            for name, recall in books.recalls.items()
+        },
         "samples": {
             name: {
                 "lot": sample.lot,
@@ -292,6 +332,16 @@ SELECT json_build_object(
 'holds', (SELECT coalesce(json_object_agg(h.public_id, json_build_object(
     'lot', l.public_id, 'released', h.released_at IS NOT NULL)), '{}')
   FROM hold h JOIN lot l ON l.id = h.lot_id),
+'recalls', (SELECT coalesce(json_object_agg(r.public_id, json_build_object(
+    'mock', r.mock, 'outcome', r.outcome,
+    'told', (SELECT coalesce(json_object_agg(p.public_id, n.acknowledged_at IS NOT NULL), '{}')
+      FROM recall_notice n JOIN party p ON p.id = n.party_id WHERE n.recall_id = r.id),
+    'lots', (SELECT json_object_agg(l.public_id, json_build_object(
+        'on_hand', s.on_hand_g, 'transit', s.in_transit_g, 'passed', s.passed_on_g,
+        'gone', s.gone_g, 'located', s.located_g, 'recovered', s.recovered_g,
+        'destroyed', s.destroyed_g, 'consumed', s.consumed_g))
+      FROM recall_lot s JOIN lot l ON l.id = s.lot_id WHERE s.recall_id = r.id))), '{}')
+  FROM recall r),
 'samples', (SELECT coalesce(json_object_agg(s.public_id, json_build_object(
     'lot', l.public_id, 'grams', s.mass_g, 'status', s.status, 'hold', h.public_id,
     'tests', (SELECT count(*) FROM test t WHERE t.sample_id = s.id))), '{}')
@@ -299,7 +349,8 @@ SELECT json_build_object(
 'changes', (SELECT count(*) FROM lot_change),
 'invited', (SELECT count(*) FROM party WHERE status = 'invited'),
 'entries', (SELECT coalesce(json_object_agg(kind || ' ' || subject, n), '{}')
-  FROM (SELECT kind, subject, count(*) AS n FROM entry GROUP BY kind, subject) AS e),
+  FROM (SELECT kind, subject, count(*) AS n FROM entry WHERE kind <> 'evidence.stored'
+        GROUP BY kind, subject) AS e),
 'events', (SELECT coalesce(json_object_agg(kind, n), '{}')
   FROM (SELECT kind, count(*) AS n FROM event GROUP BY kind) AS e),
 'out of balance', (SELECT coalesce(json_object_agg(public_id, json_build_array(came, went)), '{}')

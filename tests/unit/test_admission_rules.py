@@ -1,6 +1,7 @@
 """What a text is, and what findings come to, without a database."""
 
 import string
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -9,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.admission import rules, seed
+from app.admission.findings import OBSERVATIONS
+from app.admission.policy import Decision, Policy, Proof, Severity, Trait
 from app.admission.rules import (
-    OBSERVATIONS,
     Code,
     CodeKind,
-    Decision,
     Facts,
     Goods,
     Paper,
-    Severity,
-    decide,
+    Verdict,
     gtin_fits,
     may_be_shown,
     recognise,
@@ -34,6 +35,13 @@ HOST = "https://ypt.example"
 BASES = [HOST, "http://127.0.0.1:8000/"]
 NOW = datetime(2026, 6, 18, 4, tzinfo=UTC)
 LOT = UUID(int=1)
+TODAY = NOW.date()
+POLICY = Policy(tuple(seed.rule_of(row) for row in seed.rows("policy.json")))
+
+
+def decide(facts: Facts) -> Verdict:
+    """Decide by the rules that this release ships."""
+    return rules.decide(POLICY, facts)
 
 
 def some_token() -> str:
@@ -189,7 +197,8 @@ def test_any_digits_are_something(text: str) -> None:
 
 READ = recognise(DIGITS, BASES)
 SOUND = Paper(status=TicketStatus.ISSUED, expires_at=NOW + timedelta(hours=1))
-GREENS = Goods(LOT, 18, 5_000, needs=Requirement.CONFORMITY_CERTIFICATE)
+CHAIN = frozenset({Proof.TICKET})
+GREENS = Goods(LOT, 18, 5_000, TODAY, needs=Requirement.CONFORMITY_CERTIFICATE, proofs=CHAIN)
 
 
 def codes(facts: Facts) -> list[str]:
@@ -241,12 +250,26 @@ WORST = Paper(
     plate="苏F1",
     held=(LOT,),
     sources_held=(LOT,),
-    sourceless=(LOT,),
     certificate=CertificateKind.CONFORMITY_PURCHASER,
     goods=(
-        Goods(LOT, 45, 1, needs=Requirement.QUARANTINE_AND_MEAT_INSPECTION),
+        Goods(
+            LOT,
+            45,
+            1,
+            TODAY,
+            needs=Requirement.QUARANTINE_AND_MEAT_INSPECTION,
+            sourceless=(LOT,),
+        ),
         GREENS,
-        Goods(LOT, 18, 1, needs=Requirement.CONFORMITY_CERTIFICATE, advised_only=True),
+        Goods(
+            LOT,
+            18,
+            1,
+            TODAY,
+            needs=Requirement.CONFORMITY_CERTIFICATE,
+            proofs=CHAIN,
+            traits=frozenset({Trait.ADVISED}),
+        ),
     ),
     voided_certificates=(LOT,),
 )
@@ -305,7 +328,7 @@ def test_the_gravest_finding_decides(severity: Severity, decision: Decision) -> 
     }
     verdict = decide(facts_of(papers[severity], plate="苏F2"))
     assert verdict.decision is decision
-    assert severity in {finding.kind.severity for finding in verdict.findings}
+    assert severity in {finding.severity for finding in verdict.findings}
 
 
 @pytest.mark.parametrize(
@@ -329,13 +352,13 @@ def test_a_clock_may_be_five_minutes_off(direction: int) -> None:
 
 
 def test_the_dated_rule_is_named_where_there_is_one() -> None:
-    goods = Goods(
-        LOT, 18, 1, needs=Requirement.CONFORMITY_CERTIFICATE, needs_source="MARA Order 2025-4"
-    )
-    (found,) = decide(
-        facts_of(Paper(TicketStatus.ISSUED, NOW + timedelta(1), goods=(goods,)))
-    ).findings[1:]
-    assert found.rule == "MARA Order 2025-4"
+    goods = replace(GREENS, needs_source="MARA Order 2025-4 art. 3")
+    paper = Paper(TicketStatus.ISSUED, NOW + timedelta(1), goods=(goods,))
+    (found,) = decide(facts_of(paper)).findings[1:]
+    assert found.by is not None
+    assert (found.by.code, found.by.policy) == ("o81-quality", "order-81")
+    assert found.source.endswith("; MARA Order 2025-4 art. 3")
+    assert found.satisfied_by[0] is Proof.CONFORMITY_CERTIFICATE
 
 
 def test_all_kinds_are_told_in_both_languages_with_their_source() -> None:
@@ -344,4 +367,12 @@ def test_all_kinds_are_told_in_both_languages_with_their_source() -> None:
         assert all((kind.text.zh, kind.text.en, kind.source))
         assert kind.text.zh != kind.text.en
     alarms = {code for code, kind in OBSERVATIONS.items() if kind.alarm}
-    assert alarms == {"foreign-host", "bad-signature", "wrong-key-class", "off-log"}
+    assert alarms == {
+        "admitted-before",
+        "bad-signature",
+        "foreign-host",
+        "off-log",
+        "paper-expired",
+        "test-failed",
+        "wrong-key-class",
+    }

@@ -70,6 +70,16 @@ def test_of_two_short_ways_the_one_that_carried_more_is_told() -> None:
     assert reckoning.edge_grams == {(1, 2): 100, (1, 3): 300, (2, 4): 100, (3, 4): 300}
 
 
+def test_what_was_mixed_on_one_way_counts_less_there() -> None:
+    """Lot 4 is half another farm's: of the 300 g, as much came by way of 3 as of 4."""
+    graph = graph_of(
+        [(1, 3, 100, OWN), (1, 4, 100, OWN), (2, 4, 100, OWN), (3, 5, 100, OWN), (4, 5, 200, OWN)]
+    )
+    found = kinship.between(graph, 1, 5)
+    reckoning = kinship.passage(found, 1, 5)
+    assert reckoning.grams == {1: 200, 3: 100, 4: 100, 5: 200}
+
+
 def test_a_way_of_less_than_nothing_is_still_a_way() -> None:
     """A gram in ten thousand tonnes, again and again: the share is too small for any number."""
     links = [(1, 3, 1, OWN), (2, 3, 10**10, OWN)]

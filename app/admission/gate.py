@@ -1,0 +1,280 @@
+"""What an inspection is: who may make it, when it happened, who may overrule it. Pure."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, Final
+from uuid import UUID
+
+from app.admission.policy import GRAVITY, Decision
+from app.admission.rules import Entry
+from app.core.errors import DomainError, Kind, Text
+
+
+class CaseKind(StrEnum):
+    """What cannot both be in order."""
+
+    ADMITTED_AT_TWO_GATES = "admitted_at_two_gates"
+    ADMITTED_MORE_THAN_ISSUED = "admitted_more_than_issued"
+    LET_IN_AGAINST_VERDICT = "let_in_against_verdict"
+    SEQUENCE_REPEATED = "sequence_repeated"
+
+
+class CaseState(StrEnum):
+    """What became of a case."""
+
+    OPEN = "open"
+    HANDLED = "handled"
+    FALSE = "false"
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+class NotAGate(DomainError):
+    """Goods are inspected at a market or one of its gates."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "not-a-gate"
+    title: ClassVar[Text] = Text(
+        "该地点不是市场或市场入口", "The place is no market and no gate of one"
+    )
+    next_step: ClassVar[Text] = Text("请选择市场或其入口", "Choose a market or one of its gates")
+
+
+class GateNotYours(DomainError):
+    """A market's office inspects at its own gates, a regulator in its jurisdiction."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "gate-not-yours"
+    title: ClassVar[Text] = Text("该市场不归您管理", "You do not answer for this market")
+    next_step: ClassVar[Text] = Text(
+        "请由该市场或辖区监管部门办理", "Leave it to the market, or to the regulator of its area"
+    )
+
+
+class UnknownInspection(DomainError):
+    """No inspection or line has this id, or none that the caller may see."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-inspection"
+    title: ClassVar[Text] = Text("没有这条查验记录", "There is no such inspection")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+
+
+class UnknownPaper(DomainError):
+    """No paper document has this id, or it was recorded by others."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-paper"
+    title: ClassVar[Text] = Text("没有这份纸质证明", "There is no such paper document")
+    next_step: ClassVar[Text] = Text(
+        "请先登记纸质证明(照片和字段)", "Record the paper first: its photo and its fields"
+    )
+
+
+class UnknownPaperKind(DomainError):
+    """No paper of this kind was in use on its day of issue."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "unknown-paper-kind"
+    title: ClassVar[Text] = Text(
+        "该日期没有这种证明", "No paper of this kind was in use on that day"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请查看 /paper-kinds 并核对签发日期", "See /paper-kinds, and check the date of issue"
+    )
+
+
+class UnknownAgreement(DomainError):
+    """No agreement has this id, or it is another market's."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-agreement"
+    title: ClassVar[Text] = Text("没有这份质量安全协议", "There is no such agreement")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+
+
+class AgreementEnded(DomainError):
+    """The agreement has ended, on another day or for another reason."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "agreement-ended"
+    title: ClassVar[Text] = Text("协议已终止", "The agreement has ended already")
+    next_step: ClassVar[Text] = Text("请签订新协议", "Sign a new one")
+
+
+class RulingNotYours(DomainError):
+    """Who may overrule what: see `may_rule`."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "ruling-not-yours"
+    title: ClassVar[Text] = Text(
+        "您无权作出该处理决定", "This decision about the goods is not yours to make"
+    )
+    next_step: ClassVar[Text] = Text(
+        "拒绝入场或被控制的货物只能由监管部门放行; 请报告辖区监管部门",
+        "Goods refused or on hold are released by the regulator alone: report them",
+    )
+
+
+class RulingChangesNothing(DomainError):
+    """The line stands at this decision already."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "ruling-changes-nothing"
+    title: ClassVar[Text] = Text("该货物已是此决定", "The goods stand at this decision already")
+    next_step: ClassVar[Text] = Text("请刷新后查看", "Read the inspection again")
+
+
+class TestMissing(DomainError):
+    """Goods that wait for a test come in on a test."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "test-missing"
+    title: ClassVar[Text] = Text("缺少检测编号", "The test that passed is not named")
+    next_step: ClassVar[Text] = Text(
+        "请填写合格的快检或检验编号", "Enter the number of the quick test or report that passed"
+    )
+
+
+class UnknownCase(DomainError):
+    """No case has this id, or none that the caller answers for."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-case"
+    title: ClassVar[Text] = Text("没有这个待查事项", "There is no such case")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+
+
+class CaseClosed(DomainError):
+    """Somebody closed the case in another way."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "case-closed"
+    title: ClassVar[Text] = Text("该事项已办结", "The case has been closed already")
+    next_step: ClassVar[Text] = Text("请查看处理结果", "Read how it was closed")
+
+
+class UnknownDraw(DomainError):
+    """Nothing was committed to for this day's draw."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-draw"
+    title: ClassVar[Text] = Text("该日没有抽样承诺", "There was no draw on this day")
+    next_step: ClassVar[Text] = Text("请核对日期", "Check the day")
+
+
+# --- when it happened -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Clocking:
+    """What there is to tell when an inspection happened.
+
+    Attributes:
+        received_at: The server's clock, when it arrived: the one clock that is right.
+        device_at: The device's clock at the inspection; None for one made online.
+        sent_at: The device's clock when it sent, which tells by how much it is off.
+    """
+
+    received_at: datetime
+    device_at: datetime | None = None
+    sent_at: datetime | None = None
+
+    @property
+    def offset(self) -> timedelta:
+        """By how much the device's clock is behind the server's."""
+        return timedelta(0) if self.sent_at is None else self.received_at - self.sent_at
+
+
+def happened_at(
+    clocking: Clocking, *, after: datetime | None = None, before: datetime | None = None
+) -> datetime:
+    """Say when an inspection happened, by what can be believed.
+
+    A device's clock may be wrong by years and still run evenly: what it shows when it sends, beside
+    the server's clock, corrects what it showed at the gate. Nothing happened after it was received.
+    And the device counts: an inspection lies between its neighbours in the device's own sequence,
+    even if somebody set the clock in between.
+
+    Args:
+        clocking: Clocks.
+        after: When the device's inspection before this one happened, if that is known.
+        before: When the one after it happened, if it has arrived already.
+    """
+    told = clocking.received_at
+    if clocking.device_at is not None:
+        told = min(clocking.device_at + clocking.offset, clocking.received_at)
+    if before is not None:
+        told = min(told, before)
+    return told if after is None else max(told, after)
+
+
+# --- what cannot both be true ---------------------------------------------------------------------
+
+
+def conflict(entry: Entry, *, place: UUID) -> CaseKind | None:
+    """Say what is wrong with letting these goods in beside what came in on the same ticket.
+
+    A ticket may come in several loads, at several gates of its market, as long as they add up to
+    what it is for; at another market it has no business once it was admitted (trust.md §1.7).
+
+    Args:
+        entry: What stands there, and all that was let in on the ticket, earlier or later.
+        place: The gate.
+    """
+    elsewhere = any(other.market != entry.market for other in entry.admitted)
+    other_gate = any(other.place != place for other in entry.admitted)
+    if elsewhere or (entry.exceeds and other_gate):
+        return CaseKind.ADMITTED_AT_TWO_GATES
+    return CaseKind.ADMITTED_MORE_THAN_ISSUED if entry.exceeds else None
+
+
+# --- who may overrule -----------------------------------------------------------------------------
+
+RESERVED: Final = frozenset({"lot-on-hold", "source-on-hold", "test-failed", "test-suspect"})
+"""Findings that a market may not set aside: goods on hold are released by whoever holds them."""
+
+_OF_MARKET: Final = frozenset({Decision.HOLD, Decision.ADMIT_AFTER_TEST})
+
+
+def may_rule(
+    former: Decision,
+    decision: Decision,
+    findings: Collection[str],
+    *,
+    market: bool,
+    regulator: bool,
+) -> bool:
+    """Whether somebody may put a decision in the place of another (domain.md §2.7).
+
+    Everybody who answers for the gate may be stricter. The market's food-safety officer may let in
+    what was held or waits for a test; the regulator alone releases what was refused, or what is on
+    hold, and that is then said: RELEASED_BY_REGULATOR.
+
+    Args:
+        former: The decision that stands.
+        decision: The new one.
+        findings: Codes of the line's findings.
+        market: Whether the caller answers for the market.
+        regulator: Whether the market lies in the caller's jurisdiction.
+    """
+    if decision is Decision.RELEASED_BY_REGULATOR:
+        return regulator and former is not Decision.ADMIT
+    if GRAVITY[decision] > GRAVITY[former]:
+        return market or regulator
+    return market and former in _OF_MARKET and RESERVED.isdisjoint(findings)
+
+
+def is_milder(one: Decision, other: Decision) -> bool:
+    """Whether a decision lets more pass than another."""
+    return GRAVITY[one] < GRAVITY[other]
+
+
+def gravest(decisions: Iterable[Decision]) -> Decision:
+    """Answer a vehicle's decision: that of its gravest line."""
+    return max(decisions, key=GRAVITY.__getitem__)

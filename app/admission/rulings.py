@@ -1,0 +1,456 @@
+"""Rulings beside verdicts, cases and their ends, and how inspections are shown."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.admission import gate, inspections, papers, queries, service
+from app.admission.gate import CaseKind, CaseState
+from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
+from app.admission.policy import LET_IN, Decision
+from app.admission.rules import CodeKind, Entry
+from app.admission.schemas import (
+    CaseCloseIn,
+    CaseOut,
+    InspectionLineOut,
+    InspectionListed,
+    InspectionOut,
+    RulingIn,
+    RulingOut,
+    SelfProducerIn,
+    SelfProducerOut,
+)
+from app.certificate import service as certificates
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.core.sealing import Vault
+from app.lot.rules import digest as digest_of
+from app.party import identifiers
+from app.party import service as parties
+from app.party.access import Audience, Caller, may_supervise
+from app.place import service as places
+from app.place.models import Place
+from app.product import service as products
+from app.ticket import service as tickets
+from app.transparency import service as transparency
+from app.transparency.rules import commitment
+from app.transparency.service import Statement
+
+ACCOUNTABLE = "ruling.accountable"
+
+
+# --- rulings --------------------------------------------------------------------------------------
+
+
+async def rule(
+    session: AsyncSession,
+    public_id: UUID,
+    body: RulingIn,
+    caller: Caller,
+    *,
+    vault: Vault,
+    new_id: Callable[[], UUID],
+    now: datetime,
+) -> tuple[Ruling, bool]:
+    """Put a person's decision beside the verdict of a line.
+
+    Returns:
+        The ruling, and whether it is new.
+
+    Raises:
+        IdReused: the id names another ruling.
+        UnknownInspection: there is no such line, or the caller does not answer for its market.
+        RulingChangesNothing: the line stands at this decision.
+        RulingNotYours: the decision is the regulator's, or is about goods on hold.
+        TestMissing: goods that wait for a test come in without one.
+    """
+    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
+    # The server's role may not rewrite lines, and so cannot lock their rows.
+    await inspections.take_turns(session, [f"gate/line/{body.line}"])
+    line = await session.scalar(select(InspectionLine).where(InspectionLine.public_id == body.line))
+    existing = await session.scalar(select(Ruling).where(Ruling.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(ruling=str(public_id))
+        return existing, False
+    if line is None:
+        raise gate.UnknownInspection(line=str(body.line))
+    inspection = await session.get_one(Inspection, line.inspection_id)
+    market = await _own_market(session, inspection, caller)
+    former = await _stands_at(session, line)
+    _check(former, body, line, caller, market)
+    salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
+    ruling = Ruling(
+        public_id=public_id,
+        digest=digest,
+        line_id=line.id,
+        former=former,
+        decision=body.decision,
+        reason=body.reason,
+        test=body.test,
+        accountable_sealed=vault.seal(body.accountable, purpose=ACCOUNTABLE),
+        party_id=caller.acting_party,
+        account_id=caller.account_id,
+        ruled_at=now,
+    )
+    session.add(ruling)
+    await session.flush()
+    document = {
+        "line": str(line.public_id),
+        "former": former,
+        "decision": body.decision,
+        "by": str(caller.acting_public_id),
+        # People write names into reasons, and the log is for ever.
+        "reason_commit": commitment(salt, body.reason),
+        "accountable_commit": commitment(salt, body.accountable),
+        "t": now.isoformat(),
+    }
+    await transparency.append(session, [Statement("gate.ruled", public_id, document)], now=now)
+    if body.decision in LET_IN and former not in LET_IN:
+        await _look_for_conflict(session, inspection, line, market, new_id=new_id, now=now)
+    return ruling, True
+
+
+def _check(
+    former: Decision, body: RulingIn, line: InspectionLine, caller: Caller, market: Place
+) -> None:
+    if body.decision == former:
+        raise gate.RulingChangesNothing(line=str(line.public_id), decision=former)
+    allowed = gate.may_rule(
+        former,
+        body.decision,
+        {finding["code"] for finding in line.findings},
+        market=papers.runs(caller, market),
+        regulator=Audience.REGULATOR in caller.audiences
+        and may_supervise(caller, market.division_code),
+    )
+    if not allowed:
+        raise gate.RulingNotYours(former=former, decision=body.decision)
+    waits = former is Decision.ADMIT_AFTER_TEST and body.decision is Decision.ADMIT
+    if waits and body.test is None:
+        raise gate.TestMissing(pointer="/test")
+
+
+async def _stands_at(session: AsyncSession, line: InspectionLine) -> Decision:
+    last = await session.scalar(
+        select(Ruling.decision).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
+    )
+    return Decision(last or line.decided_offline or line.decision)
+
+
+async def _look_for_conflict(
+    session: AsyncSession,
+    inspection: Inspection,
+    line: InspectionLine,
+    market: Place,
+    *,
+    new_id: Callable[[], UUID],
+    now: datetime,
+) -> None:
+    """Open a case if letting a line in after all makes its ticket come in twice."""
+    if line.ticket_id is None or line.mass_g is None:
+        return
+    await inspections.take_turns(session, [inspections.turn_of_ticket(line.ticket_id)])
+    place = (await places.by_ids(session, [inspection.place_id]))[inspection.place_id]
+    ticket, _ = await tickets.by_id(session, line.ticket_id)
+    others = await inspections.admitted_on(session, [line.ticket_id], without=[line.public_id])
+    catalogue = await products.catalogue(session)
+    assert line.product_id is not None, "a line with a ticket has the ticket's product"
+    on = local_date(inspection.inspected_at)
+    entry = Entry(
+        market.public_id,
+        line.mass_g,
+        ticket.mass_g,
+        catalogue.tolerance_permille(line.product_id, on),
+        others.get(line.ticket_id, ()),
+    )
+    if found := gate.conflict(entry, place=place.public_id):
+        facts = inspections.facts_of(entry)
+        await inspections.open_case(
+            session, found, line, facts, market_id=market.id, new_id=new_id, now=now
+        )
+
+
+# --- who sees what --------------------------------------------------------------------------------
+
+
+async def _own_market(session: AsyncSession, inspection: Inspection, caller: Caller) -> Place:
+    """Answer an inspection's market if the caller answers for it.
+
+    Raises:
+        UnknownInspection: the caller does not.
+    """
+    market = (await places.by_ids(session, [inspection.market_id]))[inspection.market_id]
+    if not papers.runs(caller, market) and not may_supervise(caller, market.division_code):
+        raise gate.UnknownInspection(inspection=str(inspection.public_id))
+    return market
+
+
+async def find(session: AsyncSession, public_id: UUID, caller: Caller) -> Inspection:
+    """Find an inspection of a market that the caller runs or supervises.
+
+    Raises:
+        UnknownInspection: there is none.
+    """
+    found = await session.scalar(select(Inspection).where(Inspection.public_id == public_id))
+    if found is None:
+        raise gate.UnknownInspection(inspection=str(public_id))
+    await _own_market(session, found, caller)
+    return found
+
+
+async def own(session: AsyncSession, caller: Caller, *, most: int) -> list[InspectionListed]:
+    """List what a party inspected, the latest by the evidence first."""
+    rows = list(
+        await session.scalars(
+            select(Inspection)
+            .where(Inspection.party_id == caller.acting_party)
+            .order_by(
+                Inspection.inspected_at.desc(), Inspection.received_at.desc(), Inspection.id.desc()
+            )
+            .limit(most)
+        )
+    )
+    known = await places.by_ids(session, {row.place_id for row in rows})
+    lines = await _lines_of(session, [row.id for row in rows])
+    return [
+        InspectionListed(
+            inspection=row.public_id,
+            place=known[row.place_id].public_id,
+            plate=row.plate,
+            device=row.device,
+            sequence=row.sequence,
+            inspected_at=row.inspected_at,
+            received_at=row.received_at,
+            decision=Decision(row.decision),
+            lines=len(lines[row.id]),
+        )
+        for row in rows
+    ]
+
+
+async def _lines_of(
+    session: AsyncSession, inspection_ids: Iterable[int]
+) -> Mapping[int, list[InspectionLine]]:
+    rows = await session.scalars(
+        select(InspectionLine)
+        .where(InspectionLine.inspection_id.in_(list(inspection_ids)))
+        .order_by(InspectionLine.inspection_id, InspectionLine.no)
+    )
+    found: dict[int, list[InspectionLine]] = defaultdict(list)
+    for row in rows:
+        found[row.inspection_id].append(row)
+    return found
+
+
+async def describe(session: AsyncSession, inspection: Inspection, *, vault: Vault) -> InspectionOut:
+    """Write an inspection as it goes out, with its rulings and open cases."""
+    lines = (await _lines_of(session, [inspection.id]))[inspection.id]
+    known = await places.by_ids(session, {inspection.place_id, inspection.market_id})
+    by = (await parties.by_ids(session, [inspection.party_id]))[inspection.party_id]
+    shown = await _describe_lines(session, lines, vault=vault)
+    cases = await session.scalars(
+        select(GateCase.public_id)
+        .where(GateCase.line_id.in_([line.id for line in lines]))
+        .order_by(GateCase.id)
+    )
+    return InspectionOut(
+        inspection=inspection.public_id,
+        market=known[inspection.market_id].public_id,
+        place=known[inspection.place_id].public_id,
+        by=by.public_id,
+        inspector=vault.open(inspection.inspector_sealed, purpose=inspections.INSPECTOR),
+        plate=inspection.plate,
+        device=inspection.device,
+        sequence=inspection.sequence,
+        device_at=inspection.device_at,
+        clock_offset_ms=inspection.clock_offset_ms,
+        inspected_at=inspection.inspected_at,
+        received_at=inspection.received_at,
+        decision=Decision(inspection.decision),
+        stands_at=gate.gravest(line.stands_at for line in shown),
+        lines=shown,
+        cases=list(cases.all()),
+    )
+
+
+async def _describe_lines(
+    session: AsyncSession, lines: Sequence[InspectionLine], *, vault: Vault
+) -> list[InspectionLineOut]:
+    catalogue = await products.catalogue(session)
+    ruled: dict[int, list[Ruling]] = defaultdict(list)
+    for ruling in await session.scalars(
+        select(Ruling).where(Ruling.line_id.in_([line.id for line in lines])).order_by(Ruling.id)
+    ):
+        ruled[ruling.line_id].append(ruling)
+    known = await parties.by_ids(
+        session,
+        {line.seller_id for line in lines if line.seller_id is not None}
+        | {ruling.party_id for each in ruled.values() for ruling in each},
+    )
+    numbers = await tickets.public_ids(
+        session, [line.ticket_id for line in lines if line.ticket_id is not None]
+    )
+    issued = {
+        row.id: row.public_id
+        for row in await certificates.by_ids(
+            session, [line.certificate_id for line in lines if line.certificate_id is not None]
+        )
+    }
+    recorded = await papers.by_ids(session, [paper for line in lines for paper in line.papers])
+    shown = []
+    for line in lines:
+        findings = [service.read_back(finding) for finding in line.findings]
+        rulings = [
+            describe_ruling(ruling, line.public_id, known[ruling.party_id].public_id, vault=vault)
+            for ruling in ruled[line.id]
+        ]
+        offline = None if line.decided_offline is None else Decision(line.decided_offline)
+        product = None if line.product_id is None else catalogue.product(line.product_id)
+        shown.append(
+            InspectionLineOut(
+                no=line.no,
+                line=line.public_id,
+                kind=None if line.kind is None else CodeKind(line.kind),
+                ticket=None if line.ticket_id is None else numbers[line.ticket_id],
+                certificate=None if line.certificate_id is None else issued[line.certificate_id],
+                papers=[recorded[paper].public_id for paper in line.papers],
+                seller=None if line.seller_id is None else known[line.seller_id].public_id,
+                self_producer=_masked(line, vault=vault),
+                product=line.product_id,
+                product_name=None if product is None else product.name,
+                mass_g=line.mass_g,
+                mass=None if line.mass_g is None else queries.spelled(line.mass_g),
+                decision=Decision(line.decision),
+                decided_offline=offline,
+                stands_at=rulings[-1].decision if rulings else offline or Decision(line.decision),
+                findings=findings,
+                would_be=service.would_be(findings),
+                drawn=line.drawn,
+                rate_bp=line.rate_bp,
+                rate_rules=line.rate_rules,
+                rulings=rulings,
+            )
+        )
+    return shown
+
+
+def _masked(line: InspectionLine, *, vault: Vault) -> SelfProducerOut | None:
+    if line.self_producer_sealed is None:
+        return None
+    sealed = vault.open(line.self_producer_sealed, purpose=inspections.SELF_PRODUCER)
+    producer = SelfProducerIn.model_validate_json(sealed)
+    return SelfProducerOut(
+        name=identifiers.mask_name(producer.name),
+        id_number=identifiers.mask_resident_id(producer.id_number),
+        contact=identifiers.mask_phone(producer.contact),
+    )
+
+
+def describe_ruling(ruling: Ruling, line: UUID, by: UUID, *, vault: Vault) -> RulingOut:
+    """Write a ruling as it goes out."""
+    return RulingOut(
+        ruling=ruling.public_id,
+        line=line,
+        former=Decision(ruling.former),
+        decision=Decision(ruling.decision),
+        reason=ruling.reason,
+        test=ruling.test,
+        accountable=vault.open(ruling.accountable_sealed, purpose=ACCOUNTABLE),
+        by=by,
+        ruled_at=ruling.ruled_at,
+    )
+
+
+# --- cases ----------------------------------------------------------------------------------------
+
+
+async def cases(
+    session: AsyncSession, caller: Caller, *, state: CaseState | None, most: int
+) -> list[CaseOut]:
+    """List the cases of the markets that a caller runs or supervises, newest first."""
+    statement = select(GateCase, Place).join(Place, Place.id == GateCase.market_id)
+    if Audience.OPERATOR not in caller.audiences:
+        mine = Place.party_id == caller.acting_party
+        if caller.jurisdiction is not None:
+            mine |= Place.division_code.startswith(caller.jurisdiction)
+        statement = statement.where(mine)
+    if state is not None:
+        statement = statement.where(GateCase.state == state)
+    rows = await session.execute(statement.order_by(GateCase.id.desc()).limit(most))
+    return await describe_cases(session, [row[0] for row in rows])
+
+
+async def close_case(
+    session: AsyncSession, public_id: UUID, body: CaseCloseIn, caller: Caller, *, now: datetime
+) -> GateCase:
+    """Say how a case ended.
+
+    Raises:
+        UnknownCase: there is none, or the caller does not answer for its market.
+        CaseClosed: it was closed in another way.
+    """
+    case = await session.scalar(
+        select(GateCase).where(GateCase.public_id == public_id).with_for_update()
+    )
+    if case is None:
+        raise gate.UnknownCase(case=str(public_id))
+    market = (await places.by_ids(session, [case.market_id]))[case.market_id]
+    if not papers.runs(caller, market) and not may_supervise(caller, market.division_code):
+        raise gate.UnknownCase(case=str(public_id))
+    if case.state != CaseState.OPEN:
+        if (case.state, case.close_reason) != (body.state, body.reason):
+            raise gate.CaseClosed(case=str(public_id), state=case.state)
+        return case
+    case.state = body.state
+    case.closed_by = caller.acting_party
+    case.close_reason = body.reason
+    case.closed_at = now
+    await session.flush()
+    salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
+    document = {
+        "state": body.state,
+        "by": str(caller.acting_public_id),
+        "reason_commit": commitment(salt, body.reason),
+        "t": now.isoformat(),
+    }
+    statement = Statement("gate.case-closed", public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return case
+
+
+async def describe_cases(session: AsyncSession, found: Sequence[GateCase]) -> list[CaseOut]:
+    """Write cases as they go out."""
+    markets = await places.by_ids(session, {case.market_id for case in found})
+    known = await parties.by_ids(
+        session, {case.closed_by for case in found if case.closed_by is not None}
+    )
+    numbers = await tickets.public_ids(
+        session, [case.ticket_id for case in found if case.ticket_id is not None]
+    )
+    rows = await session.execute(
+        select(InspectionLine.id, InspectionLine.public_id).where(
+            InspectionLine.id.in_([case.line_id for case in found])
+        )
+    )
+    lines = {row[0]: row[1] for row in rows}
+    return [
+        CaseOut(
+            case=case.public_id,
+            kind=CaseKind(case.kind),
+            market=markets[case.market_id].public_id,
+            line=lines[case.line_id],
+            ticket=None if case.ticket_id is None else numbers[case.ticket_id],
+            facts=case.facts,
+            state=CaseState(case.state),
+            opened_at=case.opened_at,
+            closed_by=None if case.closed_by is None else known[case.closed_by].public_id,
+            close_reason=case.close_reason,
+            closed_at=case.closed_at,
+        )
+        for case in found
+    ]

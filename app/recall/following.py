@@ -1,0 +1,652 @@
+"""What follows the opening of a recall: acknowledgements, grams, disposals, and the sign-off.
+
+Whoever writes locks the case for sharing, then its lots, then their balances; whoever closes it
+locks the case alone. So nothing is recorded in a case that is being closed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import ids
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.core.schemas import In
+from app.event import service as events
+from app.event.rules import EventKind, check_occurred
+from app.event.service import Happening
+from app.evidence import service as evidence
+from app.hold import service as holds
+from app.hold.rules import NoticeKind
+from app.lot import changes
+from app.lot import service as lots
+from app.lot.changes import ChangeDraft, ChangeRequest, Input, Policy
+from app.lot.models import Lot
+from app.lot.rules import ChangeKind, UnknownLot
+from app.lot.rules import digest as digest_of
+from app.party import service as parties
+from app.party.access import Caller, may_supervise
+from app.product import service as products
+from app.recall import authority, queries, rules
+from app.recall.models import (
+    Recall,
+    RecallDisposal,
+    RecallDisposalLot,
+    RecallForwarding,
+    RecallLot,
+    RecallNotice,
+    RecallStep,
+)
+from app.recall.opening import be_patient, commit_to
+from app.recall.rules import LotAccount, Method, StepKind
+from app.recall.schemas import (
+    AcknowledgementIn,
+    ClosureIn,
+    DisposalIn,
+    ForwardingIn,
+    StepIn,
+)
+from app.transparency import service as transparency
+from app.transparency.service import Statement
+
+Record = TypeVar("Record", RecallStep, RecallDisposal, RecallForwarding)
+
+
+async def _open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
+    """Lock a case: for sharing with others who record in it, or alone to close it.
+
+    Raises:
+        UnknownRecall: there is none.
+    """
+    recall = await session.scalar(
+        select(Recall)
+        .where(Recall.public_id == public_id)
+        .with_for_update(read=not alone)
+        .execution_options(populate_existing=True)
+    )
+    if recall is None:
+        raise rules.UnknownRecall(recall=str(public_id))
+    return recall
+
+
+def _digest(body: In, recall: UUID, caller: Caller) -> bytes:
+    content = {**body.model_dump(mode="json"), "recall": str(recall)}
+    return digest_of({**content, "by": str(caller.acting_public_id)})
+
+
+async def _repeated(
+    session: AsyncSession, table: type[Record], public_id: UUID, digest: bytes
+) -> Record | None:
+    found = await session.scalar(select(table).where(table.public_id == public_id))
+    if found is not None and found.digest != digest:
+        raise IdReused(id=str(public_id))
+    return found
+
+
+def _check_open(recall: Recall) -> None:
+    if recall.closed_at is not None:
+        raise rules.RecallClosed(outcome=recall.outcome)
+
+
+async def _check_speaks_for(
+    session: AsyncSession, recall: Recall, caller: Caller, holders: Iterable[int | None]
+) -> None:
+    """Refuse whoever neither holds the goods, nor leads the case, nor is the office over them.
+
+    Raises:
+        RecallNotYours: the goods are another's.
+    """
+    others = set(holders) - {caller.party_id}
+    if not others or await queries.leads(session, recall, caller):
+        return
+    known = await parties.by_ids(session, {party for party in others if party is not None})
+    for party in others:
+        if party is None or not may_supervise(caller, known[party].division_code):
+            raise rules.RecallNotYours(recall=str(recall.public_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A lot of a case, locked, and who speaks for it: its holder, or who sold it to a walk-in."""
+
+    lot: RecallLot
+    speaker: int | None
+
+
+async def _lots(
+    session: AsyncSession, recall: Recall, public_ids: Iterable[UUID]
+) -> dict[UUID, _Found]:
+    """Lock lots of a case, oldest first.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        NotInScope: it is not in the case.
+    """
+    wanted = list(dict.fromkeys(public_ids))
+    speaker = func.coalesce(Lot.holder_id, Lot.from_party_id)
+    rows = await session.execute(
+        select(Lot.public_id, Lot.id, speaker).where(Lot.public_id.in_(wanted))
+    )
+    known: dict[UUID, tuple[int, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
+    for public_id in wanted:
+        if public_id not in known:
+            raise UnknownLot(lot=str(public_id))
+    scope = await session.scalars(
+        select(RecallLot)
+        .where(
+            RecallLot.recall_id == recall.id,
+            RecallLot.lot_id.in_(lot_id for lot_id, _ in known.values()),
+        )
+        .order_by(RecallLot.lot_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    by_id = {row.lot_id: row for row in scope}
+    for public_id in wanted:
+        if known[public_id][0] not in by_id:
+            raise rules.NotInScope(lot=str(public_id))
+    return {
+        public_id: _Found(by_id[known[public_id][0]], known[public_id][1]) for public_id in wanted
+    }
+
+
+def _account(lot: RecallLot) -> LotAccount:
+    return LotAccount(
+        on_hand_g=lot.on_hand_g,
+        in_transit_g=lot.in_transit_g,
+        gone_g=lot.gone_g,
+        located_g=lot.located_g,
+        recovered_g=lot.recovered_g,
+        destroyed_g=lot.destroyed_g,
+        remedied_g=lot.remedied_g,
+        consumed_g=lot.consumed_g,
+        held=lot.holder_id is not None,
+    )
+
+
+# --- acknowledgements -------------------------------------------------------------------------
+
+
+async def acknowledge(
+    session: AsyncSession,
+    public_id: UUID,
+    party: UUID,
+    body: AcknowledgementIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> RecallNotice:
+    """Note that a notice arrived, said by whoever got it, or by an office that went there.
+
+    Raises:
+        UnknownRecall: there is none.
+        NotInScope: the party, or a lot, is not in the case.
+        RecallNotYours: the caller speaks for another party, or names lots of others.
+        RecallClosed: the case is closed.
+        GramsDiffer: more would be located than there was.
+    """
+    recall = await _open_case(session, public_id)
+    told = await parties.find(session, party)
+    notice = await session.scalar(
+        select(RecallNotice)
+        .where(RecallNotice.recall_id == recall.id, RecallNotice.party_id == told.id)
+        .with_for_update()
+    )
+    if notice is None:
+        raise rules.NotInScope(party=str(party))
+    await _check_speaks_for(session, recall, caller, {told.id})
+    if notice.acknowledged_at is not None:
+        return notice
+    _check_open(recall)
+    found = await _lots(session, recall, (item.lot for item in body.located))
+    for item in body.located:
+        if found[item.lot].speaker != told.id:
+            raise rules.RecallNotYours(lot=str(item.lot))
+    notice.acknowledged_at = now
+    notice.acknowledged_by = caller.acting_party
+    notice.words = body.note
+    for item in body.located:
+        lot = found[item.lot].lot
+        rules.check_step(_account(lot), StepKind.LOCATED, item.mass_g, mock=recall.mock)
+        lot.located_g += item.mass_g
+    await session.flush()
+    document = {
+        "party": str(party),
+        "by": str(caller.acting_public_id),
+        "located": [{"lot": str(item.lot), "mass_g": str(item.mass_g)} for item in body.located],
+        "t": now.isoformat(),
+    }
+    await _log(session, "acknowledged", recall, document, now=now)
+    return notice
+
+
+async def _log(
+    session: AsyncSession, verb: str, recall: Recall, document: dict[str, Any], *, now: datetime
+) -> None:
+    statement = Statement(f"recall.{verb}", recall.public_id, document)
+    await transparency.append(session, [statement], now=now)
+
+
+# --- grams ------------------------------------------------------------------------------------
+
+
+async def record_step(
+    session: AsyncSession,
+    public_id: UUID,
+    step_id: UUID,
+    body: StepIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> tuple[RecallStep, bool]:
+    """Record grams that were located, recovered, or turned out to be consumed.
+
+    Consumed goods leave the books at once; recovered ones when they are disposed of.
+
+    Returns:
+        The step, and whether it is new.
+
+    Raises:
+        UnknownRecall, UnknownLot, NotInScope: there is none, or the lot is not in it.
+        IdReused: the id names another step.
+        RecallNotYours: the lot is another's, and the caller is not responsible for the case.
+        RecallClosed: the case is closed.
+        MockOnly: nothing is recovered in an exercise.
+        GramsDiffer: less is left to account for.
+        LotExhausted: the goods left the books in another way, or are on their way to a buyer.
+    """
+    recall = await _open_case(session, public_id)
+    found = (await _lots(session, recall, [body.lot]))[body.lot]
+    lot = found.lot
+    digest = _digest(body, public_id, caller)
+    if existing := await _repeated(session, RecallStep, step_id, digest):
+        return existing, False
+    await _check_speaks_for(session, recall, caller, {found.speaker})
+    _check_open(recall)
+    rules.check_step(_account(lot), body.kind, body.mass_g, mock=recall.mock)
+    if body.kind is StepKind.LOCATED:
+        lot.located_g += body.mass_g
+    elif body.kind is StepKind.RECOVERED:
+        lot.recovered_g += body.mass_g
+    else:
+        lot.consumed_g += body.mass_g
+        if not recall.mock:
+            await _take_out(session, ChangeKind.LOSS, recall, step_id, {lot: body.mass_g}, now=now)
+    step = RecallStep(
+        public_id=step_id,
+        digest=digest,
+        recall_id=recall.id,
+        lot_id=lot.lot_id,
+        kind=body.kind,
+        mass_g=body.mass_g,
+        party_id=caller.acting_party,
+        words=body.note,
+        recorded_at=now,
+    )
+    session.add(step)
+    await session.flush()
+    document = {
+        "step": str(step_id),
+        "lot": str(body.lot),
+        "step_kind": body.kind,
+        "mass_g": str(body.mass_g),
+        "by": str(caller.acting_public_id),
+        "note_commit": await commit_to(session, caller, body.note),
+        "t": now.isoformat(),
+    }
+    await _log(session, "step", recall, document, now=now)
+    return step, True
+
+
+async def _take_out(
+    session: AsyncSession,
+    kind: ChangeKind,
+    recall: Recall,
+    cause: UUID,
+    grams: dict[RecallLot, int],
+    *,
+    now: datetime,
+) -> None:
+    """Book goods out of the lots of their holders; what walk-ins took is booked out already.
+
+    The change of each holder's lots is named after the step or disposal that caused it.
+
+    Raises:
+        LotExhausted: less is left in the books.
+    """
+    by_holder: dict[int, list[RecallLot]] = defaultdict(list)
+    for lot in grams:
+        if lot.holder_id is not None:
+            by_holder[lot.holder_id].append(lot)
+    if not by_holder:
+        return
+    holders = await parties.by_ids(session, by_holder)
+    states = await lots.states_by_id(session, (lot.lot_id for lot in grams))
+    catalogue = await products.catalogue(session)
+    why = "recall_consumed" if kind is ChangeKind.LOSS else "recall_disposal"
+    for holder_id, own in sorted(by_holder.items()):
+        draft = ChangeDraft(
+            public_id=uuid5(cause, str(holders[holder_id].public_id)),
+            kind=kind,
+            digest=b"",
+            holder_id=holder_id,
+            holder=holders[holder_id].public_id,
+            occurred_at=now,
+            inputs=tuple(Input(states[lot.lot_id].public_id, grams[lot]) for lot in own),
+            details={"reason": why, "recall": str(recall.public_id)},
+        )
+        request = _request(draft)
+        await changes.apply(session, request, catalogue=catalogue, now=now)
+
+
+def _request(draft: ChangeDraft) -> ChangeRequest:
+    return ChangeRequest(
+        draft.public_id,
+        draft.digest,
+        inputs=tuple(item.lot for item in draft.inputs),
+        outputs=(),
+        plan=lambda _: (draft, Policy(held_too=True)),
+    )
+
+
+# --- disposals --------------------------------------------------------------------------------
+
+
+async def record_disposal(
+    session: AsyncSession,
+    public_id: UUID,
+    disposal_id: UUID,
+    body: DisposalIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> tuple[RecallDisposal, bool]:
+    """Record how recovered goods were dealt with, with images and a witness.
+
+    What is destroyed leaves the books; what is remedied stays, and moves again after the sign-off.
+
+    Returns:
+        The disposal, and whether it is new.
+
+    Raises:
+        UnknownRecall, UnknownLot, NotInScope: there is none, or a lot is not in it.
+        IdReused: the id names another disposal.
+        RecallNotYours: a lot is another's, and the caller is not responsible for the case.
+        RecallClosed: the case is closed.
+        ImpossibleDate: it cannot have happened then.
+        NotAnnounced: it was not announced beforehand.
+        UnknownEvidence: there is no such image of the caller's.
+        MockOnly: nothing is destroyed in an exercise.
+        GramsDiffer: less was recovered.
+        LotExhausted: the goods left the books in another way.
+    """
+    recall = await _open_case(session, public_id)
+    found = await _lots(session, recall, (item.lot for item in body.lots))
+    digest = _digest(body, public_id, caller)
+    if existing := await _repeated(session, RecallDisposal, disposal_id, digest):
+        return existing, False
+    await _check_speaks_for(session, recall, caller, (one.speaker for one in found.values()))
+    _check_open(recall)
+    check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
+    if body.announced_at >= body.disposed_at:
+        raise rules.NotAnnounced(pointer="/announced_at")
+    images = await evidence.of_party(session, body.evidence, caller.acting_party)
+    grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
+    accounts = {public: _account(one.lot) for public, one in found.items()}
+    rules.check_disposal(accounts, grams, mock=recall.mock)
+    await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
+    disposal = RecallDisposal(
+        public_id=disposal_id,
+        digest=digest,
+        recall_id=recall.id,
+        method=body.method,
+        place=body.place,
+        witness=body.witness,
+        announced_at=body.announced_at,
+        disposed_at=body.disposed_at,
+        evidence_ids=[image.id for image in images.values()],
+        party_id=caller.acting_party,
+        recorded_at=now,
+    )
+    await _write_disposal(session, disposal, found, grams)
+    document = {
+        "disposal": str(disposal_id),
+        "method": body.method,
+        "lots": [{"lot": str(lot), "mass_g": str(mass_g)} for lot, mass_g in grams.items()],
+        "evidence": sorted(image.content_sha256.hex() for image in images.values()),
+        "witness_commit": await commit_to(session, caller, body.witness),
+        "by": str(caller.acting_public_id),
+        "t": body.disposed_at.isoformat(),
+    }
+    await _log(session, "disposal", recall, document, now=now)
+    return disposal, True
+
+
+async def _write_disposal(
+    session: AsyncSession,
+    disposal: RecallDisposal,
+    found: dict[UUID, _Found],
+    grams: dict[UUID, int],
+) -> None:
+    session.add(disposal)
+    await session.flush()
+    session.add_all(
+        RecallDisposalLot(
+            disposal_id=disposal.id,
+            recall_id=disposal.recall_id,
+            lot_id=found[public].lot.lot_id,
+            mass_g=mass_g,
+        )
+        for public, mass_g in grams.items()
+    )
+    await session.flush()
+
+
+async def _dispose(
+    session: AsyncSession,
+    recall: Recall,
+    cause: UUID,
+    method: Method,
+    found: dict[UUID, _Found],
+    grams: dict[UUID, int],
+    *,
+    now: datetime,
+) -> None:
+    if method is Method.REMEDIED:
+        for public, mass_g in grams.items():
+            found[public].lot.remedied_g += mass_g
+    else:
+        for public, mass_g in grams.items():
+            found[public].lot.destroyed_g += mass_g
+        taken = {found[public].lot: mass_g for public, mass_g in grams.items()}
+        await _take_out(session, ChangeKind.DESTROY, recall, cause, taken, now=now)
+    await session.flush()
+
+
+# --- forwarding -------------------------------------------------------------------------------
+
+
+async def record_forwarding(
+    session: AsyncSession,
+    public_id: UUID,
+    forwarding_id: UUID,
+    body: ForwardingIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> tuple[RecallForwarding, bool]:
+    """Record a holder's word that it told its buyers outside the platform.
+
+    Returns:
+        The record, and whether it is new.
+
+    Raises:
+        UnknownRecall: there is none, or the caller was not told of it.
+        IdReused: the id names another record.
+        RecallClosed: the case is closed.
+        ImpossibleDate: it cannot have happened then.
+    """
+    recall = await _open_case(session, public_id)
+    await queries.check_may_see(session, recall, caller)
+    digest = _digest(body, public_id, caller)
+    if existing := await _repeated(session, RecallForwarding, forwarding_id, digest):
+        return existing, False
+    _check_open(recall)
+    check_occurred(body.told_at, now=now, pointer="/told_at")
+    forwarding = RecallForwarding(
+        public_id=forwarding_id,
+        digest=digest,
+        recall_id=recall.id,
+        party_id=caller.acting_party,
+        channel=body.channel,
+        buyers=body.buyers,
+        mass_g=body.mass_g,
+        words=body.note,
+        told_at=body.told_at,
+        recorded_at=now,
+    )
+    session.add(forwarding)
+    await session.flush()
+    document = {
+        "forwarding": str(forwarding_id),
+        "channel": body.channel,
+        "buyers": body.buyers,
+        "mass_g": str(body.mass_g),
+        "by": str(caller.acting_public_id),
+        "t": body.told_at.isoformat(),
+    }
+    await _log(session, "forwarded", recall, document, now=now)
+    return forwarding, True
+
+
+# --- the sign-off -----------------------------------------------------------------------------
+
+_SCOPE = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall ORDER BY lot_id")
+_LET_GO = text(lots.HOLD_SQL)
+
+
+async def close(
+    session: AsyncSession, public_id: UUID, body: ClosureIn, caller: Caller, *, now: datetime
+) -> tuple[Recall, bool]:
+    """Sign a recall off, or lift it; goods that are left move again.
+
+    Returns:
+        The recall, and whether it was open until now.
+
+    Raises:
+        UnknownRecall: there is none, or it is not for the caller.
+        RecallNotYours: the caller is not responsible for it.
+        RecallClosed: it was closed otherwise before.
+        GramsOpen, StepsOpen: see `rules.check_closure`.
+    """
+    recall = await _open_case(session, public_id, alone=True)
+    await queries.check_may_see(session, recall, caller)
+    if not await queries.leads(session, recall, caller):
+        raise rules.RecallNotYours(recall=str(public_id))
+    if recall.closed_at is not None:
+        if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+            raise rules.RecallClosed(outcome=recall.outcome)
+        return recall, False
+    await be_patient(session)
+    totals = await queries.totals(session, recall)
+    rules.check_closure(totals, body.outcome, mock=recall.mock)
+    if not recall.mock:
+        await _let_go(session, recall, caller, now=now)
+    recall.closed_at = now
+    recall.closed_by = caller.acting_party
+    recall.outcome = body.outcome
+    recall.closing_reason = body.reason
+    recall.report = queries.report_of(recall, totals)
+    await session.flush()
+    told = await session.scalars(
+        select(RecallNotice.party_id).where(RecallNotice.recall_id == recall.id)
+    )
+    facts = {"outcome": body.outcome, "reason": body.reason}
+    await holds.tell(session, NoticeKind.RECALL_CLOSED, public_id, told, facts, now)
+    document = {
+        "outcome": body.outcome,
+        "reason_commit": await commit_to(session, caller, body.reason),
+        "by": str(caller.acting_public_id),
+        "report": recall.report,
+        "t": now.isoformat(),
+    }
+    await _log(session, "closed", recall, document, now=now)
+    return recall, True
+
+
+async def _let_go(session: AsyncSession, recall: Recall, caller: Caller, *, now: datetime) -> None:
+    scope: Sequence[int] = (await session.execute(_SCOPE, {"recall": recall.id})).scalars().all()
+    await lots.lock_balances(session, scope)
+    await session.execute(_LET_GO, {"hold_lots": scope, "hold_change": -1})
+    await events.record(
+        session,
+        Happening(
+            public_id=ids.uuid7(),
+            kind=EventKind.RELEASE,
+            occurred_at=now,
+            party_id=caller.acting_party,
+            details={"recall": str(recall.public_id), "lots": recall.lot_count},
+        ),
+        now=now,
+    )
+
+
+# --- late -------------------------------------------------------------------------------------
+
+
+async def escalate(session: AsyncSession, *, now: datetime) -> int:
+    """Tell who answers for a recall, and the offices over the late, what is overdue; once each.
+
+    Returns:
+        How many notices and cases were found late.
+    """
+    today = local_date(now)
+    late = (
+        await session.execute(
+            update(RecallNotice)
+            .where(
+                RecallNotice.due_at < now,
+                RecallNotice.acknowledged_at.is_(None),
+                RecallNotice.escalated_at.is_(None),
+                RecallNotice.recall_id.in_(select(Recall.id).where(Recall.closed_at.is_(None))),
+            )
+            .values(escalated_at=now)
+            .returning(RecallNotice.recall_id, RecallNotice.party_id)
+        )
+    ).all()
+    by_case: dict[int, set[int]] = defaultdict(set)
+    for recall_id, party_id in late:
+        by_case[recall_id].add(party_id)
+    for recall_id, names in sorted(by_case.items()):
+        recall = await session.get_one(Recall, recall_id)
+        known = await parties.by_ids(session, names)
+        codes = {party.division_code for party in known.values() if party.division_code}
+        offices = await authority.offices_of(session, codes, on=today)
+        facts = {"late": len(names), "due_at": recall.acknowledge_due_at.isoformat()}
+        told = {recall.opened_by, *offices}
+        await holds.tell(session, NoticeKind.RECALL_LATE, recall.public_id, told, facts, now)
+    overdue = (
+        await session.scalars(
+            update(Recall)
+            .where(
+                Recall.finish_due_on < today,
+                Recall.closed_at.is_(None),
+                Recall.escalated_at.is_(None),
+            )
+            .values(escalated_at=now)
+            .returning(Recall)
+        )
+    ).all()
+    for recall in overdue:
+        codes = set((await session.execute(queries.PLACES, {"recall": recall.id})).scalars())
+        offices = await authority.offices_of(session, codes, on=today)
+        facts = {"finish_due_on": recall.finish_due_on.isoformat()}
+        told = {recall.opened_by, *offices}
+        await holds.tell(session, NoticeKind.RECALL_OVERDUE, recall.public_id, told, facts, now)
+    return len(late) + len(overdue)

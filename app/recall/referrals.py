@@ -1,0 +1,226 @@
+"""Questions to the offices that answer for other places (协查), and their answers."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import local_date
+from app.core.errors import IdReused
+from app.hold import service as holds
+from app.hold.rules import NoticeKind
+from app.lot import service as lots
+from app.lot.rules import digest as digest_of
+from app.party import service as parties
+from app.party.access import Caller, Department, may_supervise
+from app.recall import authority, queries, rules, terms
+from app.recall.models import Recall, Referral
+from app.recall.opening import commit_to
+from app.recall.schemas import ReferralIn, ReferralOut
+from app.testing import standards
+from app.transparency import service as transparency
+from app.transparency.service import Statement
+
+
+async def ask(
+    session: AsyncSession, public_id: UUID, body: ReferralIn, caller: Caller, *, now: datetime
+) -> tuple[Referral, bool]:
+    """Ask the office that answers for another place; its clock begins.
+
+    Returns:
+        The referral, and whether it is new.
+
+    Raises:
+        UnknownLot, UnknownRecall: there is none, or the case is not for the caller.
+        IdReused: the id names another referral.
+    """
+    lot = await lots.find(session, body.lot)
+    recall = None
+    if body.recall is not None:
+        recall = await queries.find(session, body.recall)
+        await queries.check_may_see(session, recall, caller)
+    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
+    existing = await session.scalar(select(Referral).where(Referral.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(referral=str(public_id))
+        return existing, False
+    days = (await standards.clocks(session)).working_days
+    referral = Referral(
+        public_id=public_id,
+        digest=digest,
+        lot_id=lot.id,
+        recall_id=None if recall is None else recall.id,
+        asked_by=caller.acting_party,
+        division_code=body.division_code,
+        department=body.department,
+        question=body.question,
+        asked_at=now,
+        due_on=rules.due_on(await terms.terms(session), "referral", now, days).on,
+    )
+    session.add(referral)
+    await session.flush()
+    facts = {"lot": lot.public_id, "due_on": referral.due_on}
+    told = await _asked(session, referral, on=local_date(now))
+    await holds.tell(session, NoticeKind.REFERRED, public_id, told, facts, now)
+    document = {
+        "lot": str(body.lot),
+        "recall": None if body.recall is None else str(body.recall),
+        "division": body.division_code,
+        "department": body.department,
+        "by": str(caller.acting_public_id),
+        "question_commit": await commit_to(session, caller, body.question),
+        "t": now.isoformat(),
+    }
+    await transparency.append(session, [Statement("referral.asked", public_id, document)], now=now)
+    return referral, True
+
+
+async def _asked(session: AsyncSession, referral: Referral, *, on: date) -> set[int]:
+    department = None if referral.department is None else Department(referral.department)
+    code = referral.division_code
+    return await authority.offices_of(session, [code], on=on, department=department)
+
+
+def _may_answer(referral: Referral, caller: Caller) -> bool:
+    fits = referral.department is None or Department(referral.department) in caller.departments
+    return fits and may_supervise(caller, referral.division_code)
+
+
+async def answer(
+    session: AsyncSession, public_id: UUID, said: str, caller: Caller, *, now: datetime
+) -> tuple[Referral, bool]:
+    """Answer a referral, as the office that was asked.
+
+    Returns:
+        The referral, and whether it was open until now.
+
+    Raises:
+        UnknownReferral: there is none, or it is not for the caller.
+        HoldNotYours: another office was asked.
+        ReferralAnswered: it was answered otherwise before.
+    """
+    referral = await session.scalar(
+        select(Referral).where(Referral.public_id == public_id).with_for_update()
+    )
+    if referral is None:
+        raise rules.UnknownReferral(referral=str(public_id))
+    if not _may_answer(referral, caller):
+        if referral.asked_by == caller.party_id:
+            raise rules.HoldNotYours(division=referral.division_code)
+        raise rules.UnknownReferral(referral=str(public_id))
+    if referral.answered_at is not None:
+        if referral.answer != said:
+            raise rules.ReferralAnswered
+        return referral, False
+    referral.answer = said
+    referral.answered_at = now
+    referral.answered_by = caller.acting_party
+    await session.flush()
+    told = [referral.asked_by]
+    facts = {"answered_by": caller.acting_public_id}
+    await holds.tell(session, NoticeKind.REFERRAL_ANSWERED, public_id, told, facts, now)
+    document = {
+        "by": str(caller.acting_public_id),
+        "answer_commit": await commit_to(session, caller, said),
+        "t": now.isoformat(),
+    }
+    statement = Statement("referral.answered", public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return referral, True
+
+
+_MINE = text("""
+    SELECT id FROM referral r
+    WHERE (CAST(:recall AS bigint) IS NULL OR r.recall_id = :recall)
+        AND (CAST(:recall AS bigint) IS NOT NULL OR r.asked_by = :party
+            OR (:supervises AND starts_with(r.division_code, :prefix)
+                AND (r.department IS NULL OR r.department = ANY(CAST(:departments AS text[])))))
+        AND (NOT :open_only OR r.answered_at IS NULL)
+    ORDER BY r.answered_at IS NOT NULL, r.due_on, r.id LIMIT :most
+""")
+
+
+async def concerning(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    recall: Recall | None = None,
+    open_only: bool = False,
+    most: int,
+) -> list[Referral]:
+    """List the referrals that an office asked or is asked, or those of a case; open ones first."""
+    found = await session.execute(
+        _MINE,
+        {
+            "recall": None if recall is None else recall.id,
+            "party": caller.party_id,
+            "supervises": caller.supervises,
+            "prefix": caller.jurisdiction or "",
+            "departments": [str(department) for department in caller.departments],
+            "open_only": open_only,
+            "most": most,
+        },
+    )
+    return [await session.get_one(Referral, referral_id) for referral_id in found.scalars()]
+
+
+async def describe(
+    session: AsyncSession, found: Sequence[Referral], *, today: date
+) -> list[ReferralOut]:
+    """Write referrals as they go out."""
+    involved = {row.asked_by for row in found} | {row.answered_by for row in found}
+    known = await parties.by_ids(session, {party for party in involved if party is not None})
+    states = await lots.states_by_id(session, (row.lot_id for row in found))
+    cases = {
+        row.recall_id: (await session.get_one(Recall, row.recall_id)).public_id
+        for row in found
+        if row.recall_id is not None
+    }
+    return [
+        ReferralOut(
+            referral=row.public_id,
+            lot=states[row.lot_id].public_id,
+            recall=None if row.recall_id is None else cases[row.recall_id],
+            asked_by=known[row.asked_by].public_id,
+            asked_by_name=known[row.asked_by].name,
+            division_code=row.division_code,
+            department=None if row.department is None else Department(row.department),
+            question=row.question,
+            asked_at=row.asked_at,
+            due_on=row.due_on,
+            overdue=row.answered_at is None and row.due_on < today,
+            answered_by=None if row.answered_by is None else known[row.answered_by].public_id,
+            answer=row.answer,
+            answered_at=row.answered_at,
+        )
+        for row in found
+    ]
+
+
+async def escalate(session: AsyncSession, *, now: datetime) -> int:
+    """Remind whoever asked, and whoever was asked, of what is overdue; once each.
+
+    Returns:
+        How many referrals were found late.
+    """
+    today = local_date(now)
+    late = (
+        await session.scalars(
+            update(Referral)
+            .where(
+                Referral.due_on < today,
+                Referral.answered_at.is_(None),
+                Referral.escalated_at.is_(None),
+            )
+            .values(escalated_at=now)
+            .returning(Referral)
+        )
+    ).all()
+    for referral in late:
+        told = {referral.asked_by, *await _asked(session, referral, on=today)}
+        facts = {"due_on": referral.due_on}
+        await holds.tell(session, NoticeKind.REFERRAL_OVERDUE, referral.public_id, told, facts, now)
+    return len(late)

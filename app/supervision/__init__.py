@@ -1,0 +1,14 @@
+"""Early warning (预警): what in the books a regulator should look at before somebody falls ill.
+
+Terms: *rule* (dated data: thresholds, source, whether verified), *measure* (a figure read from the
+books about one subject, with its evidence), *warning* (a measure beyond its rule's limit: open,
+handled or false), *watermark* (up to which row of a stream a rule has looked).
+
+Invariants:
+    1. A rule measures new rows only: from its watermark on, in batches of bounded size.
+    2. A warning carries what it rests on: public ids, figure, limit, rule and the rule's date.
+    3. The same evidence opens one warning, however often and by however many workers it is met.
+    4. A closed warning opens anew only when the figure has grown past what somebody looked at.
+    5. A warning accuses nobody: it moves no goods and refuses no ticket; a person decides.
+    6. It holds no personal data: subjects are public ids, or digests of keyed indexes.
+"""

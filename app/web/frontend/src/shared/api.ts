@@ -1,0 +1,56 @@
+/**
+ * The server's API, typed from its OpenAPI description (schemas/openapi.json, `npm run build`).
+ *
+ * A refusal is a problem document (RFC 9457) with a stable code and what to do next in two
+ * languages; `Refusal` carries it to whoever shows it.
+ */
+import createClient, { type Middleware } from 'openapi-fetch'
+import type { paths } from './openapi.gen'
+import type { Language } from './time'
+
+export interface Problem {
+  code: string
+  status: number
+  zh: { title: string; next_step: string }
+  en: { title: string; next_step: string }
+  facts?: Record<string, unknown>
+  errors?: { pointer: string; detail: string }[]
+  request_id?: string
+}
+
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.code)
+  }
+}
+
+/** There was no answer at all: no network, or no server. */
+export class Unreachable extends Error {}
+
+const refusals: Middleware = {
+  async onResponse({ response }) {
+    if (response.ok) return undefined
+    const problem: unknown = await response.clone().json().catch(() => null)
+    if (problem && typeof problem === 'object' && 'code' in problem) throw new Refusal(problem as Problem)
+    throw new Unreachable(`${response.status}`)
+  },
+  onError({ error }) {
+    return error instanceof Refusal ? error : new Unreachable(String(error))
+  },
+}
+
+export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' })
+api.use(refusals)
+
+/** Say a failure to a person: what is wrong and what to do next. */
+export function explain(error: unknown, language: Language): { title: string; next: string } {
+  if (error instanceof Refusal) {
+    const said = error.problem[language]
+    return { title: said.title, next: said.next_step }
+  }
+  if (error instanceof Unreachable)
+    return language === 'zh'
+      ? { title: '连不上服务器', next: '请检查网络后再试，已填的内容不会丢失' }
+      : { title: 'The server cannot be reached', next: 'Check the network and try again; nothing that you typed is lost' }
+  throw error
+}

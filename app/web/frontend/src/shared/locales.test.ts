@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest'
+
+const files = import.meta.glob<Record<string, unknown>>('/src/*/locales/*.json', {
+  eager: true,
+  import: 'default',
+})
+
+function keysOf(messages: Record<string, unknown>, at = ''): string[] {
+  return Object.entries(messages).flatMap(([key, value]) =>
+    typeof value === 'string' ? [at + key] : keysOf(value as Record<string, unknown>, `${at}${key}.`),
+  )
+}
+
+const programs = [...new Set(Object.keys(files).map((path) => path.split('/')[2]!))]
+
+it.each(programs)('%s says everything in Chinese and in English', (program) => {
+  const zh = files[`/src/${program}/locales/zh.json`]!
+  const en = files[`/src/${program}/locales/en.json`]!
+  expect(keysOf(en).sort()).toEqual(keysOf(zh).sort())
+})
+
+it('finds the programs', () => {
+  expect(programs.sort()).toEqual(['admin', 'gate', 'm', 'shared'])
+})

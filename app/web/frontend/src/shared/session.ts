@@ -1,0 +1,36 @@
+/** Who is signed in on this device; the secret is in a cookie that no script can read. */
+import { defineStore } from 'pinia'
+import { ref } from 'vue'
+import { api, Refusal } from './api'
+import type { components } from './openapi.gen'
+
+export type Me = components['schemas']['MeOut']
+
+export const useSession = defineStore('session', () => {
+  const me = ref<Me | null>(null)
+  const asked = ref(false)
+
+  /** Ask once who this is; nobody is an answer, no network is not. */
+  async function load(): Promise<void> {
+    if (asked.value) return
+    try {
+      me.value = (await api.GET('/me')).data ?? null
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      me.value = null
+    }
+    asked.value = true
+  }
+
+  async function signIn(login: string, password: string): Promise<void> {
+    me.value = (await api.POST('/sessions', { body: { login, password } })).data ?? null
+    asked.value = true
+  }
+
+  async function signOut(): Promise<void> {
+    await api.DELETE('/sessions/current')
+    me.value = null
+  }
+
+  return { me, load, signIn, signOut }
+})

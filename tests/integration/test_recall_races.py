@@ -1,0 +1,225 @@
+"""A recall is opened while goods move: no lot that is born meanwhile slips through.
+
+`RECALL_ROUNDS` (10) makes it longer.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from app.party.access import RoleKind
+from tests.factories import CHIVES, Actor, Trade, code_of, line, new_id, open_trade, received
+
+ROUNDS = int(os.environ.get("RECALL_ROUNDS", "10"))
+
+# All that the roots ever went into, by the edges alone.
+_BELOW = """
+    WITH RECURSIVE below (id) AS (
+        SELECT id FROM lot WHERE public_id = :root
+        UNION SELECT e.dst FROM below b JOIN lot_edge e ON e.src = b.id
+    )
+    SELECT below.id, s.lot_id IS NOT NULL, b.holds, s.on_hand_g + s.in_transit_g,
+        b.remaining_g + coalesce((
+            SELECT sum(d.mass_g) FROM ticket_draw d
+            JOIN ticket t ON t.id = d.ticket_id AND t.hand_over = 'two_sided'
+            JOIN ticket_state st ON st.ticket_id = t.id AND st.status = 'issued'
+            WHERE d.lot_id = below.id
+        ), 0)
+    FROM below JOIN lot_balance b ON b.lot_id = below.id
+    LEFT JOIN recall_lot s ON s.lot_id = below.id
+        AND s.recall_id = (SELECT id FROM recall WHERE public_id = :recall)
+"""
+
+
+@pytest.fixture
+async def trade(database_url: str) -> AsyncIterator[Trade]:
+    """An application with connections enough for everybody to act at once."""
+    async with open_trade(database_url, pool_size=16) as trade:
+        yield trade
+        assert trade.faults == []
+
+
+class Hall:
+    """Goods of one farmer in many hands, all of which move at once."""
+
+    def __init__(self, trade: Trade) -> None:
+        self.trade = trade
+
+    async def begin(self) -> "Hall":
+        self.office = await self.trade.party(RoleKind.REGULATOR, answers_for="3206")
+        self.farmer = await self.trade.farmer()
+        self.stalls = [await self.trade.stall() for _ in range(3)]
+        self.seller = self.stalls[0]
+        return self
+
+    async def stock(self) -> None:
+        """Bring new goods in: in stock, on their way, and with a walk-in."""
+        self.root = await self.farmer.opens(kg=100)
+        ticket = await self.farmer.sells(self.seller, line(CHIVES, 90, self.root))
+        self.lot = received(await self.seller.decides(ticket["ticket"]))
+        ticket = await self.farmer.sells(self.seller, line(CHIVES, 5, self.root))
+        self.extra = received(await self.seller.decides(ticket["ticket"]))
+        self.pending = [
+            (buyer, (await self.seller.sells(buyer, line(CHIVES, 3, self.lot)))["ticket"])
+            for buyer in self.stalls[1:]
+        ]
+        self.claimed = [
+            (buyer, await self.seller.sells(
+                buyer, line(CHIVES, 4, self.lot), hand_over="one_sided"))
+            for buyer in self.stalls[1:]
+        ]  # fmt: skip
+        self.walk_in = (await self.seller.sells(None, line(CHIVES, 1, self.lot)))["ticket"]
+
+    def moves(self) -> list[Awaitable[httpx.Response]]:
+        """Everything that makes a lot out of another, or sends goods on their way."""
+        seller, buyer = self.stalls[0], self.stalls[1]
+        chain = [received(ticket) for _, ticket in self.claimed]
+        return [
+            *(
+                seller.put(f"/tickets/{new_id()}", self.sale(to, self.lot, hand_over))
+                for to in self.stalls[1:]
+                for hand_over in ("one_sided", "two_sided")
+            ),
+            *(
+                to.put(f"/tickets/{new_id()}", self.sale(self.seller, lot, "one_sided"))
+                for (to, _), lot in zip(self.claimed, chain, strict=True)
+            ),
+            *(
+                to.put(f"/tickets/{ticket}/decision", {"outcome": "accepted"})
+                for to, ticket in self.pending[:1]
+            ),
+            *(
+                to.put(
+                    f"/tickets/{ticket}/decision",
+                    {
+                        "outcome": "accepted_in_part",
+                        "reason": "不新鲜",
+                        "lines": [{"no": 1, "mass_g": 1_000}],
+                    },
+                )
+                for to, ticket in [*self.pending[1:], (buyer, self.claimed[0][1]["ticket"])]
+            ),
+            seller.put(f"/tickets/{self.claimed[1][1]['ticket']}/void", {"reason": "写错"}),
+            seller.put(f"/tickets/{self.walk_in}/void", {"reason": "退货"}),
+            seller.put(
+                f"/splits/{new_id()}",
+                {"lot": self.lot, "parts": [self.part(2), self.part(3)]},
+            ),
+            seller.put(
+                f"/merges/{new_id()}",
+                {
+                    "inputs": [{"lot": self.lot, "mass_g": 500}, {"lot": self.extra}],
+                    "lot": new_id(),
+                },
+            ),
+            self.farmer.put(f"/tickets/{new_id()}", self.sale(buyer, self.root, "one_sided")),
+        ]
+
+    @staticmethod
+    def part(kg: int) -> dict[str, str]:
+        return {"lot": new_id(), "quantity": str(kg), "unit": "公斤"}
+
+    @staticmethod
+    def sale(buyer: Actor, lot: str, hand_over: str) -> dict[str, Any]:
+        lines = [line(CHIVES, "0.7", lot)]
+        return {"buyer": buyer.as_buyer, "lines": lines, "hand_over": hand_over}
+
+    def opening(self, recall: str) -> Awaitable[httpx.Response]:
+        known_at = (self.trade.clock() - timedelta(minutes=1)).isoformat()
+        body = {
+            "found": [self.root],
+            "grade": 1,
+            "trigger": "complaint",
+            "reason": "投诉",
+            "known_at": known_at,
+        }
+        return self.office.put(f"/recalls/{recall}", body)
+
+
+async def _late(pause_s: float, request: Awaitable[httpx.Response]) -> httpx.Response:
+    await asyncio.sleep(pause_s)
+    return await request
+
+
+async def _check(hall: Hall, recall: str) -> int:
+    """Compare the scope with all that the goods went into; answer how many lots there are."""
+    rows = await hall.trade.rows(_BELOW, root=UUID(hall.root), recall=UUID(recall))
+    escaped = [row[0] for row in rows if not row[1]]
+    assert escaped == [], "lots slipped through"
+    assert [row[0] for row in rows if row[2] != 1] == [], "lots in scope that are not held"
+    assert [row[0] for row in rows if row[3] != row[4]] == [], "grams moved after the stop"
+    # The order of the log is the order of commits on locked lots: nothing moved after the recall.
+    late = await hall.trade.value(
+        "SELECT count(*) FROM entry e, entry r WHERE r.subject = :recall "
+        "AND r.kind = 'recall.opened' AND e.id > r.id "
+        "AND (e.kind LIKE 'ticket.%' OR e.kind LIKE 'lot.%') AND e.kind <> 'ticket.voided' "
+        "AND EXISTS (SELECT FROM recall_lot s JOIN lot l ON l.id = s.lot_id "
+        "WHERE position(convert_to(l.public_id::text, 'UTF8') in e.leaf) > 0)",
+        recall=UUID(recall),
+    )
+    assert late == 0
+    return len(rows)
+
+
+@pytest.mark.slow
+async def test_no_lot_slips_through_a_recall_that_is_being_opened(trade: Trade) -> None:
+    hall, chance = await Hall(trade).begin(), random.Random(4)
+    sizes: set[int] = set()
+    for _ in range(ROUNDS):
+        await hall.stock()
+        recall = new_id()
+        requests = [(chance.random() * 0.12, move) for move in hall.moves()]
+        opening = asyncio.create_task(_late(0.02 + chance.random() * 0.08, hall.opening(recall)))
+        answers = await asyncio.gather(*(_late(pause, move) for pause, move in requests))
+        opened = await opening
+        assert opened.status_code == 201, opened.text
+        refused = {code_of(answer) for answer in answers if answer.is_error}
+        assert refused <= {"lot-on-hold", "lot-exhausted", "ticket-already-decided"}, refused
+        assert any(answer.is_success for answer in answers)
+        sizes.add(await _check(hall, recall))
+        # And nothing moves afterwards.
+        again = await asyncio.gather(*hall.moves())
+        assert all(answer.status_code != 201 for answer in again)
+        sizes.add(await _check(hall, recall))
+    assert len(sizes) > 2, "the rounds were all alike: nothing raced"
+
+
+async def test_two_recalls_of_the_same_goods_at_once_hold_them_twice(trade: Trade) -> None:
+    hall = await Hall(trade).begin()
+    await hall.stock()
+    recalls = [new_id(), new_id()]
+    answers = await asyncio.gather(*(hall.opening(recall) for recall in recalls))
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 2
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    closed = await asyncio.gather(
+        *(hall.office.put(f"/recalls/{recall}/closure", lifted) for recall in recalls)
+    )
+    assert [answer.status_code for answer in closed] == [200, 200]
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+
+
+async def test_a_closing_and_a_step_at_once_leave_no_step_in_a_closed_case(trade: Trade) -> None:
+    hall = await Hall(trade).begin()
+    for _ in range(4):
+        await hall.stock()
+        recall = new_id()
+        assert (await hall.opening(recall)).status_code == 201
+        step = {"lot": hall.lot, "kind": "located", "mass_g": 1, "note": "过秤"}
+        lifted = {"outcome": "lifted", "reason": "误报"}
+        answers = await asyncio.gather(
+            *(hall.seller.put(f"/recalls/{recall}/steps/{new_id()}", step) for _ in range(3)),
+            hall.office.put(f"/recalls/{recall}/closure", lifted),
+            *(hall.seller.put(f"/recalls/{recall}/steps/{new_id()}", step) for _ in range(3)),
+        )
+        assert answers[3].status_code == 200
+        counted = sum(answer.status_code == 201 for answer in answers)
+        assert {code_of(answer) for answer in answers if answer.is_error} <= {"recall-closed"}
+        assert answers[3].json()["totals"]["located_g"] == counted

@@ -1,0 +1,702 @@
+"""Recalls: how far they reach, what they stop, what adds up in them, and how they end."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pypdf import PdfReader
+from python_calamine import CalamineWorkbook
+
+from app.ledger.queries import held_since
+from app.party.access import Department
+from app.recall.jobs import CHORES
+from tests.factories import (
+    CHIVES,
+    Actor,
+    Json,
+    Trade,
+    code_of,
+    line,
+    new_id,
+    open_trade,
+    received,
+)
+from tests.recalls import (
+    Morning,
+    account_for,
+    disposal,
+    lots_of,
+    office_of,
+    order,
+    recalled,
+)
+
+
+@pytest.fixture
+async def trade(database_url: str) -> AsyncIterator[Trade]:
+    """An application with a signing key."""
+    async with open_trade(database_url, pool_size=12) as trade:
+        yield trade
+        assert trade.faults == []
+
+
+@pytest.fixture
+async def morning(trade: Trade) -> Morning:
+    return await Morning(trade).begin()
+
+
+# --- scope ------------------------------------------------------------------------------------
+
+
+async def test_the_scope_is_all_that_shares_a_source(morning: Morning) -> None:
+    recall = await recalled(morning.office, morning.at_first)
+    lots = await lots_of(morning.office, recall["recall"])
+    relations = {lot: row["relation"] for lot, row in lots.items()}
+    assert relations == {
+        morning.grown: "source",
+        morning.other: "source",
+        morning.bought[0]: "upstream",
+        morning.bought[1]: "upstream",
+        morning.mixed: "upstream",
+        morning.at_first: "found",
+        morning.at_second: "sibling",
+        morning.home: "descendant",
+    }
+    assert recall["siblings"] is True
+    # What did not pass on adds up to what the sources were.
+    totals = recall["totals"]
+    assert totals["total_g"] == 100_000
+    for row in lots.values():
+        there = row["on_hand_g"] + row["in_transit_g"] + row["gone_g"] + row["passed_on_g"]
+        assert there == row["mass_g"]
+        assert row["exposed_g"] == row["mass_g"]
+    assert lots[morning.at_second]["in_transit_g"] == 5_000
+    assert lots[morning.home]["gone_g"] == 2_000
+    assert totals["gone_g"] == 2_000
+    assert totals["left_g"] == 98_000
+
+
+async def test_one_suspect_narrows_the_scope_and_the_exposure(morning: Morning) -> None:
+    recall = await recalled(morning.office, morning.mixed, suspects=[morning.grown])
+    lots = await lots_of(morning.office, recall["recall"])
+    assert morning.other not in lots
+    assert lots[morning.grown]["relation"] == "source"
+    assert lots[morning.at_first]["relation"] == "descendant"
+    narrow = await recalled(
+        morning.office, morning.bought[0], suspects=[morning.grown], siblings=True
+    )
+    rows = await lots_of(morning.office, narrow["recall"])
+    # 50 of 80 kg of the mix are the farmer's.
+    assert rows[morning.at_second]["exposed_g"] == 12_500
+    assert rows[morning.at_second]["exposure"] == pytest.approx(0.625)
+
+
+async def test_without_siblings_only_what_was_made_of_it(morning: Morning) -> None:
+    recall = await recalled(morning.office, morning.at_first, siblings=False)
+    assert set(await lots_of(morning.office, recall["recall"])) == {morning.at_first, morning.home}
+
+
+async def test_a_preview_tells_the_same_and_holds_nothing(morning: Morning) -> None:
+    body = {"found": [morning.at_first]}
+    answer = await morning.office.send("POST", "/recall-scopes", body)
+    assert answer.status_code == 200, answer.text
+    seen = answer.json()
+    assert (seen["lots"], seen["holders"]) == (8, 5)
+    assert {row["relation"]: row["lots"] for row in seen["relations"]} == {
+        "descendant": 1,
+        "found": 1,
+        "sibling": 1,
+        "source": 2,
+        "upstream": 3,
+    }
+    assert await morning.trade.value("SELECT max(holds) FROM lot_balance") == 0
+
+
+# --- the stop ---------------------------------------------------------------------------------
+
+
+async def test_nothing_in_scope_moves_from_the_instant_of_the_opening(morning: Morning) -> None:
+    await recalled(morning.office, morning.at_first)
+    stall, school = morning.first, morning.school
+    ticket = {"buyer": school.as_buyer, "lines": [line(CHIVES, 1, morning.at_first)]}
+    assert code_of(await stall.put(f"/tickets/{new_id()}", ticket)) == "lot-on-hold"
+    part = {"lot": new_id(), "quantity": "1", "unit": "公斤"}
+    split = {"lot": morning.at_second, "parts": [part]}
+    assert code_of(await morning.second.put(f"/splits/{new_id()}", split)) == "lot-on-hold"
+    decision = {"outcome": "accepted"}
+    refused = await school.put(f"/tickets/{morning.pending}/decision", decision)
+    assert code_of(refused) == "lot-on-hold"
+    # The neighbour's other harvest is none of it.
+    free = {"buyer": school.as_buyer, "lines": [line(CHIVES, 1, morning.kept)]}
+    await morning.neighbour.make(f"/tickets/{new_id()}", free)
+
+
+async def test_a_walk_ins_return_does_not_bring_recalled_goods_back_into_sale(
+    trade: Trade,
+) -> None:
+    stall, farmer, office = await trade.stall(), await trade.farmer(), await office_of(trade)
+    lot = await farmer.opens()
+    mine = received(
+        await stall.decides((await farmer.sells(stall, line(CHIVES, 10, lot)))["ticket"])
+    )
+    sold = await stall.sells(None, line(CHIVES, 2, mine))
+    await recalled(office, mine)
+    answer = await stall.put(f"/tickets/{sold['ticket']}/void", {"reason": "brought back"})
+    assert code_of(answer) == "lot-on-hold"
+    assert (await stall.lot(mine))["remaining_g"] == 8_000
+
+
+async def test_goods_on_their_way_can_go_back_to_the_seller(morning: Morning) -> None:
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    await morning.second.voids("tickets", morning.pending)
+    assert (await morning.second.lot(morning.at_second))["remaining_g"] == 20_000
+    totals = (await morning.office.read(f"/recalls/{recall}"))["totals"]
+    assert (totals["in_transit_g"], totals["left_g"]) == (0, 98_000)
+
+
+async def test_opening_twice_has_one_effect(morning: Morning) -> None:
+    recall = new_id()
+    body = order(morning.trade, morning.at_first)
+    answers = await asyncio.gather(
+        *(morning.office.put(f"/recalls/{recall}", body) for _ in range(5))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [201]
+    assert await morning.trade.value("SELECT max(holds) FROM lot_balance") == 1
+    other = await morning.office.put(f"/recalls/{recall}", {**body, "grade": 2})
+    assert (other.status_code, code_of(other)) == (409, "id-reused")
+    kinds = await morning.trade.rows("SELECT kind FROM entry WHERE subject = :id", id=UUID(recall))
+    assert [kind for (kind,) in kinds] == ["recall.opened"]
+
+
+async def test_refusals_of_an_opening_come_in_order(morning: Morning) -> None:
+    trade, office = morning.trade, morning.office
+    stranger = await trade.stall()
+    elsewhere = await office_of(trade, "3205", division_code="320505")
+
+    async def refused(actor: Actor, *found: str, **more: Any) -> str:
+        return code_of(await actor.put(f"/recalls/{new_id()}", order(trade, *found, **more)))
+
+    late = (trade.clock() + timedelta(hours=1)).isoformat()
+    wrong = {"grade": 4, "suspects": [new_id()], "known_at": late}
+    assert await refused(elsewhere, new_id(), **wrong) == "malformed-request"
+    wrong["grade"] = 1
+    assert await refused(elsewhere, new_id(), **wrong) == "unknown-lot"
+    assert await refused(elsewhere, morning.at_first, **wrong) == "unknown-lot"
+    wrong["suspects"] = [morning.kept]
+    assert await refused(elsewhere, morning.at_first, **wrong) == "impossible-date"
+    del wrong["known_at"]
+    assert await refused(elsewhere, morning.at_first, **wrong) == "hold-not-yours"
+    assert await refused(stranger, morning.at_first, **wrong) == "hold-not-yours"
+    assert await refused(office, morning.at_first, **wrong) == "no-suspect-source"
+    # A stall calls back what it sold, and not what others grew.
+    stall = morning.first
+    assert await refused(stall, morning.home, suspects=[morning.grown]) == "hold-not-yours"
+    assert await refused(stall, morning.home, siblings=True) == "hold-not-yours"
+    mine = await recalled(stall, morning.at_first)
+    assert set(await lots_of(stall, mine["recall"])) == {morning.at_first, morning.home}
+
+
+# --- who answers ------------------------------------------------------------------------------
+
+
+async def test_agriculture_answers_before_the_gate_and_market_regulation_after_it(
+    morning: Morning,
+) -> None:
+    trade = morning.trade
+    farms = await office_of(trade)
+    shops = await office_of(trade)
+    for office, department in (
+        (farms, Department.AGRICULTURE),
+        (shops, Department.MARKET_REGULATION),
+    ):
+        await trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=str(department),
+            party=office.id,
+        )
+    reason = {"reason": "抽检"}
+    for lot, mine, theirs in (
+        (morning.grown, farms, shops),
+        (morning.mixed, farms, shops),
+        (morning.at_first, shops, farms),
+        (morning.home, shops, farms),
+    ):
+        refused = await theirs.put(f"/holds/{new_id()}", {"lot": lot, **reason})
+        assert code_of(refused) == "hold-not-yours"
+        hold = new_id()
+        await mine.make(f"/holds/{hold}", {"lot": lot, **reason})
+        await mine.make(f"/holds/{hold}/release", reason, status=200)
+
+
+async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
+    trade: Trade,
+) -> None:
+    farmer = await trade.farmer(division_code="320682001")
+    stall = await trade.stall(division_code="320602001")
+    home, away = await office_of(trade, "320682"), await office_of(trade, "320602")
+    lot = await farmer.opens()
+    mine = received(
+        await stall.decides((await farmer.sells(stall, line(CHIVES, 10, lot)))["ticket"])
+    )
+    body = {"lot": mine, "reason": "抽检"}
+    assert code_of(await home.put(f"/holds/{new_id()}", body)) == "hold-not-yours"
+    await away.make(f"/holds/{new_id()}", body)
+    question = {"lot": mine, "division_code": "320602", "question": "请核查库存"}
+    referral = new_id()
+    asked = await home.make(f"/referrals/{referral}", question)
+    assert asked["due_on"] == "2026-06-26"  # five working days, over the Dragon Boat Festival
+    assert await home.make(f"/referrals/{referral}", question, status=200) == asked
+    other = await home.put(f"/referrals/{referral}", {**question, "question": "?"})
+    assert code_of(other) == "id-reused"
+    assert [row["referral"] for row in await away.read("/referrals")] == [referral]
+    told = await away.read("/notices")
+    assert ("referred", referral) in [(row["kind"], row["subject"]) for row in told]
+    reply = {"answer": "库存 8 公斤, 已封存"}
+    assert code_of(await home.put(f"/referrals/{referral}/answer", reply)) == "hold-not-yours"
+    stranger = await office_of(trade, "3205")
+    assert code_of(await stranger.put(f"/referrals/{referral}/answer", reply)) == (
+        "unknown-referral"
+    )
+    trade.clock.advance(days=9)
+    await run_chore(trade)
+    late = [row["kind"] for row in await home.read("/notices")]
+    assert "referral_overdue" in late
+    answered = await away.make(f"/referrals/{referral}/answer", reply, status=200)
+    assert answered["answer"] == reply["answer"]
+    assert await away.make(f"/referrals/{referral}/answer", reply, status=200) == answered
+    changed = await away.put(f"/referrals/{referral}/answer", {"answer": "!"})
+    assert code_of(changed) == "referral-answered"
+    assert await home.read("/referrals?open_only=true") == []
+    assert code_of(await home.put(f"/referrals/{new_id()}", {**question, "lot": new_id()})) == (
+        "unknown-lot"
+    )
+
+
+async def run_chore(trade: Trade) -> None:
+    async with trade.database.transaction() as session:
+        await CHORES["recalls.escalate"][1](session, trade.clock())
+
+
+# --- who is told ------------------------------------------------------------------------------
+
+
+async def test_every_holder_and_buyer_is_told_and_the_late_are_escalated_once(
+    morning: Morning,
+) -> None:
+    trade, office = morning.trade, morning.office
+    city = await office_of(trade)
+    recall = (await recalled(office, morning.at_first))["recall"]
+    notices = {row["party"]: row for row in await office.read(f"/recalls/{recall}/notices")}
+    people = (
+        morning.farmer,
+        morning.neighbour,
+        morning.collector,
+        morning.first,
+        morning.second,
+        morning.school,
+    )
+    assert set(notices) == {str(actor.public_id) for actor in people}
+    assert notices[str(morning.school.public_id)]["in_transit_g"] == 5_000
+    assert notices[str(morning.second.public_id)]["on_hand_g"] == 15_000
+    for actor in people:
+        told = await actor.read("/notices")
+        assert [(row["kind"], row["subject"]) for row in told] == [("recalled", recall)]
+    assert [row["kind"] for row in await city.read("/notices")] == ["recall_reported"]
+    path = f"/recalls/{recall}/acknowledgements"
+    first = await morning.first.make(
+        f"{path}/{morning.first.public_id}",
+        {"note": "已封存", "located": [{"lot": morning.at_first, "mass_g": 18_000}]},
+        status=200,
+    )
+    assert first["late"] is False
+    again = await morning.first.make(f"{path}/{morning.first.public_id}", {}, status=200)
+    assert again == first
+    trade.clock.advance(hours=4, minutes=1)
+    await run_chore(trade)
+    await run_chore(trade)
+    assert sum(row["kind"] == "recall_late" for row in await office.read("/notices")) == 1
+    assert sum(row["kind"] == "recall_late" for row in await city.read("/notices")) == 1
+    rows = await office.read(f"/recalls/{recall}/notices")
+    assert sum(row["escalated_at"] is not None for row in rows) == 5
+    # An office that went there speaks for the school.
+    said = {"note": "上门核实"}
+    done = await office.make(f"{path}/{morning.school.public_id}", said, status=200)
+    assert (done["late"], done["acknowledged_by"]) == (True, str(office.public_id))
+    trade.clock.advance(days=30)
+    await run_chore(trade)
+    assert sum(row["kind"] == "recall_overdue" for row in await city.read("/notices")) == 1
+    assert (await office.read(f"/recalls/{recall}"))["clocks"]["overdue"] is True
+
+
+async def test_refusals_of_an_acknowledgement_come_in_order(morning: Morning) -> None:
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    stranger = await morning.trade.stall()
+    path = f"/recalls/{recall}/acknowledgements"
+    mine, theirs = morning.first, morning.second
+
+    async def refused(actor: Actor, party: object, *grams: tuple[str, int], at: str = path) -> str:
+        located = [{"lot": lot, "mass_g": mass_g} for lot, mass_g in grams]
+        return code_of(await actor.put(f"{at}/{party}", {"located": located}))
+
+    nowhere = f"/recalls/{new_id()}/acknowledgements"
+    assert await refused(mine, new_id(), (new_id(), 1), at=nowhere) == "unknown-recall"
+    assert await refused(mine, new_id(), (new_id(), 1)) == "unknown-party"
+    assert await refused(mine, stranger.public_id, (new_id(), 1)) == "not-in-scope"
+    assert await refused(mine, theirs.public_id, (new_id(), 1)) == "recall-not-yours"
+    assert await refused(mine, mine.public_id, (new_id(), 1)) == "unknown-lot"
+    assert await refused(mine, mine.public_id, (morning.kept, 1)) == "not-in-scope"
+    assert await refused(mine, mine.public_id, (morning.at_second, 1)) == "recall-not-yours"
+    too_much = (morning.at_first, 18_001)
+    assert await refused(mine, mine.public_id, too_much) == "recall-grams-differ"
+
+
+# --- grams ------------------------------------------------------------------------------------
+
+
+async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_there_was(
+    morning: Morning,
+) -> None:
+    office, stall, lot = morning.office, morning.first, morning.at_first
+    recall = (await recalled(office, lot))["recall"]
+    at = f"/recalls/{recall}"
+
+    def said(kind: str, mass_g: int, of: str = lot) -> Json:
+        return {"lot": of, "kind": kind, "mass_g": mass_g, "note": "过秤"}
+
+    async def refused(actor: Actor, body: Json) -> str:
+        return code_of(await actor.put(f"{at}/steps/{new_id()}", body))
+
+    assert await refused(stall, said("recovered", 1)) == "recall-grams-differ"
+    assert await refused(stall, said("located", 18_001)) == "recall-grams-differ"
+    step = new_id()
+    first = await stall.make(f"{at}/steps/{step}", said("located", 17_000))
+    assert await stall.make(f"{at}/steps/{step}", said("located", 17_000), status=200) == first
+    assert code_of(await stall.put(f"{at}/steps/{step}", said("located", 1))) == "id-reused"
+    await stall.make(f"{at}/steps/{new_id()}", said("consumed", 1_000))
+    assert (await stall.lot(lot))["remaining_g"] == 17_000
+    assert await refused(stall, said("located", 1)) == "recall-grams-differ"
+    assert await refused(morning.second, said("recovered", 1)) == "recall-not-yours"
+    await office.make(f"{at}/steps/{new_id()}", said("recovered", 16_000))
+    assert await refused(office, said("recovered", 1_001)) == "recall-grams-differ"
+    bad = await disposal(stall, (lot, 16_001))
+    assert code_of(await stall.put(f"{at}/disposals/{new_id()}", bad)) == "recall-grams-differ"
+    body, name = await disposal(stall, (lot, 16_000)), new_id()
+    done = await stall.make(f"{at}/disposals/{name}", body)
+    assert await stall.make(f"{at}/disposals/{name}", body, status=200) == done
+    assert len(done["evidence_sha256"][0]) == 64
+    assert (await stall.lot(lot))["remaining_g"] == 1_000
+    # What its holder destroys outside the case is seen.
+    alone = {"lot": lot, "method": "buried", "reason": "rotten"}
+    await stall.make(f"/destructions/{new_id()}", alone)
+    totals = (await office.read(at))["totals"]
+    assert totals["elsewhere_g"] == 1_000
+    assert totals["destroyed_g"] == 16_000
+    assert totals["left_g"] == 80_000
+    # A walk-in brings some of it back to the stall.
+    await stall.make(f"{at}/steps/{new_id()}", said("located", 500, morning.home))
+    await stall.make(f"{at}/steps/{new_id()}", said("recovered", 500, morning.home))
+    assert (await office.read(at))["totals"]["half_way_g"] == 500
+    assert await refused(stall, said("located", 1_501, morning.home)) == "recall-grams-differ"
+    back = await disposal(stall, (morning.home, 500))
+    await stall.make(f"{at}/disposals/{new_id()}", back)
+    assert (await office.read(at))["totals"]["half_way_g"] == 0
+
+
+async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:
+    trade, stall, lot = morning.trade, morning.first, morning.at_first
+    recall = (await recalled(morning.office, lot))["recall"]
+    good = await disposal(stall, (lot, 1))
+    later = (trade.clock() + timedelta(hours=1)).isoformat()
+
+    async def refused(actor: Actor, at: str = recall, **more: Any) -> str:
+        return code_of(await actor.put(f"/recalls/{at}/disposals/{new_id()}", {**good, **more}))
+
+    def of(name: str) -> list[Json]:
+        return [{"lot": name, "mass_g": 1}]
+
+    wrong: Json = {"disposed_at": later, "announced_at": later, "evidence": [new_id()]}
+    stranger = await trade.stall()
+    assert await refused(stranger, new_id(), lots=of(new_id()), **wrong) == "unknown-recall"
+    assert await refused(stranger, lots=of(new_id()), **wrong) == "unknown-lot"
+    assert await refused(stranger, lots=of(morning.kept), **wrong) == "not-in-scope"
+    assert await refused(stranger, **wrong) == "recall-not-yours"
+    assert await refused(stall, **wrong) == "impossible-date"
+    wrong["disposed_at"] = good["disposed_at"]
+    assert await refused(stall, **wrong) == "disposal-not-announced"
+    del wrong["announced_at"]
+    assert await refused(stall, **wrong) == "unknown-evidence"
+    assert await refused(stall) == "recall-grams-differ"
+    assert await refused(stall, evidence=[]) == "malformed-request"
+
+
+async def test_the_tables_refuse_grams_that_cannot_be(morning: Morning) -> None:
+    """The second line of defence, asked past the rules."""
+    await recalled(morning.office, morning.at_first)
+    lot = await morning.trade.value(
+        "SELECT id FROM lot WHERE public_id = :l", l=UUID(morning.at_first)
+    )
+    for change in (
+        "located_g = 18001 + 2000",
+        "recovered_g = 1",
+        "located_g = 5, recovered_g = 5, destroyed_g = 3, remedied_g = 3",
+        "consumed_g = -1",
+        "gone_g = gone_g + 1",
+        "exposed_g = mass_g + 1",
+    ):
+        with pytest.raises(Exception, match="violates check constraint"):
+            await morning.trade.execute(
+                f"UPDATE recall_lot SET {change} WHERE lot_id = :lot", lot=lot
+            )
+
+
+async def test_two_scales_at_once_never_count_more_than_there_is(morning: Morning) -> None:
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    body = {"lot": morning.at_first, "kind": "located", "mass_g": 5_000, "note": "过秤"}
+    answers = await asyncio.gather(
+        *(morning.first.put(f"/recalls/{recall}/steps/{new_id()}", body) for _ in range(8))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 5
+    lots = await lots_of(morning.office, recall)
+    assert lots[morning.at_first]["located_g"] == 15_000
+
+
+# --- the sign-off -----------------------------------------------------------------------------
+
+
+async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
+    morning: Morning,
+) -> None:
+    office, trade = morning.office, morning.trade
+    recall = (await recalled(office, morning.at_first))["recall"]
+    at = f"/recalls/{recall}"
+    done = {"outcome": "completed", "reason": "全部销毁"}
+    refused = await office.put(f"{at}/closure", done)
+    assert code_of(refused) == "recall-grams-open"
+    assert refused.json()["facts"] == {
+        "left_g": 98_000,
+        "in_transit_g": 5_000,
+        "half_way_g": 0,
+    }
+    assert code_of(await morning.first.put(f"{at}/closure", done)) == "recall-not-yours"
+    stranger = await trade.stall()
+    assert code_of(await stranger.put(f"{at}/closure", done)) == "unknown-recall"
+    await morning.second.voids("tickets", morning.pending)
+    referral = new_id()
+    question = {
+        "lot": morning.at_first,
+        "recall": recall,
+        "division_code": "3206",
+        "question": "请核查",
+    }
+    await office.make(f"/referrals/{referral}", question)
+    await account_for(office, recall)
+    steps = await office.put(f"{at}/closure", done)
+    assert code_of(steps) == "recall-steps-open"
+    assert steps.json()["facts"] == {"unacknowledged": 0, "unanswered": 1}
+    await office.make(f"/referrals/{referral}/answer", {"answer": "已核查"}, status=200)
+    trade.clock.advance(hours=1)
+    closed = await office.make(f"{at}/closure", done, status=200)
+    assert closed["outcome"] == "completed"
+    assert closed["totals"]["accounted_permille"] == 1000
+    assert closed["totals"]["destroyed_g"] == 98_000
+    assert await office.make(f"{at}/closure", done, status=200) == closed
+    other = await office.put(f"{at}/closure", {**done, "reason": "!"})
+    assert code_of(other) == "recall-closed"
+    step = {"lot": morning.at_first, "kind": "located", "mass_g": 1, "note": "!"}
+    assert code_of(await office.put(f"{at}/steps/{new_id()}", step)) == "recall-closed"
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+    assert await trade.value("SELECT sum(remaining_g) FROM lot_balance") == 25_000
+    assert "recall_closed" in [row["kind"] for row in await morning.first.read("/notices")]
+
+
+async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:
+    async def since() -> object:
+        async with morning.trade.database.reading() as session:
+            return await held_since(session)
+
+    assert await since() is None
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    grown = await morning.trade.value(
+        "SELECT created_at FROM lot WHERE public_id = :lot", lot=UUID(morning.grown)
+    )
+    assert await since() == grown
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await morning.office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    assert await since() is None
+
+
+async def test_a_recall_that_was_a_false_alarm_is_lifted_and_everything_moves_again(
+    morning: Morning,
+) -> None:
+    office = morning.office
+    hold = new_id()
+    await office.make(f"/holds/{hold}", {"lot": morning.at_second, "reason": "另案"})
+    recall = (await recalled(office, morning.at_first))["recall"]
+    lifted = {"outcome": "lifted", "reason": "实验室复检合格"}
+    await office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    await morning.first.sells(morning.school, line(CHIVES, 1, morning.at_first))
+    # Another hold stays.
+    ticket = {"buyer": morning.school.as_buyer, "lines": [line(CHIVES, 1, morning.at_second)]}
+    assert code_of(await morning.second.put(f"/tickets/{new_id()}", ticket)) == "lot-on-hold"
+    await office.make(f"/holds/{hold}/release", {"reason": "查清"}, status=200)
+    await morning.second.make(f"/tickets/{new_id()}", ticket)
+
+
+async def test_remedied_goods_stay_and_move_again_after_the_sign_off(trade: Trade) -> None:
+    stall, office = await trade.stall(), await office_of(trade)
+    lot = await stall.opens(kg=10, origin="declare")
+    recall = (await recalled(office, lot, grade=3))["recall"]
+    at = f"/recalls/{recall}"
+    for kind in ("located", "recovered"):
+        body = {"lot": lot, "kind": kind, "mass_g": 10_000, "note": "标签错误"}
+        await stall.make(f"{at}/steps/{new_id()}", body)
+    remedied = await disposal(stall, (lot, 10_000), method="remedied")
+    await stall.make(f"{at}/disposals/{new_id()}", remedied)
+    await stall.make(f"{at}/acknowledgements/{stall.public_id}", {}, status=200)
+    ticket = {"buyer": {"walk_in": True}, "lines": [line(CHIVES, 1, lot)]}
+    assert code_of(await stall.put(f"/tickets/{new_id()}", ticket)) == "lot-on-hold"
+    done = {"outcome": "completed", "reason": "重新贴标"}
+    await office.make(f"{at}/closure", done, status=200)
+    await stall.make(f"/tickets/{new_id()}", ticket)
+
+
+# --- exercises --------------------------------------------------------------------------------
+
+
+async def test_an_exercise_holds_nothing_and_tells_how_long_it_took(morning: Morning) -> None:
+    office, trade = morning.office, morning.trade
+    opened = await recalled(office, morning.at_first, mock=True)
+    at = f"/recalls/{opened['recall']}"
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+    assert opened["clocks"]["minutes_to_scope"] == 120
+    assert opened["clocks"]["minutes_to_last_acknowledgement"] is None
+    assert opened["totals"]["accounted_permille"] == 20  # what the walk-in took
+    # Trade goes on.
+    await morning.school.decides(morning.pending)
+    assert [row["kind"] for row in await morning.first.read("/notices")] == ["mock_recall"]
+    recovered = {"lot": morning.at_first, "kind": "recovered", "mass_g": 1, "note": "?"}
+    assert code_of(await office.put(f"{at}/steps/{new_id()}", recovered)) == "mock-recall"
+    destroyed = await disposal(office, (morning.at_first, 1))
+    assert code_of(await office.put(f"{at}/disposals/{new_id()}", destroyed)) == "mock-recall"
+    trade.clock.advance(minutes=35)
+    for actor, lot, mass_g in (
+        (morning.farmer, morning.grown, 10_000),
+        (morning.neighbour, morning.other, 10_000),
+        (morning.collector, morning.mixed, 40_000),
+        (morning.first, morning.at_first, 18_000),
+        (morning.second, morning.at_second, 20_000),
+        (morning.school, None, 0),
+    ):
+        located = [] if lot is None else [{"lot": lot, "mass_g": mass_g}]
+        path = f"{at}/acknowledgements/{actor.public_id}"
+        await actor.make(path, {"located": located}, status=200)
+    trade.clock.advance(minutes=5)
+    done = {"outcome": "completed", "reason": "演练结束"}
+    closed = await office.make(f"{at}/closure", done, status=200)
+    assert closed["clocks"]["minutes_to_last_acknowledgement"] == 35
+    assert closed["totals"]["accounted_permille"] == 1000
+    assert closed["totals"]["left_g"] == 0
+
+
+# --- what goes out ----------------------------------------------------------------------------
+
+
+async def test_a_case_is_exported_and_printed(morning: Morning) -> None:
+    office, stall = morning.office, morning.first
+    opened = await recalled(office, morning.at_first, reason="=HYPERLINK(1)")
+    at = f"/recalls/{opened['recall']}"
+    step = {"lot": morning.at_first, "kind": "located", "mass_g": 18_000, "note": "过秤"}
+    await stall.make(f"{at}/steps/{new_id()}", step)
+    record = await office.read(f"{at}/record")
+    assert [row["mass_g"] for row in record["steps"]] == [18_000]
+    assert len(record["notices"]) == 6
+    book = CalamineWorkbook.from_filelike(
+        io.BytesIO((await office.get(f"{at}/record.xlsx")).content)
+    )
+    rows = book.get_sheet_by_name("批次 Lots").to_python()
+    assert len(rows) == 1 + 8
+    assert {row[0] for row in rows[1:]} == set(await lots_of(office, opened["recall"]))
+    case = {row[0]: row[1] for row in book.get_sheet_by_name("案件 Case").to_python()}
+    assert case["原因 Reason"] == "'=HYPERLINK(1)"
+    listed = CalamineWorkbook.from_filelike(io.BytesIO((await office.get("/recalls.xlsx")).content))
+    assert len(listed.get_sheet_by_name("召回 Recalls").to_python()) == 2
+    pdf = await office.get(f"{at}/record.pdf")
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.content)).pages)
+    assert "召回报告" in text
+    assert "98.000 kg" in text
+
+
+async def test_a_trader_sees_its_own_part_and_a_stranger_nothing(morning: Morning) -> None:
+    opened = await recalled(morning.office, morning.at_first)
+    at, stall = f"/recalls/{opened['recall']}", morning.first
+    seen = await stall.read(at)
+    assert seen["totals"] is None
+    assert set(await lots_of(stall, opened["recall"])) == {morning.at_first}
+    assert [row["party"] for row in await stall.read(f"{at}/notices")] == [str(stall.public_id)]
+    record = await stall.read(f"{at}/record")
+    assert len(record["notices"]) == 1
+    pdf = await stall.get(f"{at}/record.pdf")
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.content)).pages)
+    assert "98.000" not in text
+    stranger = await morning.trade.stall()
+    for path in ("", "/lots", "/notices", "/record", "/record.pdf", "/record.xlsx", "/letter"):
+        answer = await stranger.get(at + path)
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-recall")
+    assert await stranger.read("/recalls") == []
+    assert [row["recall"] for row in await stall.read("/recalls")] == [opened["recall"]]
+
+
+async def test_the_page_of_a_case_says_in_both_languages_how_it_stands(morning: Morning) -> None:
+    opened = await recalled(morning.office, morning.at_first, reason="<b>克百威</b>")
+    at = f"/recalls/{opened['recall']}/page"
+    page = (await morning.office.get(at)).text
+    assert "&lt;b&gt;克百威&lt;/b&gt;" in page
+    for said in ("范围内的货物不得流转", "Nothing in scope may move", "98.000 kg", "未确认 open"):
+        assert said in page
+    assert page.count("<tr><td>") == 8 + 6
+    mine = (await morning.first.get(at)).text
+    assert "98.000 kg" not in mine
+    assert morning.at_second not in mine
+    assert "给场外购买者的公告（1 笔销售）" in mine
+    assert (await morning.trade.client.get(at)).status_code == 401
+    exercise = await recalled(morning.office, morning.at_first, mock=True)
+    mock = (await morning.office.get(f"/recalls/{exercise['recall']}/page")).text
+    assert "演练：货物没有问题，未被控制" in mock
+    assert "不得流转" not in mock
+
+
+async def test_buyers_outside_the_platform_are_told_by_a_letter(morning: Morning) -> None:
+    opened = await recalled(morning.office, morning.at_first)
+    at, stall = f"/recalls/{opened['recall']}", morning.first
+    letter = await stall.read(f"{at}/letter")
+    assert [(sale["mass_g"], sale["buyer"]) for sale in letter["sales"]] == [(2_000, None)]
+    assert letter["products"] == ["韭菜"]
+    pdf = PdfReader(io.BytesIO((await stall.get(f"{at}/letter.pdf")).content))
+    text = "".join(page.extract_text() for page in pdf.pages)
+    assert "食用农产品召回公告" in text
+    assert letter["sales"][0]["code"] in text
+    told = {
+        "channel": "poster",
+        "buyers": 1,
+        "mass_g": 2_000,
+        "note": "摊位张贴",
+        "told_at": morning.trade.clock().isoformat(),
+    }
+    name = new_id()
+    first = await stall.make(f"{at}/forwardings/{name}", told)
+    assert await stall.make(f"{at}/forwardings/{name}", told, status=200) == first
+    assert (
+        code_of(await stall.put(f"{at}/forwardings/{name}", {**told, "buyers": 2})) == "id-reused"
+    )
+    late = (morning.trade.clock() + timedelta(hours=1)).isoformat()
+    assert code_of(await stall.put(f"{at}/forwardings/{new_id()}", {**told, "told_at": late})) == (
+        "impossible-date"
+    )
+    stranger = await morning.trade.stall()
+    assert code_of(await stranger.put(f"{at}/forwardings/{new_id()}", told)) == "unknown-recall"
+    record = await morning.office.read(f"{at}/record")
+    assert [row["forwarding"] for row in record["forwardings"]] == [name]

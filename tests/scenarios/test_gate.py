@@ -1,0 +1,315 @@
+"""Scenarios of domain.md §8 that are decided at a market's gate; each through HTTP."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from app.party.access import RoleKind
+from app.place.rules import PlaceKind
+from tests.conftest import FakeClock
+from tests.factories import CARCASSES, GREENS, PIGS, VILLAGE, Json, code_of, line, new_id, received
+from tests.gate import (
+    GRANDMOTHER,
+    agrees,
+    brought,
+    came_to,
+    codes,
+    inspects,
+    paper,
+    rules,
+    scanned,
+)
+from tests.laboratory import OF_MARKET, inhibition, judged, sampled
+from tests.market import Market, open_market
+
+TODAY = date(2026, 6, 18)
+CUTS = 45
+
+
+@pytest.fixture
+async def market(database_url: str, clock: FakeClock) -> AsyncIterator[Market]:
+    """A wholesale market before dawn; the stall has signed its agreement."""
+    async with open_market(database_url, clock) as market:
+        await agrees(market, market.stall)
+        yield market
+
+
+async def test_3_a_pig_herd_whose_quarantine_certificate_has_expired_is_refused(
+    market: Market,
+) -> None:
+    """(3) pig herd 动物A expired at gate → REFUSE."""
+    # Forty pigs from another province; form animal A counts for five days, and this is the sixth.
+    expired = await paper(market, "animal_a", TODAY - timedelta(days=6), product=PIGS)
+    voucher = await paper(market, "purchase_voucher", TODAY - timedelta(days=6))
+    dealer = {"seller": str(market.stall.public_id)}
+    told = await inspects(
+        market, brought(PIGS, 4_400_000, voucher, expired, **dealer), plate="皖A88888"
+    )
+    [herd] = told["lines"]
+    assert came_to(herd) == ("REFUSE", ["paper-expired", "quarantine-missing"])
+    # The officer is told since when, by which law, that it must be reported, and what would help.
+    found = herd["findings"][0]
+    assert found["facts"]["valid_through"] == "2026-06-17"
+    assert found["alarm"] is True
+    assert found["source"].startswith("动物防疫法")
+    assert herd["findings"][1]["satisfied_by"] == ["quarantine"]
+    assert herd["would_be"] == "ADMIT"
+
+    # The market may not let it in; a valid certificate does.
+    answer = await market.office.put(
+        f"/rulings/{new_id()}",
+        {"line": herd["line"], "decision": "ADMIT", "reason": "熟人", "accountable": "吴食安"},
+    )
+    assert code_of(answer) == "ruling-not-yours"
+    renewed = await paper(market, "animal_a", TODAY, product=PIGS)
+    again = await inspects(market, brought(PIGS, 4_400_000, voucher, renewed, **dealer))
+    assert again["decision"] == "ADMIT"
+
+
+async def test_4_pork_enters_with_both_of_its_certificates(market: Market) -> None:
+    """(4) 120 heads → carcasses → cuts to supermarket & hospital, mass balance 0.74; the gate."""
+    butcher = await market.add("butcher", "如皋定点屠宰厂", RoleKind.SLAUGHTER)
+    supermarket = await market.add("supermarket", "文峰超市", RoleKind.SUPERMARKET)
+    hospital = await market.add("hospital", "市第一医院食堂", RoleKind.GROUP_BUYER)
+
+    # 120 heads of 110 kg become carcasses of 74 %.
+    herd = await butcher.opens(
+        PIGS,
+        120,
+        origin="slaughter_in",
+        unit="头",
+        pack_net_g=110_000,
+        producer=str(market.farmer.public_id),
+    )
+    carcasses = new_id()
+    output = {"lot": carcasses, "product": CARCASSES, "quantity": "9768", "unit": "公斤"}
+    made = await butcher.make(
+        f"/transforms/{new_id()}",
+        {"process": "slaughter_pig", "inputs": [{"lot": herd}], "outputs": [output]},
+    )
+    assert made["findings"] == []  # 9,768 of 13,200 kg: within the band
+    sold = await butcher.sells(market.stall, line(CARCASSES, 5_000, carcasses))
+
+    # One truck: with both certificates, without the meat inspection, without any.
+    quarantine = await paper(market, "product_b", TODAY, product=CARCASSES)
+    inspected = await paper(market, "meat_inspection", TODAY, product=CARCASSES)
+    loads: list[list[str]] = [[quarantine, inspected], [quarantine], []]
+    told = await inspects(
+        market, *(scanned(sold, mass_g=1_000_000, papers=papers) for papers in loads)
+    )
+    assert [came_to(load) for load in told["lines"]] == [
+        ("ADMIT", ["in-the-books"]),
+        ("REFUSE", ["in-the-books", "meat-inspection-missing"]),
+        ("REFUSE", ["in-the-books", "quarantine-missing", "meat-inspection-missing"]),
+    ]
+    assert told["decision"] == "REFUSE"
+
+    # The stall accepts, cuts, and sells on to the supermarket and the hospital.
+    at_stall = received(await market.stall.decides(sold["ticket"]))
+    cuts = new_id()
+    await market.stall.make(
+        f"/transforms/{new_id()}",
+        {
+            "process": "cut_carcass",
+            "inputs": [{"lot": at_stall}],
+            "outputs": [{"lot": cuts, "product": CUTS, "quantity": "4850", "unit": "公斤"}],
+        },
+    )
+    papers = [
+        {"kind": "quarantine", "number": "NT-B-1"},
+        {"kind": "meat_inspection", "number": "RP-1"},
+    ]
+    for buyer, kilograms in ((supermarket, 3_000), (hospital, 1_800)):
+        ticket = await market.stall.sells(
+            buyer, line(CUTS, kilograms, cuts), documents=papers, market=str(market.site)
+        )
+        assert (await market.scan(ticket["url"], buyer))["decision"] == "ADMIT"
+    assert (await market.stall.lot(cuts))["remaining_g"] == 50_000
+
+
+async def test_9_a_grandmother_without_a_phone_sells_what_she_grew(market: Market) -> None:
+    """(9) self-producing grandmother with no phone: paper ticket issued by market staff."""
+    # She has no certificate and no phone. Who she is, what and how much she brings is recorded.
+    told = await inspects(market, brought(GREENS, 8_000, self_producer=GRANDMOTHER), plate=None)
+    [basket] = told["lines"]
+    assert came_to(basket) == ("ADMIT_AFTER_TEST", ["certificate-missing"])
+    assert basket["self_producer"]["name"] == "陈**"
+    assert GRANDMOTHER["id_number"] not in str(told)
+
+    # The market registers her, takes her greens in, and tests them.
+    grandmother = new_id()
+    role = {"kind": "FARMER", "valid_from": "2026-06-18", "place": str(market.site)}
+    person = {
+        "form": "natural",
+        "name": GRANDMOTHER["name"],
+        "id_number": GRANDMOTHER["id_number"],
+        "division_code": VILLAGE,
+        "roles": [role],
+    }
+    await market.office.make(f"/parties/{grandmother}", person)
+    lot = await market.office.opens(GREENS, 8, origin="declare", producer=grandmother)
+    sample = await sampled(market.office, lot, mass_g=200, **OF_MARKET)
+    tested = await judged(market.office, sample, inhibition(11))
+    assert tested["status"] == "passed"
+    passed = await rules(market.office, basket, "ADMIT", "快检合格", test=tested["number"])
+    assert (passed["former"], passed["decision"]) == ("ADMIT_AFTER_TEST", "ADMIT")
+
+    # Her buyer gets a ticket on paper from the market's printer: a code, and letters to type.
+    ticket = await market.office.sells(None, line(GREENS, 3, lot), market=str(market.site))
+    printed = await market.office.get(f"/tickets/{ticket['ticket']}/code.png")
+    assert printed.headers["content-type"] == "image/png"
+    checked = await market.scan(ticket["code"], market.stranger)
+    assert checked["decision"] == "ADMIT"
+    assert "test-passed" in [finding["code"] for finding in checked["findings"]]
+
+
+async def test_10_a_foreign_code_is_kept_as_it_is_and_never_resolved(market: Market) -> None:
+    """(10) 20-digit foreign code scanned: stored as external ref, not resolved."""
+    foreign = "32068200100112345678"
+    seller = {"seller": str(market.stall.public_id)}
+    told = await inspects(
+        market, {"id": new_id(), "text": foreign, "product": GREENS, "mass_g": 9_000, **seller}
+    )
+    [held] = told["lines"]
+    # It may be a meat or a drug code: both have 20 digits. Nobody guesses, and nobody asks.
+    assert held["kind"] == "foreign_trace_code"
+    assert (held["ticket"], held["certificate"]) == (None, None)
+    assert held["decision"] == "REFUSE"
+    assert codes(held) == ["foreign-code", "no-source-proof", "certificate-missing"]
+    kept = await market.trade.value("SELECT code FROM inspection_line")
+    assert kept == foreign
+
+    # Its paper slip is a proof of where it comes from, once somebody has looked at it.
+    slip = await paper(market, "purchase_voucher", TODAY, number=foreign)
+    with_slip = await inspects(
+        market,
+        {
+            "id": new_id(),
+            "text": foreign,
+            "product": GREENS,
+            "mass_g": 9_000,
+            "papers": [slip],
+            **seller,
+        },
+    )
+    [line_] = with_slip["lines"]
+    assert came_to(line_) == ("HOLD", ["foreign-code", "certificate-missing"])
+    await rules(market.office, line_, "ADMIT_AFTER_TEST", "纸质凭证已核对")
+
+
+async def test_11_terminals_whose_clocks_are_wrong_are_put_in_order(market: Market) -> None:
+    """(11) clock-skewed offline terminal."""
+    west = str(await market.place("西门", PlaceKind.GATE, within=market.site))
+    opened = market.clock()
+
+    def told_by(off: timedelta, minutes: int) -> str:
+        """Answer what a clock that is off shows some minutes after the gates opened."""
+        return (opened + timedelta(minutes=minutes) + off).isoformat()
+
+    # The east terminal is three hours ahead, the west one two years behind; the network is down.
+    east_off, west_off = timedelta(hours=3), timedelta(days=-730)
+    tickets = [await market.sound_ticket() for _ in range(4)]
+    passed = [
+        ("east", str(market.gate), east_off, 1, 10, tickets[0]),
+        ("west", west, west_off, 1, 20, tickets[1]),
+        ("east", str(market.gate), east_off, 2, 30, tickets[2]),
+        ("west", west, west_off, 2, 40, tickets[3]),
+    ]
+    sent: list[tuple[str, Json]] = []
+    for device, place, off, sequence, minutes, ticket in passed:
+        body: Json = {
+            "place": place,
+            "inspector": "周检查",
+            "device": device,
+            "sequence": sequence,
+            "device_at": told_by(off, minutes),
+            "lines": [scanned(ticket, decided_offline="ADMIT")],
+        }
+        sent.append((new_id(), body))
+
+    # At seven the network is back. They arrive in the wrong order, and each of them twice.
+    market.clock.advance(hours=3)
+    for turn in range(2):
+        for place_in_line in (3, 0, 2, 1):
+            public_id, body = sent[place_in_line]
+            off = passed[place_in_line][2]
+            body = {**body, "sent_at": (market.clock() + off).isoformat()}
+            answer = await market.office.put(f"/inspections/{public_id}", body)
+            assert answer.status_code == (201 if turn == 0 else 200), answer.text
+            market.clock.advance(minutes=1)
+
+    # Each is kept once, at the instant at which it happened, in the order in which it happened.
+    listed = await market.office.read("/inspections")
+    assert [one["inspection"] for one in reversed(listed)] == [public_id for public_id, _ in sent]
+    for one, (*_, minutes, _ticket) in zip(reversed(listed), passed, strict=True):
+        at = datetime.fromisoformat(one["inspected_at"])
+        assert at == opened + timedelta(minutes=minutes)
+    first = await market.office.read(f"/inspections/{sent[0][0]}")
+    assert came_to(first["lines"][0]) == ("ADMIT", ["in-the-books", "clock-skew"])
+    assert first["clock_offset_ms"] == -3 * 3600 * 1000
+
+    # A copy that both had let in is a case, not a correction.
+    copied = tickets[0]
+    late = await inspects(
+        market,
+        scanned(copied, decided_offline="ADMIT"),
+        place=west,
+        device="west",
+        sequence=3,
+        device_at=told_by(west_off, 50),
+        sent_at=(market.clock() + west_off).isoformat(),
+    )
+    cases = await market.office.read("/gate-cases?state=open")
+    assert {case["case"] for case in cases} == set(late["cases"])
+    assert {case["kind"] for case in cases} == {"admitted_at_two_gates", "let_in_against_verdict"}
+    untouched = await market.office.read(f"/inspections/{sent[0][0]}")
+    assert untouched["lines"][0]["stands_at"] == "ADMIT"
+
+
+async def test_12_a_document_of_2019_is_read_by_the_rules_and_names_of_2019(
+    database_url: str, clock: FakeClock
+) -> None:
+    """(12) 海门市 document from 2019 shown with old code 320684."""
+    # In January 2024 a market types in the papers of its box file of June 2019.
+    clock.set(datetime(2024, 1, 15, 1, tzinfo=UTC))
+    then, at_the_gate = date(2019, 6, 3), "2019-06-03T04:30:00+08:00"
+    async with open_market(database_url, clock) as market:
+        await agrees(market, market.stall, signed_on="2019-02-01")
+        seller = {"seller": str(market.stall.public_id)}
+        origin = await paper(
+            market, "origin_proof", then, product=GREENS, division_code="320684106001"
+        )
+        trial = await paper(market, "conformity_certificate", then, product=GREENS)
+
+        shown = await market.office.read(f"/papers/{origin}")
+        assert shown["division_code"] == "320684106001"
+        assert shown["origin"] == "海门市常乐镇状元街居委会"
+
+        # By Order 20 a proof of origin was a proof of source, and the trial certificate one too.
+        told = await inspects(
+            market,
+            brought(GREENS, 1_000, origin, trial, **seller),
+            brought(GREENS, 1_000, trial, **seller),
+            brought(GREENS, 1_000, origin, **seller),
+            brought(GREENS, 1_000, **seller),
+            device_at=at_the_gate,
+        )
+        assert [came_to(line_) for line_ in told["lines"]] == [
+            ("ADMIT", []),
+            ("ADMIT", []),
+            ("ADMIT_AFTER_TEST", ["certificate-missing"]),
+            ("ADMIT_AFTER_TEST", ["no-source-proof", "certificate-missing"]),
+        ]
+        assert {finding["policy"] for finding in told["lines"][3]["findings"]} >= {"order-20"}
+
+        # The same papers in 2024: without a source nothing comes in, and 产地证明 is none.
+        recent = await paper(
+            market, "origin_proof", date(2024, 1, 14), product=GREENS, division_code="320614103001"
+        )
+        today = await inspects(market, brought(GREENS, 1_000, recent, **seller))
+        assert came_to(today["lines"][0]) == (
+            "REFUSE",
+            ["no-source-proof", "certificate-missing"],
+        )
+        assert today["lines"][0]["findings"][0]["policy"] == "order-81"
