@@ -123,7 +123,7 @@ async def list_samples(
     status: Annotated[Status | None, Query(description="In this status only.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
 ) -> list[SampleLine]:
-    """List the samples of your goods, those you took, and those of your jurisdiction."""
+    """List the samples of your goods, those you took, and those of your market or jurisdiction."""
     return await queries.samples(session, caller, status=status, most=limit)
 
 
