@@ -60,6 +60,10 @@ async def test_2_chives_with_carbofuran_are_called_back_from_five_stalls(  # noq
     await do_jobs(trade)
     for actor in (stalls[0], collector, school):
         assert "test_failed" in [notice["kind"] for notice in await actor.read("/notices")]
+    # It is the office's to act now, and it is told what a recall would reach from here.
+    [due] = [row for row in await office.read("/notices") if row["kind"] == "recall_due"]
+    assert (due["subject"], due["facts"]["lot"]) == (sample, held[0])
+    assert (due["facts"]["lots"], due["facts"]["parties"]) == ("3", "2")
 
     # How far would a recall reach?
     seen = await office.send("POST", "/recall-scopes", {"found": [held[0]]})
