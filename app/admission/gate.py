@@ -141,6 +141,22 @@ class TestMissing(DomainError):
     )
 
 
+class TestNotPassed(DomainError):
+    """The sample of this number has not passed."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-not-passed"
+    title: ClassVar[Text] = Text(
+        "该检测尚无结果或不合格", "The sample of this number has not passed"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请等待合格结果; 不合格的货物不得入场",
+        "Wait until it has passed; goods that failed stay out",
+    )
+
+
 class UnknownCase(DomainError):
     """No case has this id, or none that the caller answers for."""
 
@@ -259,7 +275,7 @@ def may_rule(
     Args:
         former: The decision that stands.
         decision: The new one.
-        findings: Codes of the line's findings.
+        findings: Codes of the line's findings, and of what has turned up since.
         market: Whether the caller answers for the market.
         regulator: Whether the market lies in the caller's jurisdiction.
     """

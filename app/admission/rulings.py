@@ -12,7 +12,8 @@ from app.admission import gate, inspections, papers, queries, service
 from app.admission.gate import CaseKind, CaseState
 from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
 from app.admission.policy import LET_IN, Decision
-from app.admission.rules import CodeKind, Entry
+from app.admission.queries import FoundTicket
+from app.admission.rules import CodeKind, Entry, standing_against
 from app.admission.schemas import (
     CaseCloseIn,
     CaseOut,
@@ -35,6 +36,8 @@ from app.party.access import Audience, Caller, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
+from app.testing import service as samples
+from app.testing.rules import GOOD
 from app.ticket import service as tickets
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -67,6 +70,7 @@ async def rule(
         RulingChangesNothing: the line stands at this decision.
         RulingNotYours: the decision is the regulator's, or is about goods on hold.
         TestMissing: goods that wait for a test come in without one.
+        TestNotPassed: the test that is named is a sample of the caller's, which has not passed.
     """
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
     # The server's role may not rewrite lines, and so cannot lock their rows.
@@ -82,7 +86,9 @@ async def rule(
     inspection = await session.get_one(Inspection, line.inspection_id)
     market = await _own_market(session, inspection, caller)
     former = await _stands_at(session, line)
-    _check(former, body, line, caller, market)
+    since = await _since(session, line, caller, now=now)
+    _check(former, body, line, caller, market, since)
+    await _check_test(session, body, caller)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     ruling = Ruling(
         public_id=public_id,
@@ -115,15 +121,48 @@ async def rule(
     return ruling, True
 
 
+async def _since(
+    session: AsyncSession, line: InspectionLine, caller: Caller, *, now: datetime
+) -> frozenset[str]:
+    """Answer what holds and tests say of a line's goods by now.
+
+    The test that a verdict asked for may have failed since, and its lot be on hold.
+    """
+    if line.ticket_id is not None:
+        found = FoundTicket(*await tickets.by_id(session, line.ticket_id))
+        return standing_against(await queries.paper_of_ticket(session, found, caller, at=now))
+    if line.certificate_id is not None:
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        return standing_against(await queries.paper_of_certificate(session, certificate, at=now))
+    return frozenset()
+
+
+async def _check_test(session: AsyncSession, body: RulingIn, caller: Caller) -> None:
+    """Refuse a number that stands for a sample of the caller's which has not passed.
+
+    Numbers of others, and of tests that were never entered here, are taken as they are typed.
+    """
+    if body.test is None or body.decision not in LET_IN:
+        return
+    sample = await samples.numbered(session, body.test, party_id=caller.acting_party)
+    if sample is not None and sample.status not in GOOD:
+        raise gate.TestNotPassed(pointer="/test", status=sample.status)
+
+
 def _check(
-    former: Decision, body: RulingIn, line: InspectionLine, caller: Caller, market: Place
+    former: Decision,
+    body: RulingIn,
+    line: InspectionLine,
+    caller: Caller,
+    market: Place,
+    since: frozenset[str],
 ) -> None:
     if body.decision == former:
         raise gate.RulingChangesNothing(line=str(line.public_id), decision=former)
     allowed = gate.may_rule(
         former,
         body.decision,
-        {finding["code"] for finding in line.findings},
+        {finding["code"] for finding in line.findings} | since,
         market=papers.runs(caller, market),
         regulator=Audience.REGULATOR in caller.audiences
         and may_supervise(caller, market.division_code),
