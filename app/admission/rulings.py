@@ -32,7 +32,7 @@ from app.core.sealing import Vault
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
+from app.party.access import Audience, Caller, RoleKind, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
@@ -85,9 +85,11 @@ async def rule(
         raise gate.UnknownInspection(line=str(body.line))
     inspection = await session.get_one(Inspection, line.inspection_id)
     market = await _own_market(session, inspection, caller)
-    former = await _stands_at(session, line)
+    last = await _last_ruling(session, line)
+    former = Decision(line.decided_offline or line.decision if last is None else last.decision)
+    by_regulator = last is not None and await _was_regulator(session, last)
     since = await _since(session, line, caller, now=now)
-    _check(former, body, line, caller, market, since)
+    _check(former, body, line, caller, market, since, by_regulator=by_regulator)
     await _check_test(session, body, caller)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     ruling = Ruling(
@@ -156,6 +158,8 @@ def _check(
     caller: Caller,
     market: Place,
     since: frozenset[str],
+    *,
+    by_regulator: bool,
 ) -> None:
     if body.decision == former:
         raise gate.RulingChangesNothing(line=str(line.public_id), decision=former)
@@ -166,19 +170,25 @@ def _check(
         market=papers.runs(caller, market),
         regulator=Audience.REGULATOR in caller.audiences
         and may_supervise(caller, market.division_code),
+        by_regulator=by_regulator,
     )
     if not allowed:
         raise gate.RulingNotYours(former=former, decision=body.decision)
-    waits = former is Decision.ADMIT_AFTER_TEST and body.decision is Decision.ADMIT
-    if waits and body.test is None:
+    severities = {finding["severity"] for finding in line.findings}
+    if gate.needs_test(former, body.decision, severities) and body.test is None:
         raise gate.TestMissing(pointer="/test")
 
 
-async def _stands_at(session: AsyncSession, line: InspectionLine) -> Decision:
-    last = await session.scalar(
-        select(Ruling.decision).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
+async def _last_ruling(session: AsyncSession, line: InspectionLine) -> Ruling | None:
+    found: Ruling | None = await session.scalar(
+        select(Ruling).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
     )
-    return Decision(last or line.decided_offline or line.decision)
+    return found
+
+
+async def _was_regulator(session: AsyncSession, ruling: Ruling) -> bool:
+    kinds = await parties.role_kinds(session, ruling.party_id, local_date(ruling.ruled_at))
+    return RoleKind.REGULATOR in kinds
 
 
 async def _look_for_conflict(
