@@ -15,7 +15,7 @@ from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.party import service as parties
-from app.party.access import Caller
+from app.party.access import Audience, Caller
 from app.recall import authority, rules
 from app.recall.opening import SCOPE_LOTS_MAX, be_patient
 from app.recall.schemas import HoldIn, HoldOut
@@ -63,7 +63,7 @@ async def release(
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
-    if hold.cause == HoldCause.TEST and not caller.supervises:
+    if hold.cause == HoldCause.TEST and Audience.REGULATOR not in caller.audiences:
         raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
         await authority.check_may_hold(session, lot, caller, office_only=True)

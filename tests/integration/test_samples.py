@@ -113,6 +113,21 @@ async def test_a_sample_refused_in_order(trade: Trade) -> None:
     assert code_of(missing) == "malformed-request"
 
 
+async def test_a_holder_carries_nothing_off_as_samples_of_what_is_on_hold(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(farmer, lot, **OWN)
+    await judged(farmer, sample, inhibition(45))
+    all_of_it = sample_of(lot, mass_g=9_500, **OWN)
+    answer = await farmer.put(f"/samples/{new_id()}", {**all_of_it, "mass_g": 99_999})
+    assert code_of(answer) == "lot-on-hold"
+    assert code_of(await farmer.put(f"/samples/{new_id()}", all_of_it)) == "lot-on-hold"
+    # The first one can go on being tested, and an office takes what it needs.
+    await judged(farmer, sample, inhibition(44))
+    await sampled(supervisors, lot)
+    assert (await farmer.lot(lot))["remaining_g"] == 9_000
+
+
 async def test_what_a_higher_office_sampled_is_not_sampled_again_below(trade: Trade) -> None:
     farmer = await trade.farmer()
     city, county = await office(trade), await office(trade, "320682")
@@ -150,12 +165,15 @@ async def test_samples_and_sales_at_the_same_instant_take_no_more_than_there_is(
     assert (await farmer.lot(lot))["remaining_g"] == 0
 
 
-async def test_a_holder_tests_his_own_and_a_lot_on_hold_is_sampled_too(trade: Trade) -> None:
+async def test_a_lot_on_hold_is_sampled_by_an_office_and_only_a_test_lifts_its_own_hold(
+    trade: Trade,
+) -> None:
     farmer, supervisors = await trade.farmer(), await office(trade)
     lot = await farmer.opens(CHIVES, 10)
+    own = await sampled(farmer, lot, **OWN)
     await supervisors.make(f"/holds/{new_id()}", {"lot": lot, "reason": "complaint"})
-    sample = await sampled(farmer, lot, **OWN)
-    assert (await judged(farmer, sample, inhibition(12)))["status"] == "passed"
+    await sampled(supervisors, lot)
+    assert (await judged(farmer, own, inhibition(12)))["status"] == "passed"
     assert (await farmer.lot(lot))["on_hold"] is True  # That hold was not the test's.
 
 
