@@ -294,7 +294,8 @@ def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:
     Args:
         draw: What is to leave which lot.
         holder_id: Who takes it out.
-        held_too: Whether a lot on hold gives it away too (destruction only).
+        held_too: Whether a lot on hold gives it away too (to be destroyed, or
+            sampled by whoever answers for it).
 
     Raises:
         NotHolder: the lot is another party's.

@@ -76,7 +76,9 @@ async def take(
     vault: Vault,
     now: datetime,
 ) -> tuple[Sample, bool]:
-    """Take a sample out of a lot, on hold or not.
+    """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
+
+    Its holder could else carry off as samples what may not be sold.
 
     Returns:
         The sample, and whether it is new.
@@ -90,6 +92,7 @@ async def take(
         HoldNotYours: the caller neither holds the lot nor answers for it.
         AlreadySampledAbove: a higher office of agriculture has sampled it.
         SampleNumberTaken: the number stands for another sample of the caller's.
+        LotOnHold: the lot may not move, and its holder samples for himself.
         LotExhausted: less than that is left.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
@@ -130,7 +133,7 @@ def _drawn(lot: LotState, body: SampleIn) -> Draw:
         raise LotExhausted(lot=str(lot.public_id), remaining_g=0)
     pieces = lot.remaining_pieces if body.mass_g == lot.remaining_g else body.pieces
     draw = Draw(lot, body.mass_g, pieces)
-    check_draw(draw, holder_id=lot.holder_id, held_too=True)
+    check_draw(draw, holder_id=lot.holder_id, held_too=body.layer is not Layer.OWN)
     return draw
 
 

@@ -32,6 +32,16 @@ async def test_operators_open_follow_export_and_lift_recalls(
         }
         office = ("--party", str(morning.office.public_id))
         why = ("--grade", "2", "--trigger", "notice", "--reason", "协查函")
+        # What does not fit the form is a complaint that names the field, and no traceback.
+        for command, field in (
+            (("open", morning.at_first, *office, *why[:-1], "长" * 4_000), "reason"),
+            (("open", morning.at_first, *office, *why, "--advice", "长" * 4_000), "advice"),
+            (("close", str(morning.office.public_id), *office, "--outcome", "lifted",
+              "--reason", ""), "reason"),
+        ):  # fmt: skip
+            complaint = await ypt(*command)
+            assert (complaint.code, complaint.json["code"]) == (2, "malformed-request")
+            assert list(complaint.json["facts"]) == [field]
         opened = (await ypt("open", morning.at_first, *office, *why)).json
         recall = opened["recall"]
         assert opened["opened_by"] == str(morning.office.public_id)
