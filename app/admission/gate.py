@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
-from app.admission.policy import GRAVITY, Decision
+from app.admission.policy import GRAVITY, Decision, Severity
 from app.admission.rules import Entry
 from app.core.errors import DomainError, Kind, Text
 
@@ -141,6 +141,22 @@ class TestMissing(DomainError):
     )
 
 
+class TestNotPassed(DomainError):
+    """The sample of this number has not passed."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-not-passed"
+    title: ClassVar[Text] = Text(
+        "该检测尚无结果或不合格", "The sample of this number has not passed"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请等待合格结果; 不合格的货物不得入场",
+        "Wait until it has passed; goods that failed stay out",
+    )
+
+
 class UnknownCase(DomainError):
     """No case has this id, or none that the caller answers for."""
 
@@ -249,25 +265,44 @@ def may_rule(
     *,
     market: bool,
     regulator: bool,
+    by_regulator: bool = False,
 ) -> bool:
     """Whether somebody may put a decision in the place of another (domain.md §2.7).
 
     Everybody who answers for the gate may be stricter. The market's food-safety officer may let in
     what was held or waits for a test; the regulator alone releases what was refused, or what is on
-    hold, and that is then said: RELEASED_BY_REGULATOR.
+    hold, and that is then said: RELEASED_BY_REGULATOR. What a regulator decided stands until a
+    regulator says otherwise, or the market is stricter.
 
     Args:
         former: The decision that stands.
         decision: The new one.
-        findings: Codes of the line's findings.
+        findings: Codes of the line's findings, and of what has turned up since.
         market: Whether the caller answers for the market.
         regulator: Whether the market lies in the caller's jurisdiction.
+        by_regulator: Whether the decision that stands is a regulator's.
     """
     if decision is Decision.RELEASED_BY_REGULATOR:
         return regulator and former is not Decision.ADMIT
     if GRAVITY[decision] > GRAVITY[former]:
         return market or regulator
-    return market and former in _OF_MARKET and RESERVED.isdisjoint(findings)
+    if by_regulator or not RESERVED.isdisjoint(findings):
+        return False
+    return market and former in _OF_MARKET
+
+
+def needs_test(former: Decision, decision: Decision, severities: Collection[str]) -> bool:
+    """Whether goods are let in for good that only a test lets in (Order 81).
+
+    Holding them first is no way around it: what the verdict found missing is missing still.
+
+    Args:
+        former: The decision that stands.
+        decision: The new one.
+        severities: Of the findings of the verdict.
+    """
+    waits = former is Decision.ADMIT_AFTER_TEST or Severity.TEST in severities
+    return waits and decision is Decision.ADMIT
 
 
 def is_milder(one: Decision, other: Decision) -> bool:

@@ -191,6 +191,7 @@ async def read_inspection(
             gate.RulingChangesNothing,
             gate.RulingNotYours,
             gate.TestMissing,
+            gate.TestNotPassed,
         ),
     },
 )

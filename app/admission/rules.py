@@ -567,6 +567,13 @@ _OF_TEST: Final = {
 }
 
 
+def standing_against(paper: Paper) -> frozenset[str]:
+    """Answer the codes of what holds and tests say of the goods behind a document."""
+    held = {finding.kind.code for finding in _of_lots(paper)}
+    tested = {_OF_TEST[test.outcome] for goods in paper.goods for test in goods.tests}
+    return frozenset(held | tested)
+
+
 def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
     """Find what the rules of the day ask of goods, and what is wrong with their papers."""
     for test in goods.tests:

@@ -12,7 +12,8 @@ from app.admission import gate, inspections, papers, queries, service
 from app.admission.gate import CaseKind, CaseState
 from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
 from app.admission.policy import LET_IN, Decision
-from app.admission.rules import CodeKind, Entry
+from app.admission.queries import FoundTicket
+from app.admission.rules import CodeKind, Entry, standing_against
 from app.admission.schemas import (
     CaseCloseIn,
     CaseOut,
@@ -31,10 +32,12 @@ from app.core.sealing import Vault
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
+from app.party.access import Audience, Caller, RoleKind, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
+from app.testing import service as samples
+from app.testing.rules import GOOD
 from app.ticket import service as tickets
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -67,6 +70,7 @@ async def rule(
         RulingChangesNothing: the line stands at this decision.
         RulingNotYours: the decision is the regulator's, or is about goods on hold.
         TestMissing: goods that wait for a test come in without one.
+        TestNotPassed: the test that is named is a sample of the caller's, which has not passed.
     """
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
     # The server's role may not rewrite lines, and so cannot lock their rows.
@@ -81,8 +85,12 @@ async def rule(
         raise gate.UnknownInspection(line=str(body.line))
     inspection = await session.get_one(Inspection, line.inspection_id)
     market = await _own_market(session, inspection, caller)
-    former = await _stands_at(session, line)
-    _check(former, body, line, caller, market)
+    last = await _last_ruling(session, line)
+    former = Decision(line.decided_offline or line.decision if last is None else last.decision)
+    by_regulator = last is not None and await _was_regulator(session, last)
+    since = await _since(session, line, caller, now=now)
+    _check(former, body, line, caller, market, since, by_regulator=by_regulator)
+    await _check_test(session, body, caller)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     ruling = Ruling(
         public_id=public_id,
@@ -115,31 +123,72 @@ async def rule(
     return ruling, True
 
 
+async def _since(
+    session: AsyncSession, line: InspectionLine, caller: Caller, *, now: datetime
+) -> frozenset[str]:
+    """Answer what holds and tests say of a line's goods by now.
+
+    The test that a verdict asked for may have failed since, and its lot be on hold.
+    """
+    if line.ticket_id is not None:
+        found = FoundTicket(*await tickets.by_id(session, line.ticket_id))
+        return standing_against(await queries.paper_of_ticket(session, found, caller, at=now))
+    if line.certificate_id is not None:
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        return standing_against(await queries.paper_of_certificate(session, certificate, at=now))
+    return frozenset()
+
+
+async def _check_test(session: AsyncSession, body: RulingIn, caller: Caller) -> None:
+    """Refuse a number that stands for a sample of the caller's which has not passed.
+
+    Numbers of others, and of tests that were never entered here, are taken as they are typed.
+    """
+    if body.test is None or body.decision not in LET_IN:
+        return
+    sample = await samples.numbered(session, body.test, party_id=caller.acting_party)
+    if sample is not None and sample.status not in GOOD:
+        raise gate.TestNotPassed(pointer="/test", status=sample.status)
+
+
 def _check(
-    former: Decision, body: RulingIn, line: InspectionLine, caller: Caller, market: Place
+    former: Decision,
+    body: RulingIn,
+    line: InspectionLine,
+    caller: Caller,
+    market: Place,
+    since: frozenset[str],
+    *,
+    by_regulator: bool,
 ) -> None:
     if body.decision == former:
         raise gate.RulingChangesNothing(line=str(line.public_id), decision=former)
     allowed = gate.may_rule(
         former,
         body.decision,
-        {finding["code"] for finding in line.findings},
+        {finding["code"] for finding in line.findings} | since,
         market=papers.runs(caller, market),
         regulator=Audience.REGULATOR in caller.audiences
         and may_supervise(caller, market.division_code),
+        by_regulator=by_regulator,
     )
     if not allowed:
         raise gate.RulingNotYours(former=former, decision=body.decision)
-    waits = former is Decision.ADMIT_AFTER_TEST and body.decision is Decision.ADMIT
-    if waits and body.test is None:
+    severities = {finding["severity"] for finding in line.findings}
+    if gate.needs_test(former, body.decision, severities) and body.test is None:
         raise gate.TestMissing(pointer="/test")
 
 
-async def _stands_at(session: AsyncSession, line: InspectionLine) -> Decision:
-    last = await session.scalar(
-        select(Ruling.decision).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
+async def _last_ruling(session: AsyncSession, line: InspectionLine) -> Ruling | None:
+    found: Ruling | None = await session.scalar(
+        select(Ruling).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
     )
-    return Decision(last or line.decided_offline or line.decision)
+    return found
+
+
+async def _was_regulator(session: AsyncSession, ruling: Ruling) -> bool:
+    kinds = await parties.role_kinds(session, ruling.party_id, local_date(ruling.ruled_at))
+    return RoleKind.REGULATOR in kinds
 
 
 async def _look_for_conflict(

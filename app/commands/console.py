@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 import asyncpg
 import orjson
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Plain
@@ -24,6 +24,7 @@ from app.core.settings import Settings
 from app.party.access import Audience, Caller
 
 T = TypeVar("T")
+Form = TypeVar("Form", bound=BaseModel)
 
 REFUSED: Final = 1
 MISUSED: Final = 2
@@ -141,6 +142,27 @@ def complaining(as_json: bool) -> Iterator[None]:
         raise _told(_about_refusal(refusal), as_json) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         raise _told(_about_database(error), as_json) from None
+
+
+def filled_in(form: type[Form], **fields: Any) -> Form:
+    """Fill in the form that a route takes with what was typed.
+
+    Raises:
+        ComplaintError: a field does not fit: too long, empty, named twice.
+    """
+    try:
+        return form(**fields)
+    except ValidationError as refusal:
+        raise ComplaintError(
+            Text("填写的内容不符合要求", "What was typed does not fit"),
+            Text("请按下列各项改正后重试", "Correct what is listed and try again"),
+            code="malformed-request",
+            exit_code=MISUSED,
+            facts={
+                ".".join(map(str, error["loc"])) or form.__name__: error["msg"]
+                for error in refusal.errors()
+            },
+        ) from None
 
 
 def _told(complaint: ComplaintError, as_json: bool) -> typer.Exit:

@@ -17,6 +17,7 @@ from app.commands.console import (
     AsJson,
     answer,
     complaining,
+    filled_in,
     settings,
     table,
     with_books,
@@ -180,7 +181,7 @@ def scope(
 ) -> None:
     """Answer how far a recall would reach; holds nothing and tells nobody."""
     with complaining(as_json):
-        wanted = ScopeIn(found=found, suspects=suspects or [], siblings=siblings)
+        wanted = filled_in(ScopeIn, found=found, suspects=suspects or [], siblings=siblings)
 
         async def work(session: AsyncSession) -> dict[str, Any]:
             reached = await opening.preview(session, wanted, AT_THE_TERMINAL)
@@ -232,7 +233,8 @@ def open_recall(
     """Open a recall in the name of an office or a business; repeated with --id it is one."""
     with complaining(as_json):
         now = system_clock()
-        body = RecallIn(
+        body = filled_in(
+            RecallIn,
             found=found,
             suspects=suspects or [],
             siblings=siblings,
@@ -278,10 +280,10 @@ def close_recall(
     """Sign a recall off, or lift it; refused while grams are unaccounted for or steps open."""
     with complaining(as_json):
         now = system_clock()
+        body = filled_in(ClosureIn, outcome=outcome, reason=reason)
 
         async def work(session: AsyncSession) -> RecallOut:
             caller = await _acting(session, party)
-            body = ClosureIn(outcome=outcome, reason=reason)
             recall, _ = await following.close(session, recall_id, body, caller, now=now)
             return await queries.describe(session, recall, caller, today=local_date(now))
 

@@ -1,14 +1,11 @@
 """`ypt limits`, `ypt workday`: what tests are judged by. As the database's owner."""
 
-import csv
-import io
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from python_calamine import CalamineError, CalamineWorkbook
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,15 +18,15 @@ from app.commands.console import (
     table,
     with_books,
 )
-from app.core.errors import Text
+from app.core.errors import DomainError, Text
+from app.exchange import sheets
+from app.exchange.rules import Cell
 from app.testing import standards
-from app.testing.seed import Numbered, TableUnreadable, headed
+from app.testing.seed import Numbered
 from app.testing.standards import ImportReport
 
 OWNER: Final = "none"
 """Not the server's role, which may read limits and not set them."""
-
-SPREADSHEETS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
 
 limits = typer.Typer(no_args_is_help=True, help="Residue limits: dated data, from tables.")
 
@@ -70,33 +67,26 @@ def import_limits(
 
 
 def _rows(file: Path) -> list[Numbered]:
-    """Read a table.
+    """Read a table's rows, each cell as it would be typed.
 
     Raises:
-        TableUnreadable: the file is damaged, or of another kind.
+        FileUnreadable: the file is damaged, or of another kind.
+        RowUnreadable: a line of NDJSON is no object.
     """
-    kind = file.suffix.lower()
-    if kind in SPREADSHEETS:
-        try:
-            with CalamineWorkbook.from_path(file) as book:
-                sheet = book.get_sheet_by_index(0)
-                records = sheet.to_python(skip_empty_area=False)
-        except CalamineError as cause:
-            raise TableUnreadable(file=file.name) from cause
-        return headed([_cell(cell) for cell in record] for record in records)
-    if kind != ".csv":
-        raise TableUnreadable(file=file.name)
-    raw = file.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Spreadsheets in China write GB 18030 without saying so.
-        text = raw.decode("gb18030", errors="replace")
-    return headed(csv.reader(io.StringIO(text)))
+    found: list[Numbered] = []
+    for number, row in sheets.rows(file):
+        if isinstance(row, DomainError):
+            raise row
+        found.append((number, {name: _typed(cell) for name, cell in row.items()}))
+    return found
 
 
-def _cell(cell: object) -> str:
+def _typed(cell: Cell) -> str:
     """Write a cell as it would be typed: days without midnight, whole numbers without a point."""
+    if cell is None:
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
     if isinstance(cell, datetime):
         return cell.date().isoformat()
     if isinstance(cell, float) and cell.is_integer():

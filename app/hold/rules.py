@@ -26,6 +26,7 @@ class NoticeKind(StrEnum):
     REFERRAL_OVERDUE = "referral_overdue"
     TEST_PRESUMPTIVE = "test_presumptive"
     TEST_FAILED = "test_failed"
+    RECALL_DUE = "recall_due"
     TEST_CLEARED = "test_cleared"
 
 

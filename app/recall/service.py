@@ -1,27 +1,26 @@
 """Places and releases holds, and tells the parties concerned."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
+from app.core.clock import local_date
 from app.hold import service as holds
 from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.party import service as parties
-from app.party.access import Caller
+from app.party.access import Audience, Caller
 from app.recall import authority, rules
+from app.recall.opening import SCOPE_LOTS_MAX, be_patient
 from app.recall.schemas import HoldIn, HoldOut
 from app.testing import service as samples
 from app.trace import queries as traces
-from app.trace.queries import Walk
-
-AFFECTED_LOTS_MAX = 100_000
 
 
 async def place(
@@ -64,7 +63,7 @@ async def release(
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
-    if hold.cause == HoldCause.TEST and not caller.supervises:
+    if hold.cause == HoldCause.TEST and Audience.REGULATOR not in caller.audiences:
         raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
     if hold.placed_by != caller.party_id:
         await authority.check_may_hold(session, lot, caller, office_only=True)
@@ -82,44 +81,64 @@ def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:
     )
 
 
+# Whoever holds any of the lots, and whoever has been sold some of them and not answered yet.
+_CONCERNED = text("""
+    SELECT holder_id FROM lot
+    WHERE id = ANY(CAST(:lots AS bigint[])) AND holder_id IS NOT NULL
+    UNION
+    SELECT t.buyer_id FROM ticket_draw d
+    JOIN ticket t ON t.id = d.ticket_id
+    JOIN ticket_state s ON s.ticket_id = t.id AND s.status = 'issued'
+    WHERE d.lot_id = ANY(CAST(:lots AS bigint[])) AND t.buyer_id IS NOT NULL
+""")
+
+
+async def _reached(session: AsyncSession, lot_id: int) -> tuple[Collection[int], set[int]]:
+    """Answer everything that a lot went into, and the parties concerned."""
+    await be_patient(session)
+    reached = await traces.ahead(session, [lot_id], limit=SCOPE_LOTS_MAX)
+    rows = await session.execute(_CONCERNED, {"lots": list(reached)})
+    return reached, set(rows.scalars())
+
+
 async def tell_of_failed_test(session: AsyncSession, sample_id: UUID, *, now: datetime) -> int:
-    """Tell everybody who holds goods out of a lot whose sample is confirmed to have failed.
+    """Tell of a sample that is confirmed to have failed.
+
+    Everybody is told who holds goods out of its lot, or is about to get some; and the offices that
+    answer for the lot, with how far a recall would reach, for it is theirs to open one.
 
     Returns:
         How many parties hold such goods.
     """
     sample = await samples.find(session, sample_id)
-    graph = await traces.walk(session, [sample.lot_id], Walk.FORWARD, limit=AFFECTED_LOTS_MAX)
-    holders = {node.holder_id for node in graph.nodes.values() if node.holder_id is not None}
+    reached, concerned = await _reached(session, sample.lot_id)
     facts = {"product": sample.product_id, "number": sample.number}
-    await holds.tell(session, NoticeKind.TEST_FAILED, sample_id, holders, facts, now)
-    return len(holders)
+    await holds.tell(session, NoticeKind.TEST_FAILED, sample_id, concerned, facts, now)
+    lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
+    offices: set[int] = set()
+    for department, codes in (await authority.answering(session, lot)).items():
+        offices |= await authority.offices_of(
+            session, codes, on=local_date(now), department=department
+        )
+    due = {**facts, "lot": lot.public_id, "lots": len(reached), "parties": len(concerned)}
+    await holds.tell(session, NoticeKind.RECALL_DUE, sample_id, offices, due, now)
+    return len(concerned)
 
 
 async def tell_of_voided_certificate(
     session: AsyncSession, certificate_id: UUID, *, now: datetime
 ) -> int:
-    """Tell everybody who holds goods under a certificate that it was taken back.
+    """Tell everybody who holds goods under a certificate, or is about to, that it was taken back.
 
     Returns:
         How many parties hold such goods.
     """
     certificate = await certificates.find(session, certificate_id)
-    graph = await traces.walk(session, [certificate.lot_id], Walk.FORWARD, limit=AFFECTED_LOTS_MAX)
-    holders = {
-        node.holder_id
-        for node in graph.nodes.values()
-        if node.holder_id is not None and node.holder_id != certificate.issuer_id
-    }
-    await holds.tell(
-        session,
-        NoticeKind.CERTIFICATE_VOIDED,
-        certificate_id,
-        holders,
-        {"product": certificate.product_id, "code": certificate.code},
-        now,
-    )
-    return len(holders)
+    _, concerned = await _reached(session, certificate.lot_id)
+    told = concerned - {certificate.issuer_id}
+    facts = {"product": certificate.product_id, "code": certificate.code}
+    await holds.tell(session, NoticeKind.CERTIFICATE_VOIDED, certificate_id, told, facts, now)
+    return len(told)
 
 
 async def describe(session: AsyncSession, found: Sequence[Hold]) -> list[HoldOut]:

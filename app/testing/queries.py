@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.sealing import Vault
@@ -14,7 +14,7 @@ from app.hold.models import Hold
 from app.lot import service as lots
 from app.lot.models import Lot
 from app.party import service as parties
-from app.party.access import Caller, may_supervise
+from app.party.access import Audience, Caller, may_supervise
 from app.party.models import Party
 from app.place import service as places
 from app.product import service as products
@@ -75,7 +75,8 @@ async def read(
     sample = await service.find(session, public_id)
     tests = await cases.tests_of(session, sample.id)
     involved = {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
-    if caller.party_id not in involved:
+    holder = (await parties.by_ids(session, [sample.holder_id]))[sample.holder_id]
+    if caller.party_id not in involved and not may_supervise(caller, holder.division_code):
         lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
         await service.check_reader(session, lot, caller, answers_for)
     return await _describe(session, sample, tests, caller, vault=vault, now=now)
@@ -200,17 +201,48 @@ def _objection(known: Objection) -> ObjectionOut:
     )
 
 
+# Whose goods a market answers for: whoever had a place in it when the goods came to him.
+_IN_MARKET = text("""
+    EXISTS (
+        SELECT 1 FROM party_role h
+        JOIN place stall ON stall.id = h.place_id
+        JOIN place market ON market.id IN (stall.id, stall.parent_id) AND market.kind = 'market'
+        WHERE h.party_id = sample.holder_id
+            AND h.valid_from <= CAST(lot.created_at AT TIME ZONE 'Asia/Shanghai' AS date)
+            AND (h.valid_to IS NULL
+                OR CAST(lot.created_at AT TIME ZONE 'Asia/Shanghai' AS date) < h.valid_to)
+            AND (market.party_id = :market_of OR EXISTS (
+                SELECT 1 FROM party_role r
+                WHERE r.party_id = :market_of AND r.kind = 'MARKET' AND r.place_id = market.id
+            ))
+    )
+""")
+
+
 async def samples(
     session: AsyncSession, caller: Caller, *, status: Status | None, most: int
 ) -> list[SampleLine]:
-    """List the samples of a party's goods, those that it took, and those of its jurisdiction."""
-    mine = [Sample.holder_id == caller.party_id, Sample.taken_by == caller.party_id]
+    """List the samples of a party's goods, those it took, and those of its market or jurisdiction.
+
+    A jurisdiction's are those of goods that come from it, and of goods that lie in it.
+    """
+    mine: list[ColumnElement[bool]] = [
+        Sample.holder_id == caller.party_id,
+        Sample.taken_by == caller.party_id,
+    ]
     if caller.jurisdiction is not None and may_supervise(caller, caller.jurisdiction):
-        mine.append(Lot.division_code.startswith(caller.jurisdiction, autoescape=True))
+        mine += [
+            column.startswith(caller.jurisdiction, autoescape=True)
+            for column in (Lot.division_code, Party.division_code)
+        ]
+    if Audience.MARKET in caller.audiences:
+        in_market = _IN_MARKET.bindparams(market_of=caller.acting_party)
+        mine.append(cast("ColumnElement[bool]", in_market))
     chosen = [] if status is None else [Sample.status == status]
     rows = await session.execute(
         select(Sample, Lot.public_id)
         .join(Lot, Lot.id == Sample.lot_id)
+        .join(Party, Party.id == Sample.holder_id)
         .where(or_(*mine), *chosen)
         .order_by(Sample.id.desc())
         .limit(most)

@@ -13,7 +13,7 @@ from app.core.errors import IdReused
 from app.core.problems import declare
 from app.event.rules import ImpossibleDate
 from app.lot.routes import repeated
-from app.lot.rules import LotExhausted, UnknownLot
+from app.lot.rules import LotExhausted, LotOnHold, UnknownLot
 from app.party.access import Caller, OtherParty
 from app.party.auth import allow
 from app.place.rules import UnknownPlace
@@ -80,6 +80,7 @@ async def _described(
             ImpossibleDate,
             rules.AlreadySampledAbove,
             rules.SampleNumberTaken,
+            LotOnHold,
             LotExhausted,
         ),
     },
@@ -123,7 +124,7 @@ async def list_samples(
     status: Annotated[Status | None, Query(description="In this status only.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
 ) -> list[SampleLine]:
-    """List the samples of your goods, those you took, and those of your jurisdiction."""
+    """List the samples of your goods, those you took, and those of your market or jurisdiction."""
     return await queries.samples(session, caller, status=status, most=limit)
 
 

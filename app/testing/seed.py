@@ -140,20 +140,6 @@ Numbered = tuple[int, Mapping[str, str]]
 """A row of a table by its headings, under the number that a spreadsheet shows beside it."""
 
 
-def headed(records: Iterable[Sequence[str]]) -> list[Numbered]:
-    """Take the first record as the headings of those that follow; empty ones are passed over."""
-    head: list[str] | None = None
-    found: list[Numbered] = []
-    for number, cells in enumerate(records, start=1):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if head is None:
-            head = [cell.strip() for cell in cells]
-            continue
-        found.append((number, dict(zip(head, cells, strict=False))))
-    return found
-
-
 def read_limits(
     rows: Sequence[Numbered],
     *,
@@ -301,7 +287,7 @@ def read() -> Content:
         methods=[_dated(_decimal(row)) for row in methods["methods"]],
         clocks=[_dated(row) for row in methods["clocks"]],
         working_days=[_dated(row) for row in methods["working_days"]],
-        limits=headed(csv.reader(io.StringIO(raw["limits.csv"].decode()))),
+        limits=list(enumerate(csv.DictReader(io.StringIO(raw["limits.csv"].decode())), start=2)),
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import directory
-from app.core.db import on_cluster
+from app.core.db import fetch, on_cluster, prepared
 from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
@@ -71,7 +71,7 @@ _STATES = """
     INSERT INTO ticket_state (ticket_id, status)
     SELECT unnest(CAST(:ticket_ids AS bigint[])), 'issued'
 """
-_WRITE = text(f"""
+_WRITE = prepared(f"""
     WITH drawn AS ({lots.DRAW_SQL}),
     new_ticket AS ({_TICKETS}),
     new_line AS ({_LINES}),
@@ -106,7 +106,7 @@ async def write(
     }
     if on_cluster(session):
         return await _write_one_by_one(session, signed, values, drawn=len(total))
-    rows = await session.execute(_WRITE, values)
+    rows = await fetch(session, _WRITE, values)
     event_ids: dict[UUID, int] = {}
     for row in rows:
         assert row.drawn == len(total), "the rules let through what the balances refuse"

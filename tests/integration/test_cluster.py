@@ -313,6 +313,7 @@ async def test_goods_go_from_hand_to_hand(trade: Trade) -> None:
     issued = await farmer.sells(stall, line(CHIVES, 200, lot))
     await stall.decides(issued["ticket"])
     claimed = await farmer.sells(stall, line(CHIVES, 50), hand_over="one_sided")
+    await stall.decides(claimed["ticket"])
     refused = await farmer.sells(stall, line(CHIVES, 50, lot))
     await stall.decides(refused["ticket"], "refused")
     bought = received(await stall.read(f"/tickets/{issued['ticket']}"))

@@ -25,7 +25,7 @@ from tests.gate import (
     rules,
     scanned,
 )
-from tests.laboratory import inhibition, judged, lab, report, sampled
+from tests.laboratory import OF_MARKET, inhibition, judged, lab, report, sampled
 from tests.market import PORK, Market
 
 TODAY = date(2026, 6, 18)
@@ -119,7 +119,7 @@ async def test_refusals_of_an_inspection_in_order(market: Market) -> None:
     # Each row breaks every later rule as well.
     everything: Json = {
         "device_at": far,
-        "lines": [{**line, "papers": [new_id()], "seller": new_id(), "product": 4_000_000_000}],
+        "lines": [{**line, "papers": [new_id()], "seller": new_id(), "product": 9_999_999}],
     }
     fresh = {**everything["lines"][0], "id": new_id()}
     for more, status, code in (
@@ -132,7 +132,7 @@ async def test_refusals_of_an_inspection_in_order(market: Market) -> None:
         ({"lines": everything["lines"], "new": True}, 409, "id-reused"),
         ({"lines": [fresh], "new": True}, 404, "unknown-paper"),
         (
-            {"lines": [{**fresh, "papers": [], "product": 4_000_000_000}], "new": True},
+            {"lines": [{**fresh, "papers": [], "product": 9_999_999}], "new": True},
             404,
             "unknown-product",
         ),
@@ -266,7 +266,7 @@ async def test_refusals_of_a_paper_and_of_an_agreement_in_order(market: Market) 
         "evidence": photo_,
         "checked_by": "周检查",
     }
-    bad: Json = {"product": 4_000_000_000, "evidence": new_id()}
+    bad: Json = {"product": 9_999_999, "evidence": new_id()}
     for path, more, code in (
         (known, {**bad, "issued_on": "2027-01-01"}, "id-reused"),
         (None, {**bad, "issued_on": "2027-01-01", "kind": "x"}, "impossible-date"),
@@ -406,6 +406,55 @@ async def test_refusals_of_a_ruling_in_order(market: Market) -> None:
     untested = await market.office.put(f"/rulings/{new_id()}", {**base, "decision": "ADMIT"})
     assert code_of(untested) == "test-missing"
     assert (await market.stall.put(f"/rulings/{new_id()}", base)).status_code == 403
+
+
+async def test_what_a_regulator_has_stopped_no_market_lets_in(market: Market) -> None:
+    small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
+    (line,) = (await inspects(market, scanned(small)))["lines"]
+    await rules(market.regulator, line, "HOLD", "留待复核")
+    body = {"line": line["line"], "reason": "x", "accountable": "吴", "test": "KJ-1"}
+    for decision in ("ADMIT", "ADMIT_AFTER_TEST"):
+        answer = await market.office.put(f"/rulings/{new_id()}", {**body, "decision": decision})
+        assert code_of(answer) == "ruling-not-yours"
+    await rules(market.regulator, line, "RELEASED_BY_REGULATOR", "复核无误")
+    await rules(market.office, line, "REFUSE", "车厢有异味")
+
+
+async def test_holding_goods_first_is_no_way_around_their_test(market: Market) -> None:
+    small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
+    (line,) = (await inspects(market, scanned(small)))["lines"]
+    await rules(market.office, line, "HOLD", "待查")
+    body = {"line": line["line"], "reason": "x", "accountable": "吴", "decision": "ADMIT"}
+    assert code_of(await market.office.put(f"/rulings/{new_id()}", body)) == "test-missing"
+    await market.office.make(f"/rulings/{new_id()}", {**body, "test": "KJ-20260618-001"})
+
+
+async def test_what_failed_since_the_verdict_is_not_the_markets_to_let_in(market: Market) -> None:
+    lot = await market.lot(market.farmer, 20)
+    small = await market.sell(market.farmer, market.stall, lot, 5)
+    (waiting,) = (await inspects(market, scanned(small)))["lines"]
+    assert waiting["decision"] == "ADMIT_AFTER_TEST"
+    await market.stall.decides(small["ticket"])
+    # The test that the verdict asked for is suspect, and the farmer's lot is on hold.
+    sample = await sampled(market.regulator, lot, mass_g=100)
+    await judged(market.regulator, sample, inhibition(45))
+    body = {"decision": "ADMIT", "reason": "x", "accountable": "吴", "test": "KJ-1"}
+    answer = await market.office.put(f"/rulings/{new_id()}", {**body, "line": waiting["line"]})
+    assert code_of(answer) == "ruling-not-yours"
+    await judged(await lab(market.trade), sample, report(("克百威", None)))
+    await rules(market.office, waiting, "ADMIT", "复检合格", test="KJ-1")
+
+    # Goods without any document, of which the market has taken a sample: its number says it all.
+    basket = brought(GREENS, 8_000, self_producer=GRANDMOTHER)
+    (waiting,) = (await inspects(market, basket, plate=None))["lines"]
+    goods = await market.office.opens(GREENS, 8, origin="declare")
+    own = await sampled(market.office, goods, mass_g=100, **OF_MARKET)
+    number = (await market.office.read(f"/samples/{own}"))["number"]
+    body = {**body, "line": waiting["line"], "test": number}
+    answer = await market.office.put(f"/rulings/{new_id()}", body)
+    assert (code_of(answer), answer.json()["facts"]["status"]) == ("test-not-passed", "sampled")
+    await judged(market.office, own, inhibition(11))
+    await market.office.make(f"/rulings/{new_id()}", body)
 
 
 async def test_rivals_with_one_ruling_leave_one(market: Market) -> None:

@@ -152,12 +152,20 @@ def test_a_table_of_an_office_program_in_china_is_read(
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.xlsx", b"no"), ("a.pdf", b"%PDF"), ("a.csv", b"")]
+    ("name", "content", "code"),
+    [
+        ("a.xlsx", b"no", "file-unreadable"),
+        ("a.pdf", b"%PDF", "file-unreadable"),
+        ("a.ndjson", b"words", "row-unreadable"),
+        ("a.csv", b"", "table-unreadable"),
+    ],
 )
-def test_what_is_no_table_is_refused(ypt: Ypt, tmp_path: Path, name: str, content: bytes) -> None:
+def test_what_is_no_table_is_refused(
+    ypt: Ypt, tmp_path: Path, name: str, content: bytes, code: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     said = ypt("limits", "import", str(tmp_path / name))
-    assert (said.code, said.json["code"]) == (1, "table-unreadable")
+    assert (said.code, said.json["code"]) == (1, code)
 
 
 def test_a_make_up_day_is_entered_when_it_is_announced(ypt: Ypt, settings: Settings) -> None:

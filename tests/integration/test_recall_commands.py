@@ -32,6 +32,16 @@ async def test_operators_open_follow_export_and_lift_recalls(
         }
         office = ("--party", str(morning.office.public_id))
         why = ("--grade", "2", "--trigger", "notice", "--reason", "协查函")
+        # What does not fit the form is a complaint that names the field, and no traceback.
+        for command, field in (
+            (("open", morning.at_first, *office, *why[:-1], "长" * 4_000), "reason"),
+            (("open", morning.at_first, *office, *why, "--advice", "长" * 4_000), "advice"),
+            (("close", str(morning.office.public_id), *office, "--outcome", "lifted",
+              "--reason", ""), "reason"),
+        ):  # fmt: skip
+            complaint = await ypt(*command)
+            assert (complaint.code, complaint.json["code"]) == (2, "malformed-request")
+            assert list(complaint.json["facts"]) == [field]
         opened = (await ypt("open", morning.at_first, *office, *why)).json
         recall = opened["recall"]
         assert opened["opened_by"] == str(morning.office.public_id)
@@ -54,8 +64,8 @@ async def test_operators_open_follow_export_and_lift_recalls(
         assert (await ypt("export", recall, str(file))).code == 0
         book = CalamineWorkbook.from_filelike(io.BytesIO(file.read_bytes()))
         assert len(book.get_sheet_by_name("批次 Lots").to_python()) == 9
-        for command in (("list",), ("show", recall), ("lots", recall), ("late",)):
-            told = await ypt(*command, as_json=False)
+        for words in (("list",), ("show", recall), ("lots", recall), ("late",)):
+            told = await ypt(*words, as_json=False)
             assert told.code == 0
             assert told.out.strip()
         assert (await ypt("scope", morning.at_first, as_json=False)).code == 0

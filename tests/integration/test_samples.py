@@ -14,6 +14,7 @@ from app.testing import queries, service
 from app.testing.rules import Verdict
 from app.ticket import audit
 from tests.auditor import LOTS, TICKETS, Auditor, compare
+from tests.conftest import FakeClock
 from tests.factories import (
     CHIVES,
     EGGS,
@@ -25,6 +26,7 @@ from tests.factories import (
     line,
     new_id,
     open_trade,
+    received,
 )
 from tests.laboratory import (
     OF_MARKET,
@@ -39,6 +41,7 @@ from tests.laboratory import (
     sampled,
     strip,
 )
+from tests.market import open_market
 
 
 @pytest.fixture
@@ -110,6 +113,21 @@ async def test_a_sample_refused_in_order(trade: Trade) -> None:
     assert code_of(missing) == "malformed-request"
 
 
+async def test_a_holder_carries_nothing_off_as_samples_of_what_is_on_hold(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(farmer, lot, **OWN)
+    await judged(farmer, sample, inhibition(45))
+    all_of_it = sample_of(lot, mass_g=9_500, **OWN)
+    answer = await farmer.put(f"/samples/{new_id()}", {**all_of_it, "mass_g": 99_999})
+    assert code_of(answer) == "lot-on-hold"
+    assert code_of(await farmer.put(f"/samples/{new_id()}", all_of_it)) == "lot-on-hold"
+    # The first one can go on being tested, and an office takes what it needs.
+    await judged(farmer, sample, inhibition(44))
+    await sampled(supervisors, lot)
+    assert (await farmer.lot(lot))["remaining_g"] == 9_000
+
+
 async def test_what_a_higher_office_sampled_is_not_sampled_again_below(trade: Trade) -> None:
     farmer = await trade.farmer()
     city, county = await office(trade), await office(trade, "320682")
@@ -147,12 +165,15 @@ async def test_samples_and_sales_at_the_same_instant_take_no_more_than_there_is(
     assert (await farmer.lot(lot))["remaining_g"] == 0
 
 
-async def test_a_holder_tests_his_own_and_a_lot_on_hold_is_sampled_too(trade: Trade) -> None:
+async def test_a_lot_on_hold_is_sampled_by_an_office_and_only_a_test_lifts_its_own_hold(
+    trade: Trade,
+) -> None:
     farmer, supervisors = await trade.farmer(), await office(trade)
     lot = await farmer.opens(CHIVES, 10)
+    own = await sampled(farmer, lot, **OWN)
     await supervisors.make(f"/holds/{new_id()}", {"lot": lot, "reason": "complaint"})
-    sample = await sampled(farmer, lot, **OWN)
-    assert (await judged(farmer, sample, inhibition(12)))["status"] == "passed"
+    await sampled(supervisors, lot)
+    assert (await judged(farmer, own, inhibition(12)))["status"] == "passed"
     assert (await farmer.lot(lot))["on_hold"] is True  # That hold was not the test's.
 
 
@@ -475,16 +496,23 @@ async def test_holders_of_what_came_out_of_a_failed_lot_are_told_once(trade: Tra
     farmer, stall, laboratory = await trade.farmer(), await trade.stall(), await lab(trade)
     other, supervisors = await trade.stall(), await office(trade)
     lot = await farmer.opens(CHIVES, 10)
+    buyer = await trade.stall()
     ticket = await farmer.sells(stall, line(CHIVES, 5, lot))
-    await stall.decides(ticket["ticket"])
+    at_stall = received(await stall.decides(ticket["ticket"]))
+    await stall.sells(buyer, line(CHIVES, 2, at_stall))  # has not answered yet
     sample = await sampled(supervisors, lot)
     await judged(laboratory, sample, report(("克百威", "0.5")))
     [(kind, payload)] = await trade.rows("SELECT entrypoint, payload FROM pgqueuer")
     for _ in range(2):  # A job that is done twice tells once.
         async with trade.database.transaction() as session:
             await HANDLERS[kind](session, payload, trade.clock())
-    told = [(notice["kind"], notice["subject"]) for notice in await stall.read("/notices")]
-    assert told == [("test_failed", sample)]
+    for told_of in (stall, buyer):
+        told = [(notice["kind"], notice["subject"]) for notice in await told_of.read("/notices")]
+        assert told == [("test_failed", sample)]
+    # The office is told that a recall is due, of how many lots and parties.
+    [due] = await supervisors.read("/notices")
+    assert (due["kind"], due["subject"]) == ("recall_due", sample)
+    assert (due["facts"]["lots"], due["facts"]["parties"]) == ("2", "3")
     assert await other.read("/notices") == []
 
 
@@ -502,11 +530,35 @@ async def test_a_case_is_read_by_those_whose_business_it_is(trade: Trade) -> Non
     for stranger in (stall, elsewhere):
         assert code_of(await stranger.get(path)) == "hold-not-yours"
         assert await stranger.read("/samples") == []
+    # The office of the place where the goods come from, and that of the place where they lie.
+    here = await trade.party(RoleKind.STALL, division_code="320500")
+    ticket = await farmer.sells(here, line(CHIVES, 5, lot))
+    there = await sampled(here, received(await here.decides(ticket["ticket"])), **OWN)
+    for reader in (here, elsewhere, supervisors):
+        assert there in [one["sample"] for one in await reader.read("/samples")]
+        assert (await reader.read(f"/samples/{there}"))["sample"] == there
     for reader in (farmer, supervisors):
         listed = await reader.read("/samples?status=passed")
         assert [(one["sample"], one["verdict"]) for one in listed] == [(sample, "passed")]
     assert await farmer.read("/samples?status=sampled") == []
     assert code_of(await farmer.get(f"/samples/{new_id()}")) == "unknown-sample"
+
+
+async def test_a_market_sees_what_others_sampled_at_its_stalls(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        goods = await market.buy(
+            market.farmer, market.stall, await market.lot(market.farmer, 20), 9
+        )
+        sample = await sampled(market.regulator, goods)
+        beside = await market.lot(market.stranger, 20, origin="declare")
+        other = await sampled(market.regulator, beside)
+        for reader, seen in ((market.office, [sample]), (market.regulator, [other, sample])):
+            assert [one["sample"] for one in await reader.read("/samples")] == seen
+        assert (await market.office.read(f"/samples/{sample}"))["sample"] == sample
+        elsewhere = await market.add("rival", "别家市场", RoleKind.MARKET)
+        assert await elsewhere.read("/samples") == []
 
 
 async def test_standings_are_those_of_their_instant(trade: Trade) -> None:

@@ -1078,6 +1078,7 @@ class Books:
         on = self._when(body, "taken_at")
         refuse_if(lot.made_on > on, "impossible-date")
         refuse_if(lot.holder != me, "hold-not-yours")
+        refuse_if(lot.holds, "lot-on-hold")
         refuse_if(body["mass_g"] > lot.left, "lot-exhausted")
         yield 201
         self._take(lot, body["mass_g"])

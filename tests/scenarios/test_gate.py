@@ -7,8 +7,22 @@ import pytest
 
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
+from app.supervision import service as warnings
+from app.supervision.rules import RuleCode
 from tests.conftest import FakeClock
-from tests.factories import CARCASSES, GREENS, PIGS, VILLAGE, Json, code_of, line, new_id, received
+from tests.factories import (
+    CARCASSES,
+    CHIVES,
+    GREENS,
+    PIGS,
+    VILLAGE,
+    Actor,
+    Json,
+    code_of,
+    line,
+    new_id,
+    received,
+)
 from tests.gate import (
     GRANDMOTHER,
     agrees,
@@ -29,9 +43,10 @@ CUTS = 45
 
 @pytest.fixture
 async def market(database_url: str, clock: FakeClock) -> AsyncIterator[Market]:
-    """A wholesale market before dawn; the stall has signed its agreement."""
+    """A wholesale market before dawn; stall and farmer have signed its agreement."""
     async with open_market(database_url, clock) as market:
-        await agrees(market, market.stall)
+        for seller in (market.stall, market.farmer):
+            await agrees(market, seller)
         yield market
 
 
@@ -67,28 +82,18 @@ async def test_3_a_pig_herd_whose_quarantine_certificate_has_expired_is_refused(
     assert again["decision"] == "ADMIT"
 
 
-async def test_4_pork_enters_with_both_of_its_certificates(market: Market) -> None:
-    """(4) 120 heads → carcasses → cuts to supermarket & hospital, mass balance 0.74; the gate."""
+async def test_4_a_herd_becomes_carcasses_and_cuts_and_every_gram_is_known(
+    market: Market,
+) -> None:
+    """(4) 120 heads → carcasses → cuts to supermarket & hospital, mass balance 0.74."""
     butcher = await market.add("butcher", "如皋定点屠宰厂", RoleKind.SLAUGHTER)
     supermarket = await market.add("supermarket", "文峰超市", RoleKind.SUPERMARKET)
     hospital = await market.add("hospital", "市第一医院食堂", RoleKind.GROUP_BUYER)
 
-    # 120 heads of 110 kg become carcasses of 74 %.
-    herd = await butcher.opens(
-        PIGS,
-        120,
-        origin="slaughter_in",
-        unit="头",
-        pack_net_g=110_000,
-        producer=str(market.farmer.public_id),
-    )
-    carcasses = new_id()
-    output = {"lot": carcasses, "product": CARCASSES, "quantity": "9768", "unit": "公斤"}
-    made = await butcher.make(
-        f"/transforms/{new_id()}",
-        {"process": "slaughter_pig", "inputs": [{"lot": herd}], "outputs": [output]},
-    )
-    assert made["findings"] == []  # 9,768 of 13,200 kg: within the band
+    # 120 heads of 110 kg come to the slaughterhouse, and become carcasses of 74 %.
+    herd, carcasses, found = await _slaughtered(market, butcher, heads=120, kilograms=9_768)
+    assert found == []
+    assert (await butcher.lot(herd))["remaining_g"] == 0
     sold = await butcher.sells(market.stall, line(CARCASSES, 5_000, carcasses))
 
     # One truck: with both certificates, without the meat inspection, without any.
@@ -120,12 +125,138 @@ async def test_4_pork_enters_with_both_of_its_certificates(market: Market) -> No
         {"kind": "quarantine", "number": "NT-B-1"},
         {"kind": "meat_inspection", "number": "RP-1"},
     ]
+    delivered = {}
     for buyer, kilograms in ((supermarket, 3_000), (hospital, 1_800)):
         ticket = await market.stall.sells(
             buyer, line(CUTS, kilograms, cuts), documents=papers, market=str(market.site)
         )
         assert (await market.scan(ticket["url"], buyer))["decision"] == "ADMIT"
-    assert (await market.stall.lot(cuts))["remaining_g"] == 50_000
+        delivered[buyer.public_id] = received(await buyer.decides(ticket["ticket"]))
+
+    # Whatever became of the herd lies somewhere: 74 % of it as carcasses, 97 % of those as cuts.
+    ahead = await market.regulator.read(f"/lots/{herd}/trace?direction=forward")
+    left = {node["lot"]: node["remaining_g"] for node in ahead["nodes"]}
+    assert left == {
+        herd: 0,
+        carcasses: 4_768_000,
+        at_stall: 0,
+        cuts: 50_000,
+        delivered[supermarket.public_id]: 3_000_000,
+        delivered[hospital.public_id]: 1_800_000,
+    }
+    assert sum(left.values()) == round(13_200_000 * 0.74) - (5_000_000 - 4_850_000)
+    # The hospital's kitchen finds the herd behind what it cooks, and nothing else.
+    in_kitchen = delivered[hospital.public_id]
+    back = await market.regulator.read(f"/lots/{in_kitchen}/trace?direction=back")
+    assert [(source["lot"], source["mass_g"]) for source in back["sources"]] == [(herd, 1_800_000)]
+    assert back["completeness"]["proved_share"] == 1
+
+    # More meat than pigs can give is told to whoever writes it down.
+    *_, found = await _slaughtered(market, butcher, heads=10, kilograms=900)
+    assert [(finding["code"], finding["permille"]) for finding in found] == [
+        ("yield-out-of-band", 818)
+    ]
+
+
+async def _slaughtered(
+    market: Market, butcher: Actor, *, heads: int, kilograms: int
+) -> tuple[str, str, list[Json]]:
+    """Slaughter pigs of 110 kg each; answer the herd, its carcasses, and what was found."""
+    herd, carcasses = new_id(), new_id()
+    await butcher.opens(
+        PIGS,
+        heads,
+        lot=herd,
+        origin="slaughter_in",
+        unit="头",
+        pack_net_g=110_000,
+        producer=str(market.farmer.public_id),
+    )
+    output = {
+        "lot": carcasses,
+        "product": CARCASSES,
+        "quantity": str(kilograms),
+        "unit": "公斤",
+    }
+    made = await butcher.make(
+        f"/transforms/{new_id()}",
+        {"process": "slaughter_pig", "inputs": [{"lot": herd}], "outputs": [output]},
+    )
+    return herd, carcasses, made["findings"]
+
+
+async def test_7_a_certificate_that_is_used_four_times_is_noticed(market: Market) -> None:
+    """(7) certificate re-used 4× its kg."""
+
+    def forty(seller: Actor, lot: str) -> Json:
+        buyer = market.stall.as_buyer
+        return {"buyer": buyer, "lines": [line(CHIVES, 40, lot)], "market": str(market.site)}
+
+    # A cooperative has cut 160 kg and certified 40 of them. The next 40 do not go out under it ...
+    grown = await market.lot(market.coop, 160)
+    await market.coop.certifies(grown, 40)
+    await market.coop.make(f"/tickets/{new_id()}", forty(market.coop, grown))
+    again = await market.coop.put(f"/tickets/{new_id()}", forty(market.coop, grown))
+    assert code_of(again) == "certificate-missing"
+    assert again.json()["facts"] == {"lot": grown, "covered_g": 0, "wanted_g": 40_000}
+    # ... nor does it vouch for more than there is.
+    beyond = {
+        "kind": "conformity_producer",
+        "lot": grown,
+        "quantity": "121",
+        "unit": "公斤",
+        "bases": ["self_tested"],
+    }
+    answer = await market.coop.put(f"/certificates/{new_id()}", beyond)
+    assert code_of(answer) == "certificate-exceeds-lot"
+
+    # A farmer need not certify. She shows one certificate of 40 kg with four loads of 40 kg.
+    own = await market.lot(market.farmer, 160)
+    certificate = await market.farmer.certifies(own, 40)
+    loads = [
+        await market.farmer.make(f"/tickets/{new_id()}", forty(market.farmer, own))
+        for _ in range(4)
+    ]
+    # The gate lets the first one in, and tests the others: nothing vouches for them.
+    told = await inspects(market, *(scanned(load) for load in loads))
+    assert [came_to(load) for load in told["lines"]] == [
+        ("ADMIT", ["in-the-books"]),
+        *[("ADMIT_AFTER_TEST", ["in-the-books", "certificate-advised"])] * 3,
+    ]
+    # Early warning adds them up, for the market and for the office of the place.
+    market.clock.advance(minutes=5)
+    async with market.trade.database.transaction() as session:
+        await warnings.run(session, RuleCode.CERTIFICATE_OVERSOLD, now=market.clock())
+    for who in (market.office, market.regulator):
+        [warning] = await who.read("/warnings?state=open")
+        assert (warning["rule"], warning["severity"]) == ("certificate-oversold", "high")
+        assert (warning["figure"], warning["limit"]) == (160_000, 50_000)
+        assert warning["evidence"]["certificates"] == [certificate]
+        assert set(warning["evidence"]["tickets"]) == {load["ticket"] for load in loads}
+        assert warning["party"] == str(market.farmer.public_id)
+    # On paper it is no better: a copied sheet of 40 kg is no proof of conformity for 160.
+    sheet = await paper(
+        market,
+        "conformity_certificate",
+        TODAY,
+        product=CHIVES,
+        mass_g=40_000,
+        bases=["self_tested"],
+    )
+    voucher = await paper(market, "purchase_voucher", TODAY)
+    seller = {"seller": str(market.stall.public_id)}
+    copied = await inspects(
+        market, *(brought(CHIVES, 40_000, voucher, sheet, **seller) for _ in range(4))
+    )
+    assert [came_to(load) for load in copied["lines"]] == [
+        ("ADMIT", []),
+        *[("HOLD", ["paper-mass-short"])] * 3,
+    ]
+    # Whoever looked says what came of it, once.
+    said = {"state": "handled", "reason": "已约谈, 补开合格证"}
+    at = f"/warnings/{warning['warning']}"
+    await market.office.make(f"{at}/handling", said, status=200)
+    assert (await market.regulator.read(at))["state"] == "handled"
 
 
 async def test_9_a_grandmother_without_a_phone_sells_what_she_grew(market: Market) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from app.party.access import RoleKind
 from tests.factories import CHIVES, Trade, code_of, line, new_id, open_trade, received
-from tests.recalls import account_for, lots_of, office_of, order
+from tests.laboratory import inhibition, judged, report, sampled
+from tests.recalls import account_for, do_jobs, lots_of, office_of, order
+from tests.scenarios.chives import chives_of_three_at_five_stalls
 
 SHANGHAI = "310115"
 
@@ -24,45 +26,46 @@ async def test_2_chives_with_carbofuran_are_called_back_from_five_stalls(  # noq
     trade: Trade,
 ) -> None:
     """(2) 43 % "suspect" → lab 克百威 fail → recall closure of 5 stalls + siblings."""
-    farmers = [await trade.farmer() for _ in range(3)]
-    collector, school = await trade.collector(), await trade.party(RoleKind.GROUP_BUYER)
-    stalls = [await trade.stall() for _ in range(5)]
-    office = await office_of(trade)
-
-    # Three farmers' chives come to a collector, who mixes 90 kg of them under a new certificate.
-    harvests = [await farmer.opens(kg=40) for farmer in farmers]
-    bought = []
-    for farmer, harvest in zip(farmers, harvests, strict=True):
-        ticket = await farmer.sells(collector, line(CHIVES, 30, harvest))
-        bought.append(received(await collector.decides(ticket["ticket"])))
-    mixed = new_id()
-    await collector.make(
-        f"/merges/{new_id()}",
-        {
-            "inputs": [{"lot": lot} for lot in bought],
-            "lot": mixed,
-            "certificate": {"certificate": new_id(), "bases": ["self_tested"]},
-        },
-    )
-    # Five stalls take 16 kg each; the first sells 6 kg to a school, and 1 kg to somebody passing.
-    held = []
-    for stall in stalls:
-        ticket = await collector.sells(stall, line(CHIVES, 16, mixed))
-        held.append(received(await stall.decides(ticket["ticket"])))
+    chives = await chives_of_three_at_five_stalls(trade)
+    farmers, collector, stalls = chives.farmers, chives.collector, chives.stalls
+    school, office, laboratory = chives.school, chives.supervisors, chives.laboratory
+    harvests, mixed, held = chives.harvests, chives.mixed, chives.at_stalls
+    # The first stall sells 6 kg to a school, and 1 kg to somebody passing.
     ticket = await stalls[0].sells(school, line(CHIVES, 6, held[0]))
     in_kitchen = received(await school.decides(ticket["ticket"]))
     passer_by = await stalls[0].sells(None, line(CHIVES, 1, held[0]))
 
     # 02:10: the quick test at the first stall reads 43 %. The lot is held until the lab has spoken.
-    suspicion = new_id()
-    await office.make(f"/holds/{suspicion}", {"lot": held[0], "reason": "速测抑制率 43 %"})
+    sample = await sampled(office, held[0])
+    suspect = await judged(office, sample, inhibition(43))
+    assert suspect["status"] == "suspect"
     sale = {"buyer": school.as_buyer, "lines": [line(CHIVES, 1, held[0])]}
     assert code_of(await stalls[0].put(f"/tickets/{new_id()}", sale)) == "lot-on-hold"
     # The other stalls sell on in the meantime.
     await stalls[1].sells(None, line(CHIVES, 2, held[1]))
 
-    # Next day the laboratory finds carbofuran. How far would a recall reach?
+    # Next day the laboratory finds carbofuran: the sample has failed, and its clocks begin.
     trade.clock.advance(hours=20)
+    failed = await judged(laboratory, sample, report(("克百威", "0.31"), ("腐霉利", "3")))
+    assert failed["status"] == "confirmed_fail"
+    verdicts = {item["substance"]: item["verdict"] for item in failed["tests"][1]["items"]}
+    assert verdicts == {"克百威": "fail", "腐霉利": "pass"}
+    assert {clock["kind"] for clock in failed["deadlines"]} == {
+        "objection_lab",
+        "lab_report",
+        "handling_start",
+        "handling_finish",
+        "publication",
+    }
+    await do_jobs(trade)
+    for actor in (stalls[0], collector, school):
+        assert "test_failed" in [notice["kind"] for notice in await actor.read("/notices")]
+    # It is the office's to act now, and it is told what a recall would reach from here.
+    [due] = [row for row in await office.read("/notices") if row["kind"] == "recall_due"]
+    assert (due["subject"], due["facts"]["lot"]) == (sample, held[0])
+    assert (due["facts"]["lots"], due["facts"]["parties"]) == ("3", "2")
+
+    # How far would a recall reach?
     seen = await office.send("POST", "/recall-scopes", {"found": [held[0]]})
     assert seen.json()["lots"] == 3 + 3 + 1 + 5 + 1 + 2
     recall = new_id()
@@ -107,7 +110,7 @@ async def test_2_chives_with_carbofuran_are_called_back_from_five_stalls(  # noq
     done = {"outcome": "completed", "reason": "全部核清"}
     refused = await office.put(f"{at}/closure", done)
     assert code_of(refused) == "recall-grams-open"
-    assert refused.json()["facts"]["left_g"] == 120_000 - 1_000 - 2_000 - 2_000
+    assert refused.json()["facts"]["left_g"] == 120_000 - 1_000 - 500 - 2_000 - 2_000
 
     # The office collects the rest, sees it destroyed, and signs off within the ten working days.
     trade.clock.advance(days=3)
@@ -116,11 +119,19 @@ async def test_2_chives_with_carbofuran_are_called_back_from_five_stalls(  # noq
     totals = closed["totals"]
     assert totals["accounted_permille"] == 1000
     assert (totals["gone_g"], totals["consumed_g"], totals["destroyed_g"]) == (
-        3_000,
+        3_500,  # sold to people who passed, and half a kilogram for the laboratory
         2_000,
-        115_000,
+        114_500,
     )
     assert closed["clocks"]["overdue"] is False
+    # The office has dealt with the failure: what it reports stops the clocks of the sample.
+    for step in ("started", "finished", "published"):
+        await office.make(
+            f"/samples/{sample}/measures/{new_id()}", {"step": step, "words": "召回并销毁"}
+        )
+    after = await office.read(f"/samples/{sample}")
+    running = {clock["kind"] for clock in after["deadlines"] if clock["done_at"] is None}
+    assert running == {"objection_lab"}
     assert await trade.value("SELECT sum(remaining_g) FROM lot_balance") == 0
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.party.access import RoleKind
-from app.recall.jobs import HANDLERS
 from tests.factories import (
     CHIVES,
     EGGS,
@@ -17,8 +16,11 @@ from tests.factories import (
     new_id,
     open_trade,
     received,
+    returned,
 )
-from tests.laboratory import INHIBITION, inhibition, judged, lab, office, report, sampled
+from tests.laboratory import inhibition, judged, lab, office, report, sampled
+from tests.recalls import do_jobs
+from tests.scenarios.chives import chives_of_three_at_five_stalls
 
 
 @pytest.fixture
@@ -27,12 +29,6 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
     async with open_trade(database_url) as trade:
         yield trade
         assert trade.faults == []
-
-
-async def _do_jobs(trade: Trade) -> None:
-    for kind, payload in await trade.rows("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"):
-        async with trade.database.transaction() as session:
-            await HANDLERS[kind](session, payload, trade.clock())
 
 
 async def test_5_sprouts_with_a_growth_regulator_lead_back_to_the_workshop(trade: Trade) -> None:
@@ -75,7 +71,7 @@ async def test_5_sprouts_with_a_growth_regulator_lead_back_to_the_workshop(trade
     holders = {node["holder"]["party"] for node in back["nodes"] if node["lot"] == sprouts}
     assert holders == {str(workshop.public_id)}
     # The kitchen that holds some of it is told, and so is the workshop that delivered it.
-    await _do_jobs(trade)
+    await do_jobs(trade)
     for who in (stall, kitchen, workshop):
         kinds = [notice["kind"] for notice in await who.read("/notices")]
         assert "test_failed" in kinds
@@ -109,53 +105,51 @@ async def test_6_eggs_with_florfenicol_are_judged_by_the_limits_of_their_day(tra
 
 
 async def test_1_chives_that_only_seem_to_fail_are_cleared_by_the_laboratory(trade: Trade) -> None:
-    """(1), its end: quick test 58 % → lab CLEARED (false positive crop)."""
-    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
-    school = await trade.party(RoleKind.GROUP_BUYER)
-    chives = await farmer.opens(CHIVES, 60)
-    sample = await sampled(supervisors, chives)
+    """(1) 3 farmers' 韭菜, form 2, 5 stalls, a school rejects part, quick test 58 % → CLEARED."""
+    chives = await chives_of_three_at_five_stalls(trade)
+    stall, school, [lot, *others] = chives.stalls[0], chives.school, chives.at_stalls
+    assert chives.form_2["kind"] == "conformity_purchaser"
+    assert chives.form_2["mass_g"] == 90_000
+    back = await stall.read(f"/lots/{lot}/trace?direction=back")
+    assert {source["lot"]: source["mass_g"] for source in back["sources"]} == dict.fromkeys(
+        chives.harvests, pytest.approx(16_000 / 3, abs=1)
+    )
 
-    found = await judged(supervisors, sample, inhibition(58))
+    # The first stall brings 10 kg to a school, which takes 7 and sends 3 wilted ones back.
+    brought = await stall.sells(school, line(CHIVES, 10, lot))
+    kept = await school.decides(brought["ticket"], "accepted_in_part", lines={1: 7_000})
+    in_kitchen, sent_back = received(kept), returned(kept)
+    assert (await stall.lot(lot))["remaining_g"] == 6_000
+    assert (await stall.lot(sent_back))["remaining_g"] == 3_000
+
+    # The office takes what came back for its sample, and the quick test reads 58 %.
+    sample = await sampled(chives.supervisors, sent_back)
+    found = await judged(chives.supervisors, sample, inhibition(58))
     assert found["status"] == "positive"
     assert [finding["code"] for finding in found["tests"][0]["findings"]] == ["false-positive-crop"]
-    ticket = {"buyer": school.as_buyer, "lines": [line(CHIVES, 10, chives)]}
-    assert code_of(await farmer.put(f"/tickets/{new_id()}", ticket)) == "lot-on-hold"
+    again = {"buyer": school.as_buyer, "lines": [line(CHIVES, 2, sent_back)]}
+    assert code_of(await stall.put(f"/tickets/{new_id()}", again)) == "lot-on-hold"
+    # A reading of chives is a reason to look closer, and none to stop the other four stalls.
+    for neighbour, other in zip(chives.stalls[1:], others, strict=True):
+        await neighbour.sells(None, line(CHIVES, 1, other))
 
     # Twice again, and still: now it is presumptive, and the seller has four hours to object.
-    assert (await judged(supervisors, sample, inhibition(55)))["status"] == "positive"
-    again = await judged(supervisors, sample, inhibition(61))
-    assert again["status"] == "presumptive"
-    [clock] = again["deadlines"]
+    assert (await judged(chives.supervisors, sample, inhibition(55)))["status"] == "positive"
+    thrice = await judged(chives.supervisors, sample, inhibition(61))
+    assert thrice["status"] == "presumptive"
+    [clock] = thrice["deadlines"]
     assert (clock["kind"], clock["due_at"]) == ("objection_quick", "2026-06-18T00:00:00Z")
 
     # The laboratory finds nothing of what the quick method looks for: the hold is lifted.
     cleared = await judged(
-        laboratory, sample, report(("克百威", None), ("毒死蜱", "0.01"), ("甲胺磷", None))
+        chives.laboratory, sample, report(("克百威", None), ("毒死蜱", "0.01"), ("甲胺磷", None))
     )
     assert (cleared["status"], cleared["verdict"]) == ("cleared", "passed")
-    assert (await farmer.lot(chives))["on_hold"] is False
-    await farmer.make(f"/tickets/{new_id()}", ticket)
-    kinds = [notice["kind"] for notice in await farmer.read("/notices")]
+    assert (await stall.lot(sent_back))["on_hold"] is False
+    kinds = [notice["kind"] for notice in await stall.read("/notices")]
     assert kinds == ["test_cleared", "released", "test_presumptive", "held"]
-
-
-async def test_2_chives_that_are_merely_suspect_fail_in_the_laboratory(trade: Trade) -> None:
-    """(2), its beginning: 43 % "suspect" → lab 克百威 fail."""
-    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
-    chives = await farmer.opens(CHIVES, 60)
-    sample = await sampled(supervisors, chives)
-    found = await judged(supervisors, sample, inhibition(43))
-    assert (found["status"], found["tests"][0]["method"]) == ("suspect", INHIBITION)
-    assert (await farmer.lot(chives))["on_hold"] is True
-    failed = await judged(laboratory, sample, report(("克百威", "0.021"), ("腐霉利", "3")))
-    assert failed["status"] == "confirmed_fail"
-    verdicts = {item["substance"]: item["verdict"] for item in failed["tests"][1]["items"]}
-    assert verdicts == {"克百威": "fail", "腐霉利": "pass"}
-    kinds = {clock["kind"] for clock in failed["deadlines"]}
-    assert kinds == {
-        "objection_lab",
-        "lab_report",
-        "handling_start",
-        "handling_finish",
-        "publication",
-    }
+    # The school takes two of them after all, and half a kilogram stayed with the laboratory.
+    sold = await stall.make(f"/tickets/{new_id()}", again)
+    await school.decides(sold["ticket"])
+    assert (await stall.lot(sent_back))["remaining_g"] == 3_000 - 500 - 2_000
+    assert (await school.lot(in_kitchen))["on_hold"] is False

@@ -115,6 +115,13 @@ def test_a_market_lets_in_nothing_that_is_on_hold_or_failed(finding: str) -> Non
             assert not may_rule(former, decision, [finding], market=True, regulator=False)
 
 
+def test_what_a_regulator_decided_no_market_softens() -> None:
+    for former, decision in product(Decision, Decision):
+        allowed = may_rule(former, decision, (), market=True, regulator=False, by_regulator=True)
+        stricter = former is not decision and gravest([former, decision]) is decision
+        assert allowed is (stricter and decision is not Decision.RELEASED_BY_REGULATOR)
+
+
 def test_nobody_else_decides_anything() -> None:
     for pair in product(Decision, Decision):
         assert not may_rule(*pair, (), market=False, regulator=False)

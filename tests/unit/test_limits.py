@@ -142,7 +142,7 @@ GOOD = ["毒死蜱", "芹菜", "产品", "0.05", "mg/kg", "2021-09-03", "GB 2763
 
 def read(*rows: list[str], head: list[str] | None = None) -> list[seed.ReadRow]:
     return seed.read_limits(
-        seed.headed([head or HEAD, *rows]),
+        [(no, dict(zip(head or HEAD, row, strict=False))) for no, row in enumerate(rows, start=2)],
         substances=["毒死蜱"],
         categories=CATEGORIES,
         catalogue=CATALOGUE,
@@ -195,9 +195,9 @@ def test_a_food_outside_the_catalogue_is_kept_with_a_note() -> None:
 
 
 def test_a_file_that_is_no_table_is_refused() -> None:
-    for rows in ([], [["just", "words"], ["a", "b"]]):
+    for rows in ([], [(2, {"just": "a", "words": "b"})]):
         with pytest.raises(seed.TableUnreadable):
-            seed.read_limits(seed.headed(rows), substances=[], categories=[], catalogue=CATALOGUE)
+            seed.read_limits(rows, substances=[], categories=[], catalogue=CATALOGUE)
 
 
 def test_limits_that_nobody_compared_with_the_text_say_so() -> None:
