@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0006_ledger"
-down_revision = "0006_lots_ahead"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -5,8 +5,8 @@ A range index costs next to nothing to keep: rows come in nearly in the order of
 
 from alembic import op
 
-revision = "0010_search"
-down_revision = "0009_bundle"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007_gate"
-down_revision = "0006_imports"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
