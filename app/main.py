@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.admission import routes as gates
 from app.admission.tally import Tally
+from app.bundle import routes as bundles
 from app.certificate import routes as certificates
 from app.core import http, ids, logging, problems
 from app.core.clock import Clock, system_clock
@@ -19,6 +20,7 @@ from app.core.settings import Settings
 from app.evidence import routes as evidence
 from app.evidence.rules import UPLOAD_BYTES_MAX
 from app.farming import routes as farming
+from app.label import routes as labels
 from app.ledger import routes as ledgers
 from app.lot import routes as lots
 from app.paper.press import Press
@@ -36,6 +38,7 @@ from app.trace import routes as traces
 from app.web import recalls as recall_pages
 from app.web import routes as pages
 from app.web import screens
+from app.web.memory import Memory, Remembering
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -84,26 +87,30 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     # Which market and offices answer for a lot is known above the tests that ask it.
     app.state.answers_for = check_may_hold
     app.state.press = Press()
+    app.state.pages = Memory()
     app.state.tally = Tally()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
     problems.install(app)
+    # A request is compared with one router after the other: what is called most comes first.
     for package in (
+        tickets,
+        pages,
+        gates,
+        traces,
+        lots,
+        certificates,
         parties,
         places,
         products,
         evidence,
         farming,
-        lots,
-        certificates,
         testing,
-        tickets,
-        gates,
-        traces,
+        labels,
         holds,
+        bundles,
         ledgers,
         warnings,
-        pages,
         recall_pages,
         screens,
     ):
@@ -114,6 +121,13 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.mount("/static", pages.assets)
     app.mount("/screens", screens.files)
     # The last one added is the first that a request meets.
+    app.add_middleware(
+        Remembering,
+        memory=app.state.pages,
+        database=app.state.database,
+        clock=clock,
+        headers=pages.FRESH,
+    )
     app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)

@@ -1,6 +1,7 @@
 """Imports every table, so that `Base.metadata` is complete for migrations and tests."""
 
 from app.admission import models as admission
+from app.bundle import models as bundle
 from app.certificate import models as certificate
 from app.core import heartbeat
 from app.core.db import Base
@@ -9,6 +10,7 @@ from app.evidence import models as evidence
 from app.exchange import models as exchange
 from app.farming import models as farming
 from app.hold import models as hold
+from app.label import models as label
 from app.ledger import models as ledger
 from app.lot import models as lot
 from app.party import models as party
@@ -25,6 +27,7 @@ metadata = Base.metadata
 
 __all__ = [
     "admission",
+    "bundle",
     "certificate",
     "event",
     "evidence",
@@ -32,6 +35,7 @@ __all__ = [
     "farming",
     "heartbeat",
     "hold",
+    "label",
     "ledger",
     "lot",
     "metadata",

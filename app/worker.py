@@ -18,13 +18,17 @@ from pgqueuer.domain.errors import FailingListenerError
 from pgqueuer.models import Job, Schedule
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.bundle import service as bundles
+from app.bundle.device import BundleNotReady
 from app.core import heartbeat, logging, partitions
 from app.core.clock import Clock, system_clock
 from app.core.db import Database
 from app.core.replica import DATABASE_FAULTS
+from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
+from app.signing.rules import NoSigningKey
 from app.supervision import jobs as supervision_jobs
 from app.testing import devices
 from app.ticket import audit
@@ -92,6 +96,19 @@ CHORES: Mapping[str, tuple[str, Chore]] = {
 """What the calendar asks for: when (cron, in UTC) and what."""
 
 
+def chores_of(vault: Vault) -> Mapping[str, tuple[str, Chore]]:
+    """Add the chores that open sealed keys."""
+
+    async def build(session: AsyncSession, now: datetime) -> None:
+        try:
+            log.info("bundles_built", count=await bundles.build_all(session, now, vault=vault))
+        except (BundleNotReady, NoSigningKey) as missing:
+            # A platform without gates needs none of the keys.
+            log.warning("bundles_not_built", reason=missing.code)
+
+    return {**CHORES, "bundles.build": ("*/5 * * * *", build)}
+
+
 async def run(settings: Settings, stop: asyncio.Event, *, clock: Clock = system_clock) -> None:
     """Work until told to stop; what has begun is finished first.
 
@@ -142,9 +159,10 @@ async def _work(settings: Settings, database: Database, stop: asyncio.Event, clo
         server_settings={"application_name": "ypt-worker", "role": settings.database_role},
     )
     try:
-        queue = prepare(PgQueuer.from_asyncpg_connection(connection), database, clock)
+        vault = Vault(settings.secret_bytes)
+        queue = prepare(PgQueuer.from_asyncpg_connection(connection), database, clock, vault)
         stopping = asyncio.create_task(_pass_on(stop, queue.shutdown))
-        log.info("worker_started", kinds=sorted(HANDLERS), chores=sorted(CHORES))
+        log.info("worker_started", kinds=sorted(HANDLERS), chores=sorted(chores_of(vault)))
         try:
             await queue.run(dequeue_timeout=DEQUEUE_EVERY, shutdown_on_listener_failure=True)
         finally:
@@ -159,13 +177,13 @@ async def _pass_on(stop: asyncio.Event, shutdown: asyncio.Event) -> None:
     shutdown.set()
 
 
-def prepare(queue: PgQueuer, database: Database, clock: Clock) -> PgQueuer:
+def prepare(queue: PgQueuer, database: Database, clock: Clock, vault: Vault) -> PgQueuer:
     """Teach a queue all kinds of jobs and chores."""
     for kind, handler in HANDLERS.items():
         queue.entrypoint(kind, on_failure="hold", executor_factory=_patient)(
             _job(kind, handler, database, clock)
         )
-    for name, (cron, chore) in CHORES.items():
+    for name, (cron, chore) in chores_of(vault).items():
         # An older release's time for the same chore goes.
         queue.schedule(name, cron, clean_old=True)(_chore(name, chore, database, clock))
     return queue

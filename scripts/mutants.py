@@ -301,8 +301,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "market-releases-what-is-held": Mutant(
             "app/admission/gate.py",
-            "return market and former in _OF_MARKET and RESERVED.isdisjoint(findings)",
-            "return market and former in _OF_MARKET",
+            "if by_regulator or not RESERVED.isdisjoint(findings):",
+            "if by_regulator:",
             ("tests/unit/test_gate_rules.py",),
         ),
         "draw-without-the-line": Mutant(
@@ -391,7 +391,7 @@ MUTANTS: Final = MappingProxyType(
         ),
         "market-lifts-what-its-test-held": Mutant(
             "app/recall/service.py",
-            "    if hold.cause == HoldCause.TEST and not caller.supervises:",
+            "    if hold.cause == HoldCause.TEST and Audience.REGULATOR not in caller.audiences:",
             "    if False:",
             (f"{_SAMPLES}::test_a_markets_hold_of_a_test_is_lifted_by_a_test_or_an_office",),
         ),

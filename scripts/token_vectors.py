@@ -6,7 +6,7 @@ key can be among them. After a change of tokens run `PYTHONPATH=. python scripts
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from app.signing.keys import (
 from app.signing.token import Claims, Flags, TokenType, UnreadableError
 
 TARGET = Path(__file__).parent.parent / "schemas" / "token-vectors.json"
+VECTORS = 1_000
 BASE_URL = "https://ypt.example"
 NOON = datetime(2026, 6, 18, 4, tzinfo=UTC)  # noon in Shanghai
 ORDER = 2**252 + 27742317777372353535851937790883648493  # of the group of Ed25519
@@ -222,6 +223,142 @@ def foreign() -> Iterator[tuple[str, str, datetime]]:
         yield name, start + digits, NOON
 
 
+class Chance:
+    """Numbers that look like chance, and are the same each time."""
+
+    def __init__(self, seed: str) -> None:
+        """Begin."""
+        self._seed = seed
+        self._count = 0
+
+    def below(self, limit: int) -> int:
+        """Draw a number from 0 up to and without a limit."""
+        return int.from_bytes(self.bytes(16)) % limit
+
+    def bytes(self, size: int) -> bytes:
+        """Draw bytes."""
+        drawn = b""
+        while len(drawn) < size:
+            self._count += 1
+            drawn += hashlib.sha256(f"{self._seed}/{self._count}".encode()).digest()
+        return drawn[:size]
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        """Draw one of several."""
+        return choices[self.below(len(choices))]
+
+
+SIGNERS = (
+    TICKETS, RETIRED, DROPPED, LOG_AS_TICKETS, SM2, UNKNOWN, TESTS_AS_TICKETS,
+)  # fmt: skip
+INSTANTS = (NOON, USE_FROM - TICK, USE_FROM, SIGN_UNTIL - TICK, SIGN_UNTIL + timedelta(days=8))
+SCRIPTS = ("٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９", "०१२३४५६७८९", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗")
+
+
+def drawn_claims(chance: Chance) -> Claims:
+    """Draw claims that a writer may make, somewhere near the keys' time."""
+    ticks = chance.below(6 * 24 * 120) - 6 * 24 * 15
+    return Claims(
+        type=chance.one_of([TokenType.TICKET, TokenType.ORIGIN_CERTIFICATE]),
+        kid=7,
+        serial=chance.below(2**63),
+        issued_at=USE_FROM + ticks * TICK,
+        ttl_h=1 + chance.below(65_535),
+        product=chance.below(2**32),
+        quantity_dg=chance.below(2**32),
+        origin=chance.one_of([None, f"{1 + chance.below(10**12 - 1):012}"]),
+        issuer=chance.below(2**32),
+        flags=Flags(chance.below(64)),
+        status_index=chance.below(2**32),
+    )
+
+
+def respelled(chance: Chance, digits: str) -> str:
+    """Write the same number otherwise, or nearly."""
+    place = chance.below(len(digits))
+    ways = [
+        "0" * (1 + chance.below(60)) + digits,
+        "+" + digits,
+        digits + chance.one_of(["\n", "\t", " ", "\u200b", "#x", "?x=1", "/", ".0", "e0", "n"]),
+        chance.one_of([" ", "\ufeff", "-", "0x"]) + digits,
+        digits[:place] + chance.one_of(["_", ",", " ", "\u00a0"]) + digits[place:],
+        digits[:place] + "%3" + digits[place:],
+        digits.translate({48 + at: other for at, other in enumerate(chance.one_of(SCRIPTS))}),
+        hex(int(digits)),
+    ]
+    return str(chance.one_of(ways))
+
+
+def flipped(chance: Chance, digits: str) -> str:
+    """Flip one bit of the 102 bytes."""
+    number = int(digits)
+    return str(number ^ (1 << chance.below(8 * 102)))
+
+
+def cut(chance: Chance, digits: str) -> str:
+    """Lose one end."""
+    size = 1 + chance.below(len(digits) - 1)
+    return str(chance.one_of([digits[:size], digits[-size:]]))
+
+
+def changed(chance: Chance, digits: str) -> str:
+    """Change one digit."""
+    place = chance.below(len(digits))
+    return (
+        digits[:place] + str((int(digits[place]) + 1 + chance.below(9)) % 10) + digits[place + 1 :]
+    )
+
+
+def renamed(chance: Chance, digits: str) -> str:
+    """Name another key, and keep the signature."""
+    content = int(digits).to_bytes(103, "big")[1:]
+    return spell(content[:1] + (7 + chance.below(8)).to_bytes(2, "big") + content[3:])
+
+
+def retyped(chance: Chance, _digits: str) -> str:
+    """Sign another version or type."""
+    return sign_bytes(patched(0, chance.bytes(1)))
+
+
+def refilled(chance: Chance, _digits: str) -> str:
+    """Sign fields that no writer makes."""
+    return sign_bytes(patched(chance.below(34), chance.bytes(4)))
+
+
+def noise(chance: Chance, _digits: str) -> str:
+    """Write bytes that nobody signed."""
+    return spell(chance.bytes(100 + chance.below(5)))
+
+
+def untouched(_chance: Chance, digits: str) -> str:
+    """Leave it as it was drawn."""
+    return digits
+
+
+WAYS: Sequence[tuple[str, Callable[[Chance, str], str]]] = (
+    ("a bit flipped", flipped),
+    ("another bit flipped", flipped),
+    ("cut short", cut),
+    ("a digit changed", changed),
+    ("another key named", renamed),
+    ("another version or type", retyped),
+    ("spelled otherwise", respelled),
+    ("drawn fields, rightly signed", refilled),
+    ("drawn bytes", noise),
+    ("as drawn", untouched),
+)
+
+
+def mutated(count: int) -> Iterator[tuple[str, str, datetime]]:
+    """Walk tokens drawn by seeded chance: most of them good ones that were tampered with."""
+    chance = Chance("one-ticket token vectors")
+    for number in range(count):
+        name, tamper = WAYS[number % len(WAYS)]
+        digits = sign(drawn_claims(chance), chance.one_of(SIGNERS))
+        at = chance.one_of(INSTANTS)
+        yield f"drawn {number + 1}: {name}", tamper(chance, digits), at
+
+
 def judge(address: str, at: datetime) -> dict[str, Any]:
     """Judge an address as a reader does, and write down what it found."""
     try:
@@ -256,6 +393,7 @@ def claims_json(claims: Claims) -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """Put the whole document together."""
     ours = [*good(), *dated(), *forged(), *unreadable()]
+    ours += mutated(VECTORS - len(ours) - len([*foreign()]))
     cases = [(name, token.url(BASE_URL, digits), at) for name, digits, at in ours] + [*foreign()]
     return {
         "about": (
@@ -286,7 +424,12 @@ def document() -> dict[str, Any]:
 
 def render() -> str:
     """Render the document as it lies in the repository."""
-    return json.dumps(document(), ensure_ascii=True, indent=1) + "\n"
+    whole = document()
+    vectors = whole.pop("vectors")
+    head = json.dumps(whole, ensure_ascii=True, indent=1)
+    # A line each: a thousand of them are read by machines, and compared by lines.
+    lines = ",\n".join(f"  {json.dumps(vector, ensure_ascii=True)}" for vector in vectors)
+    return f'{head[:-2]},\n "vectors": [\n{lines}\n ]\n}}\n'
 
 
 def _name(member: TokenType | Flags) -> str:

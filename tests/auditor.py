@@ -14,6 +14,7 @@ Json = dict[str, Any]
 
 MOVES_NOTHING = {
     "evidence.stored",
+    "label.bound",
     "gate.agreed",
     "gate.agreement-ended",
     "gate.case-closed",

@@ -21,6 +21,7 @@ from app.certificate import service as certificates
 from app.certificate.models import Certificate
 from app.certificate.rules import CONFORMITY, Act, CertificateKind
 from app.core.clock import local_date
+from app.label import service as labels
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.lot.schemas import DocumentKind, Spelled
@@ -83,18 +84,32 @@ async def find(session: AsyncSession, code: Code) -> Found:
     if code.kind is CodeKind.SHORT_CODE:
         if found := await tickets.find_by_code(session, code.reference):
             return Found(ticket=FoundTicket(*found))
-        return Found(certificate=await certificates.find_by_code(session, code.reference))
+        if known := await certificates.find_by_code(session, code.reference):
+            return Found(certificate=known)
+        return await _behind_label(session, code.reference)
     assert code.parsed is not None, "only tokens and short codes name documents"
     claims = code.parsed.claims
     if claims.type is TokenType.TICKET:
-        known = await tickets.find_by_serial(session, claims.serial)
-        if known is not None and known[0].token == code.reference:
-            return Found(ticket=FoundTicket(*known))
+        issued = await tickets.find_by_serial(session, claims.serial)
+        if issued is not None and issued[0].token == code.reference:
+            return Found(ticket=FoundTicket(*issued))
     elif claims.type is TokenType.ORIGIN_CERTIFICATE:
         certificate = await certificates.find_by_serial(session, claims.serial)
         if certificate is not None and certificate.token == code.reference:
             return Found(certificate=certificate)
     return Found()
+
+
+async def _behind_label(session: AsyncSession, code: str) -> Found:
+    """Find the ticket that a blank label was bound to, or the certificate of its lot."""
+    _, binding = await labels.look(session, code)
+    if binding is None:
+        return Found()
+    if binding.ticket_id is not None:
+        return Found(ticket=FoundTicket(*await tickets.by_id(session, binding.ticket_id)))
+    assert binding.lot_id is not None, "a binding is to one of the two"
+    lot = (await lots.states_by_id(session, [binding.lot_id]))[binding.lot_id]
+    return Found(certificate=await certificates.newest_in_force(session, lot.certificate_ids))
 
 
 # --- what bears on a verdict ----------------------------------------------------------------------

@@ -21,6 +21,7 @@ from app.admission.policy import (
 )
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
+from app.label.rules import PATH as LABEL_PATH
 from app.product.rules import Requirement
 from app.signing import shortcode, token
 from app.signing.keys import SignatureVerdict
@@ -29,7 +30,6 @@ from app.ticket.rules import TicketStatus
 
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
 REFERENCE_CHARS_MAX: Final = 300
-SHORT_PATH: Final = "/c/"
 
 
 # --- what a text is -------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class Code:
 
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
-_IMITATION = re.compile(r"/t/[0-9]{40,}|/c/[0-9a-z-]{13,16}$", re.IGNORECASE)
+_IMITATION = re.compile(r"/t/[0-9]{40,}|/[bc]/[0-9a-z-]{13,16}$", re.IGNORECASE)
 _TWENTY = re.compile(r"(?<![0-9])[0-9]{20}(?![0-9])")
 _TRACE_DIGITS, _DRUG_DIGITS = 20, 24
 _GTIN_LENGTHS = frozenset({8, 12, 13, 14})
@@ -95,8 +95,9 @@ def recognise(text: str, base_urls: Collection[str]) -> Code:
     for base_url in base_urls:
         if text.startswith(start := token.prefix(base_url)):
             return read_token(text[len(start) :])
-        if text.startswith(start := base_url.rstrip("/") + SHORT_PATH):
-            return _short(text[len(start) :]) or _unrecognised(text)
+        for path in (shortcode.PATH, LABEL_PATH):
+            if text.startswith(start := base_url.rstrip("/") + path):
+                return _short(text[len(start) :]) or _unrecognised(text)
     if _ADDRESS.match(text):
         return _address(text, base_urls)
     if text.isascii() and text.isdigit():

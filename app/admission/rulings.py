@@ -107,20 +107,26 @@ async def rule(
     )
     session.add(ruling)
     await session.flush()
-    document = {
-        "line": str(line.public_id),
-        "former": former,
-        "decision": body.decision,
-        "by": str(caller.acting_public_id),
-        # People write names into reasons, and the log is for ever.
-        "reason_commit": commitment(salt, body.reason),
-        "accountable_commit": commitment(salt, body.accountable),
-        "t": now.isoformat(),
-    }
+    document = _document(ruling, line, body, by=caller.acting_public_id, salt=salt)
     await transparency.append(session, [Statement("gate.ruled", public_id, document)], now=now)
     if body.decision in LET_IN and former not in LET_IN:
         await _look_for_conflict(session, inspection, line, market, new_id=new_id, now=now)
     return ruling, True
+
+
+def _document(
+    ruling: Ruling, line: InspectionLine, body: RulingIn, *, by: UUID, salt: bytes
+) -> dict[str, str]:
+    """Write what the log keeps of a ruling: people write names into reasons, and it is for ever."""
+    return {
+        "line": str(line.public_id),
+        "former": ruling.former,
+        "decision": body.decision,
+        "by": str(by),
+        "reason_commit": commitment(salt, body.reason),
+        "accountable_commit": commitment(salt, body.accountable),
+        "t": ruling.ruled_at.isoformat(),
+    }
 
 
 async def _since(

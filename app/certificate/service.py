@@ -406,6 +406,15 @@ async def voided(session: AsyncSession, certificate_ids: Iterable[int]) -> dict[
     return {row[0]: row[1] for row in rows}
 
 
+async def newest_in_force(
+    session: AsyncSession, certificate_ids: Iterable[int]
+) -> Certificate | None:
+    """Answer the newest of these certificates that was not taken back."""
+    found = await by_ids(session, certificate_ids)
+    taken_back = await voided(session, (row.id for row in found))
+    return next((row for row in reversed(found) if row.id not in taken_back), None)
+
+
 async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:
     """List the forms in force on a day."""
     found = await session.scalars(
@@ -417,6 +426,14 @@ async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:
         .order_by(CertificateForm.kind)
     )
     return found.all()
+
+
+async def form_of(session: AsyncSession, certificate: Certificate) -> Form:
+    """Read the form that a certificate was issued on, whatever is in force today."""
+    key = (certificate.kind, certificate.form_edition)
+    row = await session.get(CertificateForm, key)
+    assert row is not None, "the foreign key keeps the form of every certificate"
+    return Form(CertificateKind(row.kind), row.edition, row.wording)
 
 
 async def of_issuer(session: AsyncSession, issuer_id: int, *, most: int) -> Sequence[Certificate]:

@@ -2,19 +2,33 @@
 
 import base64
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.commands.console import AsJson, answer, complaining, settings, table, with_books
+from app.bundle import root
+from app.bundle import service as bundles
+from app.bundle.rules import KEYSET_LIFE
+from app.commands.console import (
+    REFUSED,
+    AsJson,
+    ComplaintError,
+    answer,
+    complaining,
+    settings,
+    table,
+    with_books,
+)
 from app.core import ids
 from app.core.clock import system_clock
 from app.core.errors import Text
 from app.core.sealing import KEY_BYTES, Vault
 from app.signing import service
 from app.signing.keys import IssuerClass, PublicKey
+from app.signing.rules import NoSigningKey
 
 OWNER: Final = "none"
 """Not the server's role, which may read keys and not make them."""
@@ -111,6 +125,56 @@ def drop(
 
         value = with_books(work, settings(), role=OWNER)
         answer(value, as_json, lambda console: _tell(console, [value]))
+
+
+RootFile = Annotated[Path, typer.Argument(help="The file of the root key's private half.")]
+
+
+@app.command("root")
+def make_root(path: RootFile, as_json: AsJson = False) -> None:
+    """Make the root key that signs keysets for gates; keep it off every server, in two copies."""
+    with complaining(as_json):
+        try:
+            public_key = root.make(path).hex()
+        except OSError as error:
+            raise ComplaintError(
+                Text(f"无法写入 {path}", f"Cannot write {path}"),
+                Text("请换一个不存在的文件名", "Name a file that does not exist yet"),
+                exit_code=REFUSED,
+                facts={"reason": type(error).__name__},
+                code="root-key-not-written",
+            ) from error
+        value = {"path": str(path), "public_key": public_key}
+        answer(value, as_json, lambda console: console.print(public_key, soft_wrap=True))
+
+
+@app.command("publish")
+def publish(path: RootFile, as_json: AsJson = False) -> None:
+    """Sign the registry with the root key, for thirty days; then build all bundles anew."""
+    with complaining(as_json):
+        chosen = settings()
+        try:
+            private_key = root.read(path)
+        except (OSError, ValueError) as error:
+            raise ComplaintError(
+                Text(f"无法读取根密钥 {path}", f"Cannot read the root key {path}"),
+                Text("请核对文件; 新建请用 ypt key root", "Check the file; ypt key root makes one"),
+                exit_code=REFUSED,
+                facts={"reason": type(error).__name__},
+                code="root-key-unreadable",
+            ) from error
+
+        async def work(session: AsyncSession) -> dict[str, Any]:
+            now = system_clock()
+            version = await bundles.publish_keyset(session, private_key, now=now)
+            try:
+                built = await bundles.build_all(session, now, vault=Vault(chosen.secret_bytes))
+            except NoSigningKey:  # The status key may come after the first keyset.
+                built = 0
+            return {"version": version, "expires_at": now + KEYSET_LIFE, "bundles": built}
+
+        value = with_books(work, chosen, role=OWNER)
+        answer(value, as_json, lambda console: console.print(value))
 
 
 def _shown(key: PublicKey, now: datetime) -> dict[str, Any]:

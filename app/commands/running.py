@@ -13,10 +13,9 @@ import uvicorn
 from alembic.script import ScriptDirectory
 from pydantic import ValidationError
 from rich.console import Console
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from app import server, worker
+from app.commands import spreading
 from app.commands.console import (
     MISUSED,
     OUT_OF_REACH,
@@ -31,7 +30,8 @@ from app.commands.console import (
     write_json,
 )
 from app.core.errors import Text
-from app.core.migrate import config
+from app.core.migrate import config, revision
+from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.install import install
 
@@ -92,7 +92,12 @@ def work(as_json: AsJson = False) -> None:
     with complaining(as_json):
         chosen = settings()
         if as_json:
-            write_json({"kinds": sorted(worker.HANDLERS), "chores": sorted(worker.CHORES)})
+            write_json(
+                {
+                    "kinds": sorted(worker.HANDLERS),
+                    "chores": sorted(worker.chores_of(Vault(chosen.secret_bytes))),
+                }
+            )
         worker.run_until_signalled(chosen)
 
 
@@ -100,13 +105,23 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="Only tell whether the schema is the newest.")
     ] = False,
+    citus: Annotated[
+        bool,
+        typer.Option("--citus", help="Print the SQL that spreads the tables over a Citus cluster."),
+    ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="With --citus: run it, with all servers stopped.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the schema and the reference data to this version; as the database's owner."""
     with complaining(as_json):
+        if citus or apply:
+            spreading.spread(citus=citus, apply=apply, check=check, as_json=as_json)
+            return
         chosen = settings()
         head = ScriptDirectory.from_config(config(chosen.database_url)).get_current_head()
-        found = asyncio.run(_revision(chosen.database_url))
+        found = asyncio.run(revision(chosen.database_url))
         if not check:
             install(chosen.database_url)
         now = found if check else head
@@ -119,21 +134,6 @@ def migrate(
         answer(value, as_json, tell)
         if now != head:
             raise typer.Exit(REFUSED)
-
-
-async def _revision(database_url: str) -> str | None:
-    engine = create_async_engine(database_url)
-    try:
-        async with engine.connect() as connection:
-            there = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
-            if there is None:
-                return None
-            found: str | None = await connection.scalar(
-                text("SELECT version_num FROM alembic_version")
-            )
-            return found
-    finally:
-        await engine.dispose()
 
 
 def demo(

@@ -6,18 +6,22 @@ route says so, and an operator has set one up, a replica answers.
 """
 
 import asyncio
+import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias, TypeVar
 
+import asyncpg
 import orjson
 from fastapi import Depends, Request
-from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Numeric, Text, Uuid
+from sqlalchemy import BigInteger, Connection, DateTime, LargeBinary, MetaData, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -25,12 +29,20 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.util import greenlet_spawn
 
 from app.core import ids
 from app.core.replica import Replica
 from app.core.settings import Settings
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    # Generic for type checkers only.
+    _Driver: TypeAlias = asyncpg.Connection[asyncpg.Record]
+
+_WAY = "ypt_way"
+"""Key in a session's notes of its way to the driver."""
 
 LOCK_TIMEOUT_MS = 2_000
 STATEMENT_TIMEOUT_MS = 5_000
@@ -45,6 +57,9 @@ REPLICA_ANSWER_S_MAX = STATEMENT_TIMEOUT_MS / 1000 + 1
 
 TRACE_STRATEGY = "ypt_trace_strategy"
 """Execution option of every engine: how graphs are walked there; see `Settings.trace_strategy`."""
+
+ON_CLUSTER = "ypt_on_cluster"
+"""Execution option of every engine: whether tables lie spread; see `Settings.cluster`."""
 
 MAY_ASK_REPLICA = "ypt_may_ask_replica"
 """Key in the ASGI scope of what takes note that the replica is asked; see `http.Unit`."""
@@ -87,7 +102,7 @@ class Database:
         """
         role = role or settings.database_role
         # A property of the server that a session speaks to: whoever is handed the session finds it.
-        told = {TRACE_STRATEGY: settings.trace_strategy}
+        told = _told(settings)
         self.engine = _engine(settings.database_url, role, size=settings.pool_size, told=told)
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -100,8 +115,9 @@ class Database:
 
         This is the only place in the project that commits.
         """
-        async with self._write() as session, session.begin():
+        async with _closing(self._write()) as session:
             yield session
+            await session.commit()
 
     async def persist(
         self,
@@ -133,8 +149,25 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
-        async with self._read() as session:
+        async with _closing(self._read()) as session:
             yield session
+
+    async def ask(self, statement: "Statement", parameters: Mapping[str, Any]) -> list["Row"]:
+        """Ask one question that needs no session: a statement is a transaction by itself.
+
+        Raises:
+            asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
+        """
+        pooled = await self.engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        try:
+            rows: list[Row] = await driver.fetch(
+                statement.sql, *[parameters[name] for name in statement.names], record_class=Row
+            )
+        finally:
+            broken = driver.is_closed()
+            await greenlet_spawn(pooled.invalidate if broken else pooled.close)
+        return rows
 
     def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
         """Choose who answers a long question that is asked in many short sessions.
@@ -164,10 +197,151 @@ class Database:
 
 
 @asynccontextmanager
+async def _closing(session: AsyncSession) -> AsyncIterator[AsyncSession]:
+    """Close a session at the end; what is open of a transaction is rolled back."""
+    try:
+        yield session
+    except BaseException:
+        # Whoever is cancelled must still give the connection back, and not in the middle of that.
+        await asyncio.shield(asyncio.create_task(session.close()))
+        raise
+    await session.close()
+
+
+@asynccontextmanager
 async def part_of(session: AsyncSession) -> AsyncIterator[None]:
     """Open a part of the caller's transaction: it can fail alone, and then leaves nothing."""
     async with session.begin_nested():
         yield
+
+
+def on_cluster(session: AsyncSession) -> bool:
+    """Answer whether a session speaks to a cluster, over which tables lie spread."""
+    return bool(session.get_bind().get_execution_options().get(ON_CLUSTER, False))
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    return {TRACE_STRATEGY: settings.trace_strategy, ON_CLUSTER: settings.cluster}
+
+
+class Row(asyncpg.Record):
+    """A row of `fetch`: its columns by place, by key, or as attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer a column."""
+        try:
+            return self[name]
+        except KeyError as missing:
+            raise AttributeError(name) from missing
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as the driver takes it, and which parameters it wants in which order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z]\w*)")
+
+
+def prepared(sql: str) -> Statement:
+    """Make a statement for `fetch` of one whose parameters are written `:name`."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+    return Statement(_PARAMETER.sub(lambda name: f"${names.index(name[1]) + 1}", sql), names)
+
+
+async def fetch(
+    session: AsyncSession, statement: Statement, parameters: Mapping[str, Any]
+) -> list[Row]:
+    """Execute a statement of a hot path in the session's transaction, past SQLAlchemy.
+
+    It means the same as `session.execute(text(…))`, at a third of the CPU time: the driver keeps
+    the statement prepared, and nothing is compiled or wrapped on the way.
+
+    Raises:
+        DBAPIError: as SQLAlchemy would raise it.
+    """
+    way = await _way(session)
+    arguments = [parameters[name] for name in statement.names]
+    if way.connection.dispatch.before_cursor_execute:
+        await greenlet_spawn(way.tell, statement, arguments)
+    try:
+        await way.begin()
+        return await way.driver.fetch(statement.sql, *arguments, record_class=Row)
+    except Exception as error:
+        await way.fail(error, statement)
+        raise
+
+
+async def driver_of(session: AsyncSession) -> "_Driver":
+    """Answer the driver's connection of a session, inside the session's transaction.
+
+    SQLAlchemy sends BEGIN with the first statement that goes through it: what was put straight on
+    the driver's connection before that would commit by itself, and survive a rollback.
+    """
+    way = await _way(session)
+    await way.begin()
+    return way.driver
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way past SQLAlchemy to the driver, for as long as a transaction or a part of it lasts."""
+
+    connection: Connection
+    adapter: Any
+    driver: "_Driver"
+
+    async def begin(self) -> None:
+        """Send BEGIN, if this is a transaction and SQLAlchemy has not."""
+        if self.adapter.isolation_level == "autocommit" or self.driver.is_in_transaction():
+            return
+        # SQLAlchemy has no public way to do what its own cursors do; it must learn of the
+        # transaction, for it is SQLAlchemy that commits.
+        await self.adapter._start_transaction()  # noqa: SLF001
+
+    def tell(self, statement: Statement, arguments: Sequence[Any]) -> None:
+        """Tell whoever listens to the engine of a statement, as SQLAlchemy does."""
+        for told in self.connection.dispatch.before_cursor_execute:
+            told(self.connection, None, statement.sql, tuple(arguments), None, False)  # noqa: FBT003
+
+    async def fail(self, error: Exception, statement: Statement) -> None:
+        """Raise an error of the driver as SQLAlchemy would, and give up a broken connection."""
+        dialect = self.connection.dialect
+        module = dialect.loaded_dbapi
+        try:
+            self.adapter._handle_exception(error)  # noqa: SLF001 (translates, as for its cursors)
+        except module.Error as translated:
+            broken = dialect.is_disconnect(translated, self.adapter, None)
+            if broken:
+                await greenlet_spawn(self.connection.invalidate, error)
+            raise DBAPIError.instance(
+                statement.sql,
+                None,
+                translated,
+                module.Error,
+                hide_parameters=True,
+                connection_invalidated=broken,
+                dialect=dialect,
+            ) from error
+
+
+async def _way(session: AsyncSession) -> _Way:
+    begun = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
+    known = session.info.get(_WAY)
+    if begun is not None and known is not None and known[0] is begun:
+        way: _Way = known[1]
+        return way
+    # In a part of a transaction, this is what sends SAVEPOINT.
+    connection = (await session.connection()).sync_connection
+    assert connection is not None, "it is open"
+    adapter: Any = connection.connection.dbapi_connection
+    way = _Way(connection, adapter, adapter.driver_connection)
+    begun = session.sync_session.get_nested_transaction() or session.sync_session.get_transaction()
+    session.info[_WAY] = (begun, way)
+    return way
 
 
 def _engine(
@@ -208,6 +382,9 @@ def _engine(
                 "role": role,
                 "timezone": "UTC",
                 "jit": "off",
+                # Ours look rows up by keys, so that one plan serves for all values; planning them
+                # anew each time, which the server prefers for arrays, costs ten times the work.
+                "plan_cache_mode": "force_generic_plan",
                 "lock_timeout": str(LOCK_TIMEOUT_MS),
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
@@ -229,7 +406,7 @@ def _replica(settings: Settings, role: str) -> Replica:
             settings.replica_url,
             role,
             size=settings.pool_size,
-            told={TRACE_STRATEGY: settings.trace_strategy},
+            told=_told(settings),
             name="ypt-replica",
             wait_s=REPLICA_CONNECT_S_MAX,
             timeout=REPLICA_CONNECT_S_MAX,

@@ -5,8 +5,9 @@ pgqueuer keeps the table and runs the jobs (`app/worker.py`).
 
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.queries import Queries
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import driver_of
 
 _PREFIX = "pgqueuer"
 
@@ -19,13 +20,8 @@ def is_job_table(name: str | None) -> bool:
 async def enqueue(session: AsyncSession, kind: str, payload: bytes) -> None:
     """Ask for a job, to be done once the caller's transaction has committed.
 
-    SQLAlchemy sends BEGIN with the first statement that goes through it: a job put straight on the
-    driver's connection before that would commit by itself, and be done even when the request fails.
-    Hence the statement first, and the assertion.
+    A job that commits by itself would be done even when the request fails: hence the assertion.
     """
-    await session.execute(text("SELECT 1"))
-    connection = await session.connection()
-    raw = (await connection.get_raw_connection()).driver_connection
-    assert raw is not None, "the connection is open"
+    raw = await driver_of(session)
     assert raw.is_in_transaction(), "a job outside the transaction would survive its rollback"
     await Queries(AsyncpgDriver(raw)).enqueue(kind, payload)

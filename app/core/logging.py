@@ -2,8 +2,15 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import structlog
+
+
+def _write(line: Any, default: Callable[[Any], Any]) -> str:
+    return orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def configure(level: str) -> None:
@@ -14,7 +21,7 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(_write),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

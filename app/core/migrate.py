@@ -4,6 +4,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,3 +21,19 @@ def config(database_url: str) -> Config:
 def upgrade(database_url: str) -> None:
     """Run all migrations that have not run yet; safe to repeat and to run from two machines."""
     command.upgrade(config(database_url), "head")
+
+
+async def revision(database_url: str) -> str | None:
+    """Answer which migration a database has come to; None before the first."""
+    engine = create_async_engine(database_url)
+    try:
+        async with engine.connect() as connection:
+            there = await connection.scalar(text("SELECT to_regclass('alembic_version')"))
+            if there is None:
+                return None
+            found: str | None = await connection.scalar(
+                text("SELECT version_num FROM alembic_version")
+            )
+            return found
+    finally:
+        await engine.dispose()

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from app.core import directory
 from app.core.errors import DomainError, Kind, Text, every_refusal
 from app.core.schemas import Out
 
@@ -36,6 +37,8 @@ _RETRYABLE = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "08
 # After these the same request, run again at once, can succeed: it met another one that won.
 _COLLISIONS = ("40001", "40P01")
 _UNIQUE_VIOLATION = "23505"
+# What names the key of ids that clients choose; a cluster keeps those of lots and tickets apart.
+_CHOSEN_IDS = ("public_id", directory.KEY)
 COLLIDED = "ypt_collided"
 """Key in the ASGI scope of what takes note of a collision; see `http.Unit`."""
 _UNREADABLE = ("22021", "22P05", "22003", "22008")
@@ -271,7 +274,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
     state = getattr(error.orig, "sqlstate", None) or ""
-    if state in _COLLISIONS or (state == _UNIQUE_VIOLATION and "public_id" in str(error.orig)):
+    if state in _COLLISIONS or _is_taken(state, error.orig):
         request.scope.get(COLLIDED, lambda: None)()
         return answer(request, Busy())
     if state.startswith(_RETRYABLE) or error.connection_invalidated:
@@ -293,9 +296,11 @@ def may_pass(error: Exception) -> bool:
         return True
     cause = getattr(error, "orig", error)
     state = getattr(cause, "sqlstate", None) or ""
-    return state.startswith(_RETRYABLE) or (
-        state == _UNIQUE_VIOLATION and "public_id" in str(cause)
-    )
+    return state.startswith(_RETRYABLE) or _is_taken(state, cause)
+
+
+def _is_taken(state: str, cause: BaseException | None) -> bool:
+    return state == _UNIQUE_VIOLATION and any(key in str(cause) for key in _CHOSEN_IDS)
 
 
 async def _connecting(request: Request, error: Exception) -> JSONResponse:

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
         default="recursive",
         description="How graphs of lots are walked: one server (recursive), or a cluster (levels).",
     )
+    cluster: bool = Field(
+        default=False,
+        description="The tables lie spread over a cluster, as `ypt migrate --citus` puts them.",
+    )
     pool_size: int = Field(default=10, ge=1, le=200, description="Database connections a process.")
     cookie_secure: bool = Field(
         default=True, description="Send the session cookie over HTTPS only (off in the demo)."
@@ -81,6 +85,13 @@ class Settings(BaseSettings):
             size = 0
         if size != KEY_BYTES:
             message = f"YPT_SECRET_KEY must be {KEY_BYTES} bytes in Base64 (see: ypt key secret)"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _a_cluster_is_walked_by_levels(self) -> Self:
+        if self.cluster and self.trace_strategy != "levels":
+            message = "YPT_CLUSTER needs YPT_TRACE_STRATEGY=levels"
             raise ValueError(message)
         return self
 

@@ -65,7 +65,7 @@ def played(console: Console, port: int, data_dir: Path | None, *, fresh: bool) -
         say(Text("建表, 载入区划、品种、式样", "Schema, divisions, products, forms"))
         with timed(seconds, "install"):
             stage.prepare(settings)
-            asyncio.run(stage.open_books(settings, system_clock))
+            asyncio.run(stage.open_books(settings, system_clock, stage.root_key(directory)))
         say(Text("启动服务", "Starting the server"))
         with timed(seconds, "server"):
             stack.enter_context(stage.serving(settings, taken))

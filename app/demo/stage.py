@@ -17,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from app import server
+from app.bundle import root
+from app.bundle import service as bundles
 from app.core import embedded, ids
 from app.core.clock import Clock
 from app.core.db import Database
@@ -85,6 +87,11 @@ class DataDirectory:
         """The file of the secret that seals personal data and signing keys."""
         return self.path / "secret-key"
 
+    @property
+    def root_key(self) -> Path:
+        """The file of the root key that signs the gates' keyset."""
+        return self.path / "root-key"
+
 
 def open_directory(path: Path | None) -> DataDirectory:
     """Make the data directory, unless it is there.
@@ -105,6 +112,16 @@ def open_directory(path: Path | None) -> DataDirectory:
             code="data-directory-unfit",
         )
     return directory
+
+
+def root_key(directory: DataDirectory) -> bytes:
+    """Answer the root key of the demonstration, which is no secret of anybody's.
+
+    An operator's lies on no server: see `ypt key root`.
+    """
+    with contextlib.suppress(FileExistsError):
+        root.make(directory.root_key)
+    return root.read(directory.root_key)
 
 
 def _secret(directory: DataDirectory) -> str:
@@ -229,8 +246,8 @@ def prepare(chosen: Settings) -> None:
     install(chosen.database_url)
 
 
-async def open_books(chosen: Settings, clock: Clock) -> None:
-    """Make what nobody could make over HTTP: the first signing key, and the operator.
+async def open_books(chosen: Settings, clock: Clock, root_key: bytes) -> None:
+    """Make what nobody could make over HTTP: the signing keys, the keyset, and the operator.
 
     Raises:
         StageError: the database was made with another secret.
@@ -238,7 +255,7 @@ async def open_books(chosen: Settings, clock: Clock) -> None:
     owner = Database(chosen, role="none")
     try:
         async with owner.transaction() as session:
-            await _sign_and_operate(session, Vault(chosen.secret_bytes), clock)
+            await _sign_and_operate(session, Vault(chosen.secret_bytes), clock, root_key)
     except CannotOpenError as error:
         raise StageError(
             Text("数据库与密钥不匹配", "The database was made with another secret"),
@@ -252,20 +269,26 @@ async def open_books(chosen: Settings, clock: Clock) -> None:
         await owner.close()
 
 
-async def _sign_and_operate(session: AsyncSession, vault: Vault, clock: Clock) -> None:
+async def _sign_and_operate(
+    session: AsyncSession, vault: Vault, clock: Clock, root_key: bytes
+) -> None:
     now = clock()
-    try:
-        await signing.load_signer(session, vault, now)
-    except NoSigningKey:
-        await signing.create_key(
-            session,
-            vault=vault,
-            now=now,
-            issuer_class=IssuerClass.TICKET,
-            ttl_h_max=KEY_TTL_H_MAX,
-            days=KEY_DAYS,
-            publish_ahead_days=0,
-        )
+    for issuer_class in (IssuerClass.TICKET, IssuerClass.STATUS):
+        try:
+            await signing.load_signer(session, vault, now, issuer_class=issuer_class)
+        except NoSigningKey:
+            await signing.create_key(
+                session,
+                vault=vault,
+                now=now,
+                issuer_class=issuer_class,
+                ttl_h_max=KEY_TTL_H_MAX,
+                days=KEY_DAYS,
+                publish_ahead_days=0,
+            )
+    # The gates' devices pin this root; at each start they are given a month.
+    await bundles.publish_keyset(session, root_key, now=now)
+    await bundles.build_all(session, now, vault=vault)
     party, _ = await parties.register(
         session,
         PartyDraft(

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetch, prepared
 from app.event.rules import EventKind
 
 
@@ -47,7 +47,7 @@ RECORD_SQL = """
 """
 """Records events; other packages may make it part of a statement of theirs."""
 
-_RECORD = text(RECORD_SQL)
+_RECORD = prepared(RECORD_SQL)
 
 
 def parameters(happenings: Sequence[Happening], *, now: datetime) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def record_all(
     """Append events in one statement; answer their internal ids by public id."""
     if not happenings:
         return {}
-    rows = await session.execute(_RECORD, parameters(happenings, now=now))
+    rows = await fetch(session, _RECORD, parameters(happenings, now=now))
     return {row.public_id: row.id for row in rows}
 
 

@@ -41,6 +41,7 @@ class Lot(Base):
             "created_at",
             postgresql_where=text("origin = 'declare'"),
         ),
+        Index("ix_lot_created_at", "created_at", postgresql_using="brin"),
         Index(
             "ix_lot_plot_id_made_on",
             "plot_id",
@@ -87,6 +88,7 @@ class LotBalance(Base):
         CheckConstraint("cover_used_g >= 0", name="cover_used_g"),
         CheckConstraint("certified_g >= 0 AND certified_g <= produced_g", name="certified_g"),
         CheckConstraint("holds >= 0", name="holds"),
+        Index("ix_lot_balance_held", "lot_id", postgresql_where=text("holds > 0")),
         {"postgresql_with": {"fillfactor": 50}},
     )
 

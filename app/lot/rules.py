@@ -9,8 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-import rfc8785
-
+from app.core import canonical
 from app.core.errors import DomainError, Kind, Text
 from app.party.access import PRODUCERS, RoleKind
 
@@ -286,7 +285,7 @@ def check_opening(origin: LotOrigin, roles: Iterable[RoleKind]) -> None:
 
 def digest(content: Mapping[str, Any]) -> bytes:
     """Answer 32 bytes that tell whether a repeated request is the same request."""
-    return hashlib.sha256(rfc8785.dumps(dict(content))).digest()
+    return hashlib.sha256(canonical.dumps(dict(content))).digest()
 
 
 def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:

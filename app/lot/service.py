@@ -13,7 +13,9 @@ import orjson
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.lot import rules
+from app.core import directory
+from app.core.db import fetch, on_cluster, prepared
+from app.lot import rules, spread
 from app.lot.models import Lot, LotBalance, LotEdge
 from app.lot.rules import Draw, LotOrigin, LotState, Proof
 
@@ -148,7 +150,7 @@ DRAW_SQL = """
 
 # One statement for any number of lots, their balances and their edges: lots come in the order
 # given, so that ids ascend from older to younger.
-_MAKE = text("""
+_MAKE = prepared("""
     WITH draft AS (
         SELECT * FROM jsonb_to_recordset(CAST(:lots AS jsonb)) AS l (
             ord int, public_id uuid, digest bytea, product_id bigint, holder_id bigint,
@@ -195,7 +197,7 @@ _STATE_COLUMNS = """
 # Rows are locked in ascending lot id whatever order the caller named them in, so that two requests
 # for the same lots wait for each other and never deadlock. Of the lot's own columns only
 # `certificate_ids` ever changes: whoever waited for the lock reads that as it was before the wait.
-_LOCK = text(
+_LOCK = prepared(
     f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
     "WHERE b.lot_id IN ("
     "SELECT id FROM lot WHERE public_id = ANY(CAST(:public_ids AS uuid[])) "
@@ -207,6 +209,11 @@ _LOCK = text(
     "WHERE s.holder_id = wanted.holder_id AND s.product_id = wanted.product_id "
     "AND sb.remaining_g > 0 AND sb.holds = 0 ORDER BY s.id LIMIT wanted.most) stock"
     ") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"
+)
+# A cluster locks rows for a statement that names one value of what they are spread by.
+_LOCK_ONE = text(
+    f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
+    "WHERE b.lot_id = :id FOR NO KEY UPDATE OF b"
 )
 
 
@@ -271,19 +278,32 @@ async def _lock(
     lot_ids: Iterable[int] = (),
     stock: Mapping[tuple[int, int], int] = MappingProxyType({}),
 ) -> list[LotState]:
-    rows = await session.execute(
+    most = {
+        wanted: min(STOCK_LOTS_MAX * drafts, STOCK_LOTS_OF_BULK_MAX)
+        for wanted, drafts in stock.items()
+    }
+    if on_cluster(session):
+        ids = set(lot_ids) | set(await _ids_of(session, public_ids))
+        for (holder_id, product_id), lots in most.items():
+            ids |= await spread.stock(session, holder_id, product_id, most=lots)
+        found = [(await session.execute(_LOCK_ONE, {"id": lot})).first() for lot in sorted(ids)]
+        return [_state(row) for row in found if row is not None]
+    rows = await fetch(
+        session,
         _LOCK,
         {
             "public_ids": list(set(public_ids)),
             "ids": list(set(lot_ids)),
-            "holders": [holder_id for holder_id, _ in stock],
-            "products": [product_id for _, product_id in stock],
-            "most": [
-                min(STOCK_LOTS_MAX * drafts, STOCK_LOTS_OF_BULK_MAX) for drafts in stock.values()
-            ],
+            "holders": [holder_id for holder_id, _ in most],
+            "products": [product_id for _, product_id in most],
+            "most": list(most.values()),
         },
     )
     return [_state(row) for row in rows]
+
+
+async def _ids_of(session: AsyncSession, public_ids: Iterable[UUID]) -> Iterable[int]:
+    return (await directory.find(session, spread.DIRECTORY_KIND, map(str, public_ids))).values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,8 +337,12 @@ async def make(session: AsyncSession, births: Sequence[Birth]) -> dict[UUID, int
         for parent in draft.parents
     ]
     lots = [_lot_row(order, draft, birth.occurred_at) for order, (birth, draft) in enumerate(born)]
-    rows = await session.execute(
-        _MAKE, {"lots": orjson.dumps(lots).decode(), "edges": orjson.dumps(edges).decode()}
+    if on_cluster(session):
+        return await spread.make(session, lots, edges)
+    rows = await fetch(
+        session,
+        _MAKE,
+        {"lots": orjson.dumps(lots).decode(), "edges": orjson.dumps(edges).decode()},
     )
     return {row[0]: row[1] for row in rows}
 
@@ -350,18 +374,18 @@ def _lot_row(order: int, draft: LotDraft, created_at: datetime) -> dict[str, Any
     }
 
 
-_DRAW = text(DRAW_SQL)
+_DRAW = prepared(DRAW_SQL)
 
 
 async def draw(session: AsyncSession, withdrawal: Withdrawal) -> None:
     """Take grams out of locked lots."""
     if not withdrawal:
         return
-    rows = await session.execute(_DRAW, withdrawal.parameters())
-    assert len(rows.all()) == len(withdrawal), "the rules let through what the balances refuse"
+    rows = await fetch(session, _DRAW, withdrawal.parameters())
+    assert len(rows) == len(withdrawal), "the rules let through what the balances refuse"
 
 
-_PUT_BACK = text("""
+_PUT_BACK = prepared("""
     UPDATE lot_balance AS b
     SET remaining_g = b.remaining_g + d.mass_g,
         remaining_pieces = b.remaining_pieces + d.pieces,
@@ -382,8 +406,8 @@ async def put_back(
     taken: dict[int, _Taken] = defaultdict(_Taken)
     for lot_id, mass_g, pieces, cover_g in drawn:
         taken[lot_id].add(mass_g, pieces, cover_g)
-    rows = await session.execute(_PUT_BACK, Withdrawal(taken).parameters())
-    assert len(rows.all()) == len(taken), "every lot has a balance"
+    rows = await fetch(session, _PUT_BACK, Withdrawal(taken).parameters())
+    assert len(rows) == len(taken), "every lot has a balance"
 
 
 async def certify(session: AsyncSession, lot: LotState, certificate_id: int, mass_g: int) -> None:
@@ -461,21 +485,24 @@ async def lock_balances(session: AsyncSession, lot_ids: Iterable[int]) -> None:
     assert locked == len(wanted), "every lot has a balance"
 
 
+_PROVE = text("""
+    UPDATE lot_edge AS e SET proof = :proved
+    FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)
+    WHERE e.dst = p.dst AND e.src = p.src
+""")
+
+
 async def prove_edges(session: AsyncSession, edges: Iterable[tuple[int, int]]) -> None:
     """Note that the buyer confirmed what the seller had claimed: edges of (older, younger)."""
     pairs = list(edges)
-    await session.execute(
-        text("""
-            UPDATE lot_edge AS e SET proof = :proved
-            FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)
-            WHERE e.dst = p.dst AND e.src = p.src
-        """),
-        {
-            "proved": int(Proof.PROVED),
-            "srcs": [src for src, _ in pairs],
-            "dsts": [dst for _, dst in pairs],
-        },
-    )
+    values = {
+        "proved": int(Proof.PROVED),
+        "srcs": [src for src, _ in pairs],
+        "dsts": [dst for _, dst in pairs],
+    }
+    await session.execute(_PROVE, values)
+    if on_cluster(session):
+        await session.execute(spread.PROVE_COPY, values)
 
 
 async def find(session: AsyncSession, public_id: UUID) -> Lot:
@@ -490,29 +517,31 @@ async def find(session: AsyncSession, public_id: UUID) -> Lot:
     return lot
 
 
+_STATES = f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id"  # noqa: S608
+_STATE_OF = prepared(f"{_STATES} WHERE l.public_id = :id")
+_STATES_BY_ID = prepared(f"{_STATES} WHERE l.id = ANY(CAST(:ids AS bigint[]))")
+_STOCK = prepared(
+    f"{_STATES} WHERE l.holder_id = :holder AND b.remaining_g > 0 "
+    "AND (CAST(:product AS bigint) IS NULL OR l.product_id = :product) "
+    "ORDER BY l.id LIMIT :most"
+)
+
+
 async def state_of(session: AsyncSession, public_id: UUID) -> LotState:
     """Read a lot with its balance, without a lock.
 
     Raises:
         UnknownLot: there is none.
     """
-    statement = text(
-        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
-        "WHERE l.public_id = :id"
-    )
-    row = (await session.execute(statement, {"id": public_id})).one_or_none()
-    if row is None:
+    rows = await fetch(session, _STATE_OF, {"id": public_id})
+    if not rows:
         raise rules.UnknownLot(lot=str(public_id))
-    return _state(row)
+    return _state(rows[0])
 
 
 async def states_by_id(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, LotState]:
     """Read several lots with their balances, without locks."""
-    statement = text(
-        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
-        "WHERE l.id = ANY(CAST(:ids AS bigint[]))"
-    )
-    rows = await session.execute(statement, {"ids": sorted(set(lot_ids))})
+    rows = await fetch(session, _STATES_BY_ID, {"ids": sorted(set(lot_ids))})
     return {state.id: state for state in map(_state, rows)}
 
 
@@ -520,19 +549,11 @@ async def stock(
     session: AsyncSession, *, holder_id: int, product_id: int | None, most: int
 ) -> list[LotState]:
     """List what a holder has left, oldest first."""
-    statement = text(
-        f"SELECT {_STATE_COLUMNS} FROM lot_balance b JOIN lot l ON l.id = b.lot_id "  # noqa: S608
-        "WHERE l.holder_id = :holder AND b.remaining_g > 0 "
-        "AND (CAST(:product AS bigint) IS NULL OR l.product_id = :product) "
-        "ORDER BY l.id LIMIT :most"
-    )
-    rows = await session.execute(
-        statement, {"holder": holder_id, "product": product_id, "most": most}
-    )
+    rows = await fetch(session, _STOCK, {"holder": holder_id, "product": product_id, "most": most})
     return [_state(row) for row in rows]
 
 
-_SUPPLIERS = text("""
+_SUPPLIERS = prepared("""
     WITH RECURSIVE up AS (
         SELECT id AS start, id FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
         UNION
@@ -554,7 +575,7 @@ async def suppliers_of_earlier(
     What goes back to that party can go on back to its own supplier, whoever refused it on the way.
     Lots of several suppliers, and of none, are left out.
     """
-    rows = await session.execute(_SUPPLIERS, {"lots": sorted(set(lot_ids)), "earlier": earlier_id})
+    rows = await fetch(session, _SUPPLIERS, {"lots": sorted(set(lot_ids)), "earlier": earlier_id})
     return {row[0]: row[1][0] for row in rows if len(row[1]) == 1 and row[1][0] is not None}
 
 

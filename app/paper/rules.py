@@ -14,5 +14,6 @@ class PressBusy(DomainError):
         "排版繁忙, 暂时无法生成文件", "The press is busy; the file could not be made"
     )
     next_step: ClassVar[Text] = Text(
-        "请稍候重试, 或下载 Excel", "Try again in a moment, or take the spreadsheet"
+        "请稍候重试; 台账也可下载 Excel",
+        "Try again in a moment; a ledger can be taken as a spreadsheet too",
     )

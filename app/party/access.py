@@ -131,6 +131,9 @@ POLICY: dict[str, frozenset[Audience]] = {
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
     "gate-case.handle": _OFFICE,
+    # Whoever acts proves itself by a code or a signature, which the package checks.
+    "gate-device.act": _EVERYONE,
+    "gate-device.enrol": _OFFICE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,
     "inspection.record": _OFFICE,
@@ -138,6 +141,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
+    "label.print": _SIGNED_IN,
+    "label.write": _TRADE,
     "ledger.read": _SIGNED_IN,
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
@@ -176,7 +181,9 @@ POLICY: dict[str, frozenset[Audience]] = {
 }
 
 
-NOT_FOR_KEYS = frozenset({"account.create", "api-key.manage", "test-source.manage"})
+NOT_FOR_KEYS = frozenset(
+    {"account.create", "api-key.manage", "gate-device.enrol", "test-source.manage"}
+)
 """Actions that make credentials: a key that leaks must not be able to leave another one behind."""
 
 

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
 from app.core.clock import local_date
+from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, rules
@@ -144,20 +145,20 @@ _CALLER_COLUMNS = """
         '[]')
 """
 # One statement a request: the credential, the party and its roles of the day.
-_BY_SESSION = text(
+_BY_SESSION = prepared(
     f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at "  # noqa: S608
     "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
     "WHERE s.token_hash = :hash AND s.expires_at > :now AND a.disabled_at IS NULL "
     "AND p.status = 'active'"
 )
-_BY_KEY = text(
+_BY_KEY = prepared(
     f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS} "  # noqa: S608
     "FROM api_key k JOIN party p ON p.id = k.party_id "
     "WHERE k.secret_hash = :hash AND k.expires_at > :now AND k.revoked_at IS NULL "
     "AND p.status = 'active'"
 )
 
-_BY_PARTY = text(
+_BY_PARTY = prepared(
     f"SELECT NULL::bigint, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
     "FROM party p WHERE p.id = :party AND p.status = 'active'"
 )
@@ -166,12 +167,10 @@ _BY_PARTY = text(
 async def caller_of_session(session: AsyncSession, token: str, *, now: datetime) -> Caller:
     """Say who a session belongs to; somebody whose session ended is the public."""
     hashed = _hashed(token)
-    row = (
-        await session.execute(_BY_SESSION, {"hash": hashed, "now": now, "today": local_date(now)})
-    ).one_or_none()
-    if row is None:
+    rows = await fetch(session, _BY_SESSION, {"hash": hashed, "now": now, "today": local_date(now)})
+    if not rows:
         return PUBLIC
-    *who, created_at, seen_at = row
+    *who, created_at, seen_at = rows[0]
     caller = _caller(who)
     if now - seen_at > SESSION_SEEN_EVERY:
         life = access.session_life(caller.audiences)
@@ -185,10 +184,10 @@ async def caller_of_session(session: AsyncSession, token: str, *, now: datetime)
 
 async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Caller:
     """Say which party a machine's key acts for; a key that is not valid now is the public."""
-    row = (
-        await session.execute(_BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)})
-    ).one_or_none()
-    return PUBLIC if row is None else _caller(row)
+    rows = await fetch(
+        session, _BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)}
+    )
+    return _caller(rows[0]) if rows else PUBLIC
 
 
 async def caller_of_party(
@@ -202,13 +201,11 @@ async def caller_of_party(
         scopes: What it may do, and nothing else.
         now: The present.
     """
-    row = (
-        await session.execute(_BY_PARTY, {"party": party_id, "today": local_date(now)})
-    ).one_or_none()
-    return PUBLIC if row is None else replace(_caller(row), scopes=scopes)
+    rows = await fetch(session, _BY_PARTY, {"party": party_id, "today": local_date(now)})
+    return replace(_caller(rows[0]), scopes=scopes) if rows else PUBLIC
 
 
-def _caller(row: Sequence[Any]) -> Caller:
+def _caller(row: Iterable[Any]) -> Caller:
     account_id, scopes, party_id, public_id, roles = row
     kinds = frozenset(RoleKind(kind) for kind, _, _ in roles)
     offices = [role[1:] for role in roles if role[0] == RoleKind.REGULATOR]

@@ -41,9 +41,10 @@ async def find(
     kind: PlaceKind | None,
     q: str,
     parent: UUID | None,
+    party_id: int | None,
     limit: int,
 ) -> list[Listed]:
-    """Find places by kind, part of the name and what they lie in, oldest first."""
+    """Find places by kind, part of the name, what they lie in and who runs them, oldest first."""
     statement = _statement().order_by(Place.id).limit(limit)
     if kind is not None:
         statement = statement.where(Place.kind == kind)
@@ -51,6 +52,8 @@ async def find(
         statement = statement.where(Place.name.icontains(q, autoescape=True))
     if parent is not None:
         statement = statement.where(_PARENT.public_id == parent)
+    if party_id is not None:
+        statement = statement.where(Place.party_id == party_id)
     return await _rows(session, statement)
 
 

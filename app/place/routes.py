@@ -117,9 +117,14 @@ async def find_places(
     q: Annotated[str, Query(max_length=50, description="Part of the name.")] = "",
     parent: Annotated[UUID | None, Query(description="The place they lie in.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
+    *,
+    own: Annotated[bool, Query(description="Only those that your party runs.")] = False,
 ) -> list[PlaceOut]:
-    """Find places by kind, part of the name, and the place they lie in."""
-    found = await queries.find(session, kind=kind, q=q.strip(), parent=parent, limit=limit)
+    """Find places by kind, part of the name, the place they lie in, and whether they are yours."""
+    party_id = caller.acting_party if own else None
+    found = await queries.find(
+        session, kind=kind, q=q.strip(), parent=parent, party_id=party_id, limit=limit
+    )
     gazetteer = await service.gazetteer(session)
     return [_place(listed, caller, gazetteer, _today(request)) for listed in found]
 

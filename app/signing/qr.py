@@ -71,6 +71,18 @@ def label_module_dots(size_mm: float, dpi: int, modules: int) -> ModuleDots:
     return ModuleDots(dots, Print.MARGINAL if dots >= DOTS_LEAST else Print.REFUSED)
 
 
+def fit_label(size_mm: float, dpi: int, modules: int) -> ModuleDots:
+    """Decide as `label_module_dots` does, and refuse what would not scan.
+
+    Raises:
+        LabelTooSmall: modules would have fewer than 3 dots.
+    """
+    fit = label_module_dots(size_mm, dpi, modules)
+    if fit.print is Print.REFUSED:
+        raise LabelTooSmall(dots=fit.dots, dots_least=DOTS_LEAST, size_mm=size_mm, dpi=dpi)
+    return fit
+
+
 def modules_of(url_prefix: str, digits: str) -> int:
     """Answer how many modules a side a code has, without quiet zone.
 
@@ -137,10 +149,7 @@ def draw_label(url_prefix: str, digits: str, *, dpi: int = 203, size_mm: float =
         ValueError: the address is not ASCII or too long for version 8.
     """
     code = _encode(url_prefix, digits)
-    fit = label_module_dots(size_mm, dpi, code.width)
-    if fit.print is Print.REFUSED:
-        raise LabelTooSmall(dots=fit.dots, dots_least=DOTS_LEAST, size_mm=size_mm, dpi=dpi)
-    return _png(code, fit.dots, dpi)
+    return _png(code, fit_label(size_mm, dpi, code.width).dots, dpi)
 
 
 @lru_cache(_CODES_KEPT)

@@ -11,6 +11,8 @@ and all but 1 in 496 swaps of unequal neighbours: `tests/unit/test_shortcode.py`
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+PATH: Final = "/c/"
+"""Where the address of a short code leads: `https://<host>/c/<code>`."""
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SERIAL_BITS: Final = 60
 LENGTH: Final = 13

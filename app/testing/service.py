@@ -8,10 +8,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
+from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.event import service as events
@@ -569,7 +570,7 @@ async def _state(
 
 # The last step of each sample up to an instant: steps are appended, so that any past standing can
 # be told as it was.
-_STANDINGS = text("""
+STANDINGS_SQL = """
     SELECT s.lot_id, s.public_id, s.layer, s.taken_at, last.status, last.at, last.kind = 'lab'
     FROM sample s
     CROSS JOIN LATERAL (
@@ -579,7 +580,10 @@ _STANDINGS = text("""
     ) last
     WHERE s.lot_id = ANY(CAST(:lots AS bigint[]))
     ORDER BY s.id
-""")
+"""
+"""Answers what samples of lots had come to; other packages may make it part of a statement."""
+
+_STANDINGS = prepared(STANDINGS_SQL)
 
 
 async def standings(
@@ -604,7 +608,7 @@ async def all_standings(
 ) -> dict[int, list[Standing]]:
     """Say what each sample of lots had come to at an instant, in the order they were recorded."""
     found: dict[int, list[Standing]] = {lot: [] for lot in lot_ids}
-    rows = await session.execute(_STANDINGS, {"lots": list(found), "at": at})
+    rows = await fetch(session, _STANDINGS, {"lots": list(found), "at": at})
     for lot_id, sample, layer, taken_at, status, since, by_lab in rows:
         found[lot_id].append(
             Standing(

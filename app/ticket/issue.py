@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +14,7 @@ from app.certificate import rules as certificate_rules
 from app.certificate import service as certificates
 from app.certificate.rules import Act, Duty
 from app.core.clock import local_date
+from app.core.db import fetch, prepared
 from app.core.errors import DomainError, IdReused
 from app.event.rules import check_occurred
 from app.lot import rules as lot_rules
@@ -43,7 +43,7 @@ from app.ticket.rules import (
 )
 from app.transparency.rules import commitment
 
-_LOOK_UP = text("""
+_LOOK_UP = prepared("""
     SELECT t.id, t.digest, nextval(pg_get_serial_sequence('ticket', 'id')),
         b.id, b.status, market.id, stall.id, c.id, c.seller_id, cs.status,
         s.commit_salt, s.name || chr(31) || coalesce(s.uscc, s.id_number_masked, ''),
@@ -68,7 +68,8 @@ Issued = tuple[int, bool]
 
 async def _look_up(session: AsyncSession, drafts: Sequence[TicketDraft]) -> list[Named]:
     """Look up everything that drafts name, in one statement."""
-    rows = await session.execute(
+    rows = await fetch(
+        session,
         _LOOK_UP,
         {
             "ids": [draft.public_id for draft in drafts],

@@ -48,9 +48,13 @@ class Ticket(Base):
         CheckConstraint("(buyer_id IS NULL) = (buyer_kind = 'walk_in')", name="buyer"),
         Index("ix_ticket_seller_id_id", "seller_id", "id"),
         Index("ix_ticket_buyer_id_id", "buyer_id", "id"),
+        # Tickets are stored as they are issued: a few pages tell where a week begins.
+        Index("ix_ticket_issued_at", "issued_at", postgresql_using="brin"),
         # A month of a party's ledger, in the order of its days.
         Index("ix_ticket_seller_id_sold_at", "seller_id", "sold_at"),
         Index("ix_ticket_buyer_id_sold_at", "buyer_id", "sold_at"),
+        # A day of everybody's, for who looks for a plate: rows come in nearly in order.
+        Index("ix_ticket_sold_at", "sold_at", postgresql_using="brin"),
     )
 
     # The database hands ids out, but the token signs one before the row exists.

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetch, prepared
 from app.lot.schemas import Spelled
 from app.party.access import Audience, Caller, OtherParty, may_supervise
 from app.product import service as products
@@ -73,15 +73,15 @@ _READ = """
     LEFT JOIN place stall ON stall.id = t.stall_id
     LEFT JOIN ticket corrected ON corrected.id = t.corrects_id
 """
-_READ_ONE = text(f"{_READ} WHERE t.public_id = :ticket")
-_READ_SEVERAL = text(f"{_READ} WHERE t.public_id = ANY (CAST(:tickets AS uuid[]))")
+_READ_ONE = prepared(f"{_READ} WHERE t.public_id = :ticket")
+_READ_SEVERAL = prepared(f"{_READ} WHERE t.public_id = ANY (CAST(:tickets AS uuid[]))")
 _OWN = {
     Side.SOLD: "t.seller_id = :party",
     Side.BOUGHT: "t.buyer_id = :party",
     Side.BOTH: "(t.seller_id = :party OR t.buyer_id = :party)",
 }
 _READ_OWN = {
-    side: text(
+    side: prepared(
         f"{_READ} WHERE {condition} "
         "AND t.issued_at < coalesce(CAST(:before AS timestamptz), 'infinity') "
         "ORDER BY t.id DESC LIMIT :most"
@@ -99,9 +99,10 @@ async def read(
         UnknownTicket: there is none.
         OtherParty: the caller is neither party of it, nor answers for its market or seller.
     """
-    row = (await session.execute(_READ_ONE, {"ticket": public_id})).one_or_none()
-    if row is None:
+    rows = await fetch(session, _READ_ONE, {"ticket": public_id})
+    if not rows:
         raise rules.UnknownTicket(ticket=str(public_id))
+    (row,) = rows
     involved = caller.party_id in {row.seller_id, row.buyer_id}
     if not involved and not _answers_for(row, caller):
         raise OtherParty(ticket=str(public_id))
@@ -115,7 +116,7 @@ async def read_all(
     """Read tickets that the caller is a party of, in the order in which they are named."""
     if not public_ids:
         return []
-    rows = await session.execute(_READ_SEVERAL, {"tickets": list(set(public_ids))})
+    rows = await fetch(session, _READ_SEVERAL, {"tickets": list(set(public_ids))})
     catalogue = await products.catalogue(session)
     found: dict[UUID, TicketOut] = {}
     for row in rows:
@@ -142,8 +143,8 @@ async def own(
     base_url: str,
 ) -> list[TicketOut]:
     """List the tickets that the caller's party sold or bought on, newest first."""
-    rows = await session.execute(
-        _READ_OWN[side], {"party": caller.acting_party, "before": before, "most": most}
+    rows = await fetch(
+        session, _READ_OWN[side], {"party": caller.acting_party, "before": before, "most": most}
     )
     catalogue = await products.catalogue(session)
     return [_ticket(row, catalogue, base_url=base_url, with_prices=True) for row in rows]

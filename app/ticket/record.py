@@ -1,7 +1,7 @@
 """Writes tickets that may be issued: rows, balances, events and log entries in one statement."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
@@ -11,69 +11,81 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import directory
+from app.core.db import fetch, on_cluster, prepared
 from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
 from app.lot import service as lots
 from app.lot.service import Withdrawal
 from app.ticket.drafts import Signed
+from app.ticket.service import DIRECTORY_KIND
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
 # Balances, tickets, lines, draws, states, events and log entries in one round trip, for one ticket
 # or for hundreds: what is held locked is held for as long as this statement takes (performance.md:
 # round trips are the cost). JSON carries the rows, so that there are few parameters to prepare.
-_WRITE = text(f"""
+_TICKETS = """
+    INSERT INTO ticket (
+        id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id, buyer_kind,
+        hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at, mass_g,
+        plate, note, documents, corrects_id
+    )
+    SELECT id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id,
+        buyer_kind, hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at,
+        mass_g, plate, note, documents, corrects_id
+    FROM jsonb_to_recordset(CAST(:tickets AS jsonb)) AS t (
+        id bigint, public_id uuid, digest bytea, kind text, code text, serial bigint,
+        kid bigint, token text, seller_id bigint, buyer_id bigint, buyer_kind text,
+        hand_over text, market_id bigint, stall_id bigint, sold_at timestamptz,
+        device_at timestamptz, issued_at timestamptz, expires_at timestamptz, mass_g bigint,
+        plate text, note text, documents jsonb, corrects_id bigint
+    )
+"""
+_LINES = """
+    INSERT INTO ticket_line (
+        ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
+        price_fen, price_unit
+    )
+    SELECT ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
+        price_fen, price_unit
+    FROM jsonb_to_recordset(CAST(:lines AS jsonb)) AS l (
+        ticket_id bigint, no smallint, product_id bigint, trade_name text, quantity numeric,
+        unit text, pack_net_g bigint, mass_g bigint, pieces bigint, price_fen bigint,
+        price_unit text
+    )
+"""
+_DRAWS = """
+    INSERT INTO ticket_draw (
+        ticket_id, line_no, lot_id, mass_g, pieces, cover_g, certificate_ids
+    )
+    SELECT d.ticket_id, d.line_no, d.lot_id, d.mass_g, d.pieces, d.cover_g, l.certificate_ids
+    FROM unnest(
+        CAST(:td_ticket AS bigint[]), CAST(:td_line AS smallint[]), CAST(:td_lot AS bigint[]),
+        CAST(:td_mass AS bigint[]), CAST(:td_pieces AS bigint[]), CAST(:td_cover AS bigint[])
+    ) AS d (ticket_id, line_no, lot_id, mass_g, pieces, cover_g)
+    JOIN lot l ON l.id = d.lot_id
+"""
+_STATES = """
+    INSERT INTO ticket_state (ticket_id, status)
+    SELECT unnest(CAST(:ticket_ids AS bigint[])), 'issued'
+"""
+_WRITE = prepared(f"""
     WITH drawn AS ({lots.DRAW_SQL}),
-    new_ticket AS (
-        INSERT INTO ticket (
-            id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id, buyer_kind,
-            hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at, mass_g,
-            plate, note, documents, corrects_id
-        )
-        SELECT id, public_id, digest, kind, code, serial, kid, token, seller_id, buyer_id,
-            buyer_kind, hand_over, market_id, stall_id, sold_at, device_at, issued_at, expires_at,
-            mass_g, plate, note, documents, corrects_id
-        FROM jsonb_to_recordset(CAST(:tickets AS jsonb)) AS t (
-            id bigint, public_id uuid, digest bytea, kind text, code text, serial bigint,
-            kid bigint, token text, seller_id bigint, buyer_id bigint, buyer_kind text,
-            hand_over text, market_id bigint, stall_id bigint, sold_at timestamptz,
-            device_at timestamptz, issued_at timestamptz, expires_at timestamptz, mass_g bigint,
-            plate text, note text, documents jsonb, corrects_id bigint
-        )
-    ),
-    new_line AS (
-        INSERT INTO ticket_line (
-            ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
-            price_fen, price_unit
-        )
-        SELECT ticket_id, no, product_id, trade_name, quantity, unit, pack_net_g, mass_g, pieces,
-            price_fen, price_unit
-        FROM jsonb_to_recordset(CAST(:lines AS jsonb)) AS l (
-            ticket_id bigint, no smallint, product_id bigint, trade_name text, quantity numeric,
-            unit text, pack_net_g bigint, mass_g bigint, pieces bigint, price_fen bigint,
-            price_unit text
-        )
-    ),
-    new_draw AS (
-        INSERT INTO ticket_draw (
-            ticket_id, line_no, lot_id, mass_g, pieces, cover_g, certificate_ids
-        )
-        SELECT d.ticket_id, d.line_no, d.lot_id, d.mass_g, d.pieces, d.cover_g, l.certificate_ids
-        FROM unnest(
-            CAST(:td_ticket AS bigint[]), CAST(:td_line AS smallint[]), CAST(:td_lot AS bigint[]),
-            CAST(:td_mass AS bigint[]), CAST(:td_pieces AS bigint[]), CAST(:td_cover AS bigint[])
-        ) AS d (ticket_id, line_no, lot_id, mass_g, pieces, cover_g)
-        JOIN lot l ON l.id = d.lot_id
-    ),
-    new_state AS (
-        INSERT INTO ticket_state (ticket_id, status)
-        SELECT unnest(CAST(:ticket_ids AS bigint[])), 'issued'
-    ),
+    new_ticket AS ({_TICKETS}),
+    new_line AS ({_LINES}),
+    new_draw AS ({_DRAWS}),
+    new_state AS ({_STATES}),
     new_event AS ({events.RECORD_SQL}),
     new_entry AS ({transparency.APPEND_SQL})
     SELECT (SELECT count(*) FROM drawn) AS drawn, id, public_id FROM new_event
 """)  # noqa: S608 (constants)
+# Where a cluster spreads the tables, the rows of one ticket lie on several nodes, and a statement
+# writes one table. A line refers to its ticket, and a draw to its line.
+_DRAW = text(lots.DRAW_SQL)
+_RECORD = text(events.RECORD_SQL)
+_ONE_BY_ONE = [text(part) for part in (_TICKETS, _LINES, _DRAWS, _STATES, transparency.APPEND_SQL)]
 
 
 async def write(
@@ -83,23 +95,44 @@ async def write(
     total = Withdrawal()
     for one in signed:
         total.include(one.issuance.withdrawal)
-    rows = await session.execute(
-        _WRITE,
-        {
-            "tickets": _json(_ticket(one, now) for one in signed),
-            "lines": _json(line for one in signed for line in _lines(one)),
-            "ticket_ids": [one.ticket_id for one in signed],
-            **total.parameters(),
-            **_draws(signed),
-            **events.parameters([_happening(one) for one in signed], now=now),
-            **transparency.parameters([_statement(one) for one in signed], now=now),
-        },
-    )
+    values = {
+        "tickets": _json(_ticket(one, now) for one in signed),
+        "lines": _json(line for one in signed for line in _lines(one)),
+        "ticket_ids": [one.ticket_id for one in signed],
+        **total.parameters(),
+        **_draws(signed),
+        **events.parameters([_happening(one) for one in signed], now=now),
+        **transparency.parameters([_statement(one) for one in signed], now=now),
+    }
+    if on_cluster(session):
+        return await _write_one_by_one(session, signed, values, drawn=len(total))
+    rows = await fetch(session, _WRITE, values)
     event_ids: dict[UUID, int] = {}
     for row in rows:
         assert row.drawn == len(total), "the rules let through what the balances refuse"
         event_ids[row.public_id] = row.id
     return event_ids
+
+
+async def _write_one_by_one(
+    session: AsyncSession, signed: Sequence[Signed], values: Mapping[str, Any], *, drawn: int
+) -> dict[UUID, int]:
+    """Do what `_WRITE` does, a table at a time, and enter the names that it keeps unique."""
+    taken = await session.execute(_DRAW, values)
+    assert len(taken.all()) == drawn, "the rules let through what the balances refuse"
+    for kind, name_of in _NAMES.items():
+        await directory.enter(session, kind, {name_of(one): one.ticket_id for one in signed})
+    for statement in _ONE_BY_ONE:
+        await session.execute(statement, values)
+    rows = await session.execute(_RECORD, values)
+    return {row.public_id: row.id for row in rows}
+
+
+_NAMES: Mapping[str, Callable[[Signed], str]] = {
+    DIRECTORY_KIND: lambda one: str(one.issuance.draft.public_id),
+    "ticket.code": lambda one: one.stamp.code,
+    "ticket.serial": lambda one: str(one.serial),
+}
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from app.certificate.rules import CertificateMissing, CertificateVoided
@@ -27,6 +27,14 @@ class TicketKind(StrEnum):
     SALE = "sale"
     TRANSFER = "transfer"  # between places of one party: ownership stays
     RETURN = "return"  # back to the party that had sold it
+
+
+KIND_WORDS: Final = {
+    TicketKind.ORIGIN: Text("产地直销", "sold by its producer"),
+    TicketKind.SALE: Text("销售", "sale"),
+    TicketKind.TRANSFER: Text("本单位调拨", "transfer within one party"),
+    TicketKind.RETURN: Text("退货", "return"),
+}
 
 
 class BuyerKind(StrEnum):

@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
+from app.core import directory
+from app.core.db import on_cluster
 from app.core.snapshot import Snapshot
 from app.ticket import rules
 from app.ticket.models import (
@@ -26,6 +28,7 @@ from app.ticket.models import (
 from app.transparency.service import Statement
 
 EVERY_GROUP = "*"
+DIRECTORY_KIND = "ticket"
 
 
 async def load_validity(session: AsyncSession) -> None:
@@ -88,15 +91,23 @@ async def lock(session: AsyncSession, public_id: UUID) -> tuple[Ticket, TicketSt
 async def lock_found(
     session: AsyncSession, public_ids: Iterable[UUID]
 ) -> dict[UUID, tuple[Ticket, TicketState]]:
-    """Lock whatever tickets there are, in one statement and in one order for all."""
-    found = await session.execute(
+    """Lock whatever tickets there are, in one order for all; one by one on a cluster."""
+    wanted = set(public_ids)
+    locking = (
         select(Ticket, TicketState)
         .join(TicketState, TicketState.ticket_id == Ticket.id)
-        .where(Ticket.public_id.in_(set(public_ids)))
         .order_by(Ticket.id)
         .with_for_update(of=TicketState, key_share=True)
     )
-    return {ticket.public_id: (ticket, state) for ticket, state in found}
+    if not on_cluster(session):
+        found = await session.execute(locking.where(Ticket.public_id.in_(wanted)))
+        return {ticket.public_id: (ticket, state) for ticket, state in found}
+    ids = await directory.find(session, DIRECTORY_KIND, map(str, wanted))
+    locked = [
+        (await session.execute(locking.where(Ticket.id == ticket_id))).one()
+        for ticket_id in sorted(ids.values())
+    ]
+    return {ticket.public_id: (ticket, state) for ticket, state in locked}
 
 
 def change_of(

@@ -1,9 +1,10 @@
 """Walks the graph of lots level by level, with statements that a cluster can run.
 
-On a cluster (Citus) a lot's row, its balance and the edges into it lie together, on the node that
-the lot's id chooses. So every statement here asks for rows by a list of ids, joins at most a lot
-with its own balance, and does not recurse: the walk itself is a loop in this process, one statement
-a level. On one server the answers are the same, and a small graph takes a few times longer.
+On a cluster (Citus) a lot's row, its balance, the edges into it and a copy of the edges out of it
+lie together, on the node that the lot's id chooses. So every statement here asks for rows by a list
+of ids, joins at most a lot with its own balance, and does not recurse: the walk itself is a loop in
+this process, one statement a level. On one server the answers are the same, and a small graph takes
+a few times longer.
 """
 
 import time
@@ -16,7 +17,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import STATEMENT_TIMEOUT_MS
+from app.core.db import STATEMENT_TIMEOUT_MS, on_cluster
 from app.lot.rules import LotOrigin, Proof
 from app.trace.rules import Edge, Node, SubGraph, TraceTimedOut, TraceTooLarge
 
@@ -43,6 +44,10 @@ _OUT_OF = text("""
     WHERE src = ANY(CAST(:lots AS bigint[]))
 """)
 _CHILDREN = text("SELECT DISTINCT dst FROM lot_edge WHERE src = ANY(CAST(:lots AS bigint[]))")
+# The edges of a cluster lie where their younger lot does. Asked by the older one they would have to
+# come from every node, so there is a copy that lies where the older one does.
+_COPY_OUT_OF = text(_OUT_OF.text.replace("lot_edge", "lot_edge_by_src"))
+_COPY_CHILDREN = text(_CHILDREN.text.replace("lot_edge", "lot_edge_by_src"))
 _INTO_G = text("""
     SELECT dst, CAST(sum(mass_g) AS bigint) FROM lot_edge
     WHERE dst = ANY(CAST(:lots AS bigint[])) GROUP BY dst
@@ -128,11 +133,12 @@ async def ahead(session: AsyncSession, lots: Collection[int], *, limit: int) -> 
     """
     met: set[int] = set()
     frontier = set(lots)
+    children = _COPY_CHILDREN if on_cluster(session) else _CHILDREN
     ends_s = time.perf_counter() + WALK_S_MAX
     while frontier:
         met |= frontier
         _check(met, limit, ends_s)
-        frontier = {row[0] for row in await _rows(session, _CHILDREN, frontier)} - met
+        frontier = {row[0] for row in await _rows(session, children, frontier)} - met
     return met
 
 
@@ -185,7 +191,8 @@ async def edges_into(session: AsyncSession, lots: Collection[int]) -> list[Edge]
 
 async def edges_out_of(session: AsyncSession, lots: Collection[int]) -> list[Edge]:
     """Fetch all edges out of lots, each lot's by ascending child."""
-    rows = await _rows(session, _OUT_OF, lots)
+    statement = _COPY_OUT_OF if on_cluster(session) else _OUT_OF
+    rows = await _rows(session, statement, lots)
     return [_edge(row) for row in sorted(rows, key=lambda row: (row[0], row[1]))]
 
 

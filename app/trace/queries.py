@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import TRACE_STRATEGY
+from app.core.db import TRACE_STRATEGY, fetch, prepared
 from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
 from app.trace import levels
@@ -90,7 +90,7 @@ def _statement(walk: Walk) -> str:
     """  # noqa: S608
 
 
-_WALKS = {walk: text(_statement(walk)) for walk in Walk}
+_WALKS = {walk: prepared(_statement(walk)) for walk in Walk}
 
 
 class Strategy(StrEnum):
@@ -125,8 +125,7 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
     if strategy_of(session) is Strategy.LEVELS:
         return await _LEVELS[kind](session, lots, limit=limit)
     with levels.in_time():
-        found = await session.execute(_WALKS[kind], {"lots": list(lots), "most": limit + 1})
-        rows = found.all()
+        rows = await fetch(session, _WALKS[kind], {"lots": list(lots), "most": limit + 1})
     if len(rows) > limit:
         raise TraceTooLarge(limit=limit)
     nodes: dict[int, Node] = {}

@@ -17,7 +17,7 @@ from app.lot.rules import UnknownLot
 from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
 from app.party.auth import allow
 from app.ticket.rules import UnknownTicket
-from app.trace import export, service
+from app.trace import export, search, service
 from app.trace.rules import Direction, TraceTimedOut, TraceTooLarge, UnknownPosition
 from app.trace.schemas import (
     CommonSourceOut,
@@ -26,6 +26,7 @@ from app.trace.schemas import (
     PathOut,
     PictureOut,
     SamplesIn,
+    SearchOut,
     TraceOut,
 )
 
@@ -151,6 +152,25 @@ async def trace_ticket(
         lines = await export.ticket(session, ticket_id, direction, caller=caller, reader=reader)
         return _stream(request, lines)
     return await service.trace_ticket(session, ticket_id, direction, caller=caller, limit=limit)
+
+
+@router.get("/search", responses=declare(NotSignedIn, NotAllowed))
+async def search_everything(
+    request: Request,
+    caller: MayTrace,
+    session: ReplicaSession,
+    q: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=100,
+            description="Words that all must fit: a code, an id, a product's name or pinyin, a "
+            "party, a plate, a day.",
+        ),
+    ],
+) -> SearchOut:
+    """Find tickets, lots and parties by whatever is in hand; a month back unless a day is named."""
+    return await search.search(session, q, caller, now=request.app.state.clock())
 
 
 def _wants_lines(request: Request) -> bool:

@@ -9,7 +9,8 @@ from pydantic import Field
 from app.core.schemas import In, Out
 from app.lot.rules import LotOrigin
 from app.party.access import RoleKind
-from app.ticket.rules import BuyerKind
+from app.party.schemas import PartyOut
+from app.ticket.rules import BuyerKind, TicketStatus
 from app.trace.rules import Direction, Ending
 
 ProofName = Literal["claimed", "proved", "own"]
@@ -204,6 +205,7 @@ class DrawnEdgeOut(Out):
     count: int
     mass_g: int | None = Field(description="Sum; null between other traders.")
     share_g: int | None
+    proof: ProofName = Field(description="The least sure of them: claimed, proved, own.")
 
 
 class PictureOut(Out):
@@ -310,3 +312,40 @@ class CommonSourceOut(Out):
     producers: list[CommonProducerOut]
     plots: list[CommonPlotOut] = Field(description="Named to regulators and operators only.")
     lots: list[CommonLotOut]
+
+
+class FoundTicket(Out):
+    """A ticket that fits a search, and that the reader may open."""
+
+    ticket: UUID
+    code: str
+    status: TicketStatus
+    sold_at: datetime
+    seller: TracedParty
+    buyer: TracedParty | None = Field(description="Null for a walk-in buyer (散客).")
+    products: list[str]
+    mass_g: int
+    plate: str | None
+
+
+class FoundLot(Out):
+    """A lot that fits a search, and that the reader may trace."""
+
+    lot: UUID
+    product_name: str
+    origin: LotOrigin
+    holder: TracedParty | None
+    made_on: date | None
+    created_at: datetime
+    mass_g: int
+    remaining_g: int
+    on_hold: bool
+
+
+class SearchOut(Out):
+    """What fits all words of a search, newest first, 50 of each at most."""
+
+    since: datetime | None = Field(description="Nothing older was looked at; null: all was.")
+    parties: list[PartyOut] = Field(description="Whoever one of the words names.")
+    tickets: list[FoundTicket]
+    lots: list[FoundLot]

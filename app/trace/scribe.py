@@ -272,6 +272,7 @@ class Scribe:
             count=len(edges),
             mass_g=sum(edge.mass_g for edge in edges) if witnessed else None,
             share_g=sum(reckoning.edge_grams[edge.key] for edge in edges) if reckoned else None,
+            proof=min(edge.proof for edge in edges).name.lower(),
         )
 
     def _common(self, common: Common) -> dict[str, Any]:

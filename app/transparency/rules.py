@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-import rfc8785
+from app.core import canonical
 
 VERSION = 1
 
@@ -19,7 +19,7 @@ def leaf(kind: str, document: dict[str, Any]) -> bytes:
         rfc8785.CanonicalizationError: the document holds what canonical JSON cannot.
     """
     assert not {"v", "kind"} & document.keys(), "a statement must not overwrite what it is"
-    return rfc8785.dumps({"v": VERSION, "kind": kind, **document})
+    return canonical.dumps({"v": VERSION, "kind": kind, **document})
 
 
 def commitment(salt: bytes, value: str) -> str:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetch, prepared
 from app.transparency import rules
 from app.transparency.models import Entry
 
@@ -39,7 +40,7 @@ APPEND_SQL = """
 """
 """Appends entries in their order; other packages may make it part of a statement of theirs."""
 
-_APPEND = text(APPEND_SQL)
+_APPEND = prepared(APPEND_SQL)
 
 
 def parameters(statements: Sequence[Statement], *, now: datetime) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _leaf(statement: Statement) -> bytes:
 async def append(session: AsyncSession, statements: Sequence[Statement], *, now: datetime) -> None:
     """Append statements in the caller's transaction."""
     if statements:
-        await session.execute(_APPEND, parameters(statements, now=now))
+        await fetch(session, _APPEND, parameters(statements, now=now))
 
 
 async def entries_of(session: AsyncSession, subject: UUID) -> Sequence[Entry]:

@@ -11,9 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.core.clock import SHANGHAI
 from app.core.errors import Text
 from app.product.units import spell_mass
-from app.ticket.rules import TicketKind, TicketStatus
-from app.web.rules import BYTES_MAX, SAYINGS
-from app.web.schemas import More, PublicTicket, Standing, Words
+from app.ticket.rules import KIND_WORDS, TicketStatus
+from app.web.rules import BYTES_MAX, SAYINGS, Saying
+from app.web.schemas import More, PublicLabel, PublicTicket, Standing, Words
 
 
 class _Room(NamedTuple):
@@ -40,12 +40,6 @@ STATUS_WORDS: Final = {
     TicketStatus.ACCEPTED_IN_PART: Text("买方已部分验收", "accepted in part"),
     TicketStatus.REFUSED: Text("买方拒收", "refused by the buyer"),
     TicketStatus.VOIDED: Text("已作废", "voided"),
-}
-KIND_WORDS: Final = {
-    TicketKind.ORIGIN: Text("产地直销", "sold by its producer"),
-    TicketKind.SALE: Text("销售", "sale"),
-    TicketKind.TRANSFER: Text("本单位调拨", "transfer within one party"),
-    TicketKind.RETURN: Text("退货", "return"),
 }
 STANDING_WORDS: Final = {
     Standing.VALID: Text("✔ 有效", "in force"),
@@ -131,6 +125,11 @@ def _html(page: PublicTicket) -> str:
             gap=len(page.chain) // 2 if page.more.steps else None,
         )
     )
+
+
+def label(saying: Saying, page: PublicLabel) -> str:
+    """Write the page of a label that stands for no ticket."""
+    return environment().get_template("label.html").render(saying=saying, page=page)
 
 
 def _instant(at: datetime) -> str:

@@ -16,7 +16,9 @@ from app.certificate import service as certificates
 from app.certificate.models import Certificate, CertificateForm
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
+from app.core.db import Database, prepared
 from app.core.errors import Text
+from app.label.models import LabelBinding
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party import identifiers
@@ -24,15 +26,16 @@ from app.party import service as parties
 from app.party.models import Party
 from app.place import service as places
 from app.place.models import Place
-from app.place.rules import Gazetteer
+from app.place.rules import Gazetteer, resolve
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.product.units import spell_mass
-from app.signing import shortcode
+from app.signing import shortcode, token
 from app.signing.keys import Verifier
 from app.testing import queries as testing
 from app.testing.rules import AGAINST
 from app.testing.rules import Standing as TestStanding
+from app.testing.service import STANDINGS_SQL
 from app.ticket import service as tickets
 from app.ticket.models import Ticket, TicketDraw, TicketLine, TicketState
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
@@ -42,10 +45,13 @@ from app.trace.queries import Walk
 from app.trace.rules import Node, SubGraph, TraceTooLarge
 from app.web import story
 from app.web.rules import (
+    LABELLED,
     OF_SIGNATURE,
     RESULTS,
     SAYINGS,
+    UNBOUND,
     PageState,
+    Saying,
     certificate_state,
     people,
     percent,
@@ -57,6 +63,7 @@ from app.web.schemas import (
     Promise,
     PublicCertificate,
     PublicCertificateFacts,
+    PublicLabel,
     PublicLine,
     PublicParty,
     PublicSource,
@@ -88,23 +95,107 @@ class Frame:
     demo: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a ticket's page rests on that can change at any moment, and what it was then.
+
+    Attributes:
+        lots: All lots behind the ticket, and those that came of it.
+        certificates: All certificates behind it.
+        found: Status, lots on hold, certificates taken back, samples and what they came to.
+        until: From when on time itself may make the page another.
+    """
+
+    ticket_id: int
+    lots: tuple[int, ...]
+    certificates: tuple[int, ...]
+    found: tuple[Any, ...]
+    until: datetime
+
+
+_FOUND = prepared(f"""
+    SELECT s.status,
+        ARRAY(
+            SELECT b.lot_id FROM lot_balance b
+            WHERE b.lot_id = ANY(CAST(:lots AS bigint[])) AND b.holds > 0 ORDER BY b.lot_id
+        ),
+        ARRAY(
+            SELECT v.certificate_id FROM certificate_void v
+            WHERE v.certificate_id = ANY(CAST(:certificates AS bigint[])) ORDER BY v.certificate_id
+        ),
+        tested.samples, tested.statuses, tested.instants
+    FROM ticket_state s CROSS JOIN (
+        SELECT array_agg(t.public_id ORDER BY t.public_id) AS samples,
+            array_agg(t.status ORDER BY t.public_id) AS statuses,
+            array_agg(t.at ORDER BY t.public_id) AS instants
+        FROM ({STANDINGS_SQL}) t
+    ) tested
+    WHERE s.ticket_id = :ticket
+""")  # noqa: S608 (constants)
+
+
+async def still_hold(database: Database, grounds: Grounds, *, now: datetime) -> bool:
+    """Tell in one statement whether a page that was read before still says what is true.
+
+    Names, and what comes with law and catalogue, are not looked at.
+    """
+    (row,) = await database.ask(
+        _FOUND,
+        {
+            "ticket": grounds.ticket_id,
+            "lots": grounds.lots,
+            "certificates": grounds.certificates,
+            "at": now,
+        },
+    )
+    return tuple(row) == grounds.found
+
+
+def _grounds(ticket: Ticket, status: TicketStatus, known: "_Known") -> Grounds | None:
+    """Answer what a page rests on; none, if that is too much to remember."""
+    if known.graph is None:
+        return None
+    behind = known.graph.nodes
+    held = {lot.id for lot in known.lots.values() if lot.holds}
+    held |= {lot_id for lot_id, node in behind.items() if node.holds}
+    tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
+    return Grounds(
+        ticket_id=ticket.id,
+        lots=tuple({*known.lots, *behind}),
+        certificates=tuple(row.id for row in known.certificates),
+        found=(
+            status,
+            sorted(held),
+            sorted(known.voided),
+            [standing.sample for standing in tested] or None,
+            [standing.status for standing in tested] or None,
+            [standing.decided_at for standing in tested] or None,
+        ),
+        until=min([ticket.expires_at, *(row.expires_at for row in known.certificates)]),
+    )
+
+
 async def read(
     session: AsyncSession, code: Code, *, verifier: Verifier, frame: Frame
-) -> PublicTicket:
-    """Say what anybody may know of the document that a token stands for."""
+) -> tuple[PublicTicket, Grounds | None]:
+    """Say what anybody may know of the document that a token stands for.
+
+    Returns:
+        The page, and what it rests on where it may be remembered.
+    """
     if code.parsed is None:
         newer = code.unreadable is not None and code.unreadable.perhaps_newer
-        return nothing(PageState.CANNOT_VERIFY if newer else PageState.UNREADABLE, frame)
+        return nothing(PageState.CANNOT_VERIFY if newer else PageState.UNREADABLE, frame), None
     signature = verifier.verify(code.parsed, frame.now)
     if signature in OF_SIGNATURE:
-        return nothing(OF_SIGNATURE[signature], frame)
+        return nothing(OF_SIGNATURE[signature], frame), None
     assert may_be_shown(signature), "the table names every verdict that ends the matter"
     found = await admission.find(session, code)
     if found.ticket is not None:
         return await _ticket_page(session, found.ticket, frame)
     if found.certificate is not None:
-        return await _certificate_page(session, found.certificate, frame)
-    return nothing(PageState.UNKNOWN, frame)
+        return await _certificate_page(session, found.certificate, frame), None
+    return nothing(PageState.UNKNOWN, frame), None
 
 
 async def digits_of(session: AsyncSession, code: Code) -> str | None:
@@ -113,6 +204,53 @@ async def digits_of(session: AsyncSession, code: Code) -> str | None:
     if found.ticket is not None:
         return found.ticket.ticket.token
     return None if found.certificate is None else found.certificate.token
+
+
+async def ticket_behind(session: AsyncSession, binding: LabelBinding | None) -> str | None:
+    """Answer the token of the ticket that a label stands for, if it stands for one."""
+    if binding is None or binding.ticket_id is None:
+        return None
+    ticket, _ = await tickets.by_id(session, binding.ticket_id)
+    return ticket.token
+
+
+async def label(
+    session: AsyncSession, code: str, binding: LabelBinding | None, frame: Frame
+) -> tuple[Saying, PublicLabel]:
+    """Say what anybody may know of a label that stands for a lot, or for nothing yet."""
+    if binding is None or binding.lot_id is None:
+        return UNBOUND, _labelled(UNBOUND, code, frame, bound=False)
+    lot = (await lots.states_by_id(session, [binding.lot_id]))[binding.lot_id]
+    saying = SAYINGS[PageState.HELD] if lot.holds else LABELLED
+    origin = None
+    if lot.division_code is not None:
+        gazetteer = await places.gazetteer(session)
+        on = lot.made_on or local_date(lot.created_at)
+        origin = resolve(lot.division_code, on, gazetteer).full_name
+    found = await certificates.newest_in_force(session, lot.certificate_ids)
+    facts = {
+        "product": (await products.catalogue(session)).product(lot.product_id).name,
+        "mass": words(spell_mass(lot.mass_g)),
+        "origin": origin,
+        "made_on": lot.made_on,
+        "certificate": None if found is None else token.PATH + found.token,
+    }
+    held = lot.holds > 0
+    return saying, _labelled(saying, code, frame, bound=True, held=held, **facts)
+
+
+def _labelled(
+    saying: Saying, code: str, frame: Frame, *, bound: bool, held: bool = False, **facts: Any
+) -> PublicLabel:
+    return PublicLabel(
+        bound=bound,
+        held=held,
+        headline=words(saying.headline),
+        advice=words(saying.advice),
+        code=shortcode.show(code),
+        demo=frame.demo,
+        **facts,
+    )
 
 
 def nothing(state: PageState, frame: Frame) -> PublicTicket:
@@ -226,6 +364,8 @@ async def _forms(
     session: AsyncSession, found: Iterable[Certificate]
 ) -> dict[tuple[str, str], CertificateForm]:
     wanted = {(row.kind, row.form_edition) for row in found}
+    if not wanted:
+        return {}
     key = tuple_(CertificateForm.kind, CertificateForm.edition)
     rows = await session.scalars(select(CertificateForm).where(key.in_(sorted(wanted))))
     return {(row.kind, row.edition): row for row in rows}
@@ -234,7 +374,9 @@ async def _forms(
 # --- a ticket -------------------------------------------------------------------------------------
 
 
-async def _ticket_page(session: AsyncSession, found: FoundTicket, frame: Frame) -> PublicTicket:
+async def _ticket_page(
+    session: AsyncSession, found: FoundTicket, frame: Frame
+) -> tuple[PublicTicket, Grounds | None]:
     ticket, state = found
     lines = await tickets.lines_of(session, ticket.id)
     draws = await tickets.draws_of(session, ticket.id)
@@ -264,7 +406,8 @@ async def _ticket_page(session: AsyncSession, found: FoundTicket, frame: Frame) 
         }
     )
     last = _sale(ticket, status, known)
-    return page.model_copy(update=_story(known, asked, sold_on, frame, last=last))
+    page = page.model_copy(update=_story(known, asked, sold_on, frame, last=last))
+    return page, _grounds(ticket, status, known)
 
 
 def _is_held(known: _Known) -> bool:

@@ -16,6 +16,9 @@ from app.admission.rules import CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
 from app.core.errors import DomainError, Text
+from app.label import service as labels
+from app.label.rules import PATH as LABEL_PATH
+from app.label.rules import UnknownLabel
 from app.ledger import service as ledgers
 from app.ledger.routes import OwnerId, Reader
 from app.ledger.rules import LedgerKind, Mark, Month
@@ -26,13 +29,14 @@ from app.party.rules import WrongCredentials
 from app.party.schemas import SessionIn
 from app.signing import qr, token
 from app.web import desk, pages, queries
+from app.web.memory import wants_json
 from app.web.queries import Frame
 from app.web.rules import SAYINGS, PageState
-from app.web.schemas import PublicTicket
+from app.web.schemas import PublicLabel, PublicTicket
 
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
-_FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
+FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
 _FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -60,11 +64,6 @@ def _frame(request: Request) -> Frame:
     return Frame(now=now, address=settings.public_url.rstrip("/") + "/", demo=settings.demo)
 
 
-def _wants_json(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return "json" in accepted and "text/html" not in accepted
-
-
 @router.head("/t/{digits}", include_in_schema=False)
 @router.get("/t/{digits}", responses=_PAGE, response_class=HTMLResponse)
 async def show_document(digits: str, request: Request, session: ReplicaSession) -> Response:
@@ -76,7 +75,7 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     """
     frame = _frame(request)
     code = admission.read_token(digits)
-    page = await queries.read(
+    page, grounds = await queries.read(
         session,
         code,
         verifier=await request.app.state.ring.keyset(session, frame.now),
@@ -86,11 +85,13 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     if code.parsed is not None and page.document is not None and request.method == "GET":
         request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     shown, html = pages.render(page)
-    if _wants_json(request):
+    if wants_json(request.headers.get("accept", "")):
+        if grounds is not None:
+            request.app.state.pages.keep(digits, shown, grounds, status)
         return Response(
-            shown.model_dump_json(), status, media_type="application/json", headers=_FRESH
+            shown.model_dump_json(), status, media_type="application/json", headers=FRESH
         )
-    return HTMLResponse(html, status, headers=_FRESH)
+    return HTMLResponse(html, status, headers=FRESH)
 
 
 async def _drawable(digits: str, request: Request, session: ReplicaSession) -> bool:
@@ -170,14 +171,47 @@ async def _follow(text: str, request: Request, session: ReplicaSession) -> Respo
     if code.kind is CodeKind.TOKEN and code.parsed is not None:
         digits = code.reference
     elif code.kind is CodeKind.SHORT_CODE:
+        # A label's own page says more of its lot than the certificate that came with it.
+        if (await labels.look(session, code.reference))[0]:
+            path = LABEL_PATH + code.reference
+            return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=FRESH)
         status, digits = HTTPStatus.NOT_FOUND, await queries.digits_of(session, code)
     if digits is not None:
-        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=_FRESH)
+        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=FRESH)
     saying: Text = SAYINGS[PageState.UNREADABLE].headline
     if findings := admission.decide(NO_POLICY, Facts(code, frame.now)).findings:
         saying = findings[0].kind.text
     html = pages.home(demo=frame.demo, typed=text.strip()[:100], saying=saying)
-    return HTMLResponse(html, status, headers=_FRESH)
+    return HTMLResponse(html, status, headers=FRESH)
+
+
+_LABEL: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": PublicLabel,
+        "content": _HTML,
+        "description": "It stands for a lot, or for nothing yet.",
+    },
+    303: {"description": "On to the page of the ticket that it stands for."},
+    404: {"content": _HTML, "description": "There is no such label."},
+}
+
+
+@router.head("/b/{code}", include_in_schema=False)
+@router.get("/b/{code}", responses=_LABEL, response_class=HTMLResponse)
+async def show_label(code: str, request: Request, session: ReplicaSession) -> Response:
+    """Lead from a pre-printed label to its ticket, or say what it stands for, if anything."""
+    frame = _frame(request)
+    try:
+        bare, binding = await labels.find(session, code)
+    except UnknownLabel as refusal:
+        html = pages.home(demo=frame.demo, typed=code.strip()[:100], saying=refusal.title)
+        return HTMLResponse(html, HTTPStatus.NOT_FOUND, headers=FRESH)
+    if digits := await queries.ticket_behind(session, binding):
+        return RedirectResponse(token.PATH + digits, HTTPStatus.SEE_OTHER, headers=FRESH)
+    saying, page = await queries.label(session, bare, binding, frame)
+    if wants_json(request.headers.get("accept", "")):
+        return Response(page.model_dump_json(), media_type="application/json", headers=FRESH)
+    return HTMLResponse(pages.label(saying, page), headers=FRESH)
 
 
 @router.head("/", include_in_schema=False)

@@ -147,6 +147,22 @@ SAYINGS: Final = MappingProxyType(
     }
 )
 
+UNBOUND: Final = Saying(
+    Tone.GREY,
+    "？",
+    Text("此标签尚未绑定", "This label is not yet bound"),
+    Text(
+        "它还不代表任何货物；请向卖方索取票据",
+        "It stands for no goods so far; ask the seller for a ticket",
+    ),
+)
+LABELLED: Final = Saying(
+    Tone.GOOD,
+    "✔",
+    Text("平台登记的批次", "A lot that the books know"),
+    Text("请核对货物与下列内容一致", "Compare the goods with what stands below"),
+)
+
 OF_SIGNATURE: Final = MappingProxyType(
     {
         SignatureVerdict.BAD_SIGNATURE: PageState.FORGED,

@@ -120,6 +120,22 @@ class PublicCertificateFacts(Out):
     spoken: str | None
 
 
+class PublicLabel(Out):
+    """What a label says that stands for no ticket: for a lot, or for nothing yet."""
+
+    bound: bool
+    held: bool = Field(description="Its goods are on hold.")
+    headline: Words
+    advice: Words
+    code: str = Field(description="The short code, in groups.")
+    product: str | None = None
+    mass: Words | None = None
+    origin: str | None = None
+    made_on: date | None = None
+    certificate: str | None = Field(default=None, description="Where its certificate's page is.")
+    demo: bool = Field(description="Made-up data.")
+
+
 class PublicTicket(Out):
     """Everything that the public page says."""
 

@@ -65,7 +65,7 @@ async def open_admin(request: Request) -> Response:
 
 def _page(program: str, request: Request) -> Response:
     if not (BUILT / f"{program}.html").is_file():
-        return HTMLResponse(_NOT_BUILT, HTTPStatus.SERVICE_UNAVAILABLE, headers=_FRESH)
+        return HTMLResponse(_NOT_BUILT, HTTPStatus.NOT_FOUND, headers=_FRESH)
     headers = _FRESH | {
         "Content-Security-Policy": _POLICY,
         # The gate asks for the camera and for a lamp that stays on; nobody else may.
@@ -108,6 +108,8 @@ class BuiltFiles(StaticFiles):
         if found is None or not Path(full).is_file():
             return Response(status_code=HTTPStatus.NOT_FOUND)
         headers = dict(_FOR_EVER if path.startswith("assets") else _FRESH)
+        # Workers answer to the policy that they come with, not to the page's.
+        headers["Content-Security-Policy"] = _POLICY
         if path == "gate-sw.js":
             headers["Service-Worker-Allowed"] = "/gate"
         accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")

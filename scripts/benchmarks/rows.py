@@ -45,9 +45,7 @@ SUBJECTS = {
     "wal": Subject("edges appended behind a full table", writing.wal),
     "token": Subject("tokens parsed and verified", crafts.read_tokens),
     "labels": Subject("a sheet of QR codes", crafts.labels),
-    "labels-page": Subject(
-        "the page that prints labels", None, (("labels, the page that prints them", None),)
-    ),
+    "labels-page": Subject("the page that prints labels", crafts.labels_page),
     "peers": Subject("the same traces in other engines", contest.peers),
     "footprint": Subject("memory, start, bytes of a ticket", crafts.footprint),
 }

@@ -48,11 +48,13 @@ class Site:
     Attributes:
         url: Where it answers, whether or not it runs just now.
         main_job: What the demonstration said that it did.
+        data: Where the demonstration keeps its files.
     """
 
     url: str
     environment: dict[str, str]
     main_job: dict[str, Any]
+    data: Path
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -116,7 +118,7 @@ def site(
         "YPT_DEMO": "true",
         "YPT_LOG_LEVEL": "WARNING",
     }
-    site = Site(url, environment, json.loads(played.stdout))
+    site = Site(url, environment, json.loads(played.stdout), data)
     site.start()
     yield site
     site.stop()

@@ -5,7 +5,7 @@ import pytest
 from tests.browser.conftest import Visitor
 
 
-@pytest.mark.parametrize("program", ["m", "gate", "admin"])
+@pytest.mark.parametrize("program", ["m", "admin"])
 async def test_a_program_opens_and_signs_in(visitor: Visitor, program: str) -> None:
     await visitor.open(f"/{program}")
     await visitor.check_axe()

@@ -18,10 +18,10 @@ def _integers(schema: Any, where: str, seen: frozenset[str] = frozenset()) -> It
         for number, item in enumerate(schema):
             yield from _integers(item, f"{where}/{number}", seen)
     elif isinstance(schema, dict):
-        if schema.get("type") == "integer" and not (
-            {"minimum", "exclusiveMinimum"} & schema.keys()
-            and {"maximum", "exclusiveMaximum"} & schema.keys()
-        ):
+        bounded = {"minimum", "exclusiveMinimum"} & schema.keys() and (
+            {"maximum", "exclusiveMaximum"} & schema.keys()
+        )
+        if schema.get("type") == "integer" and not bounded and "enum" not in schema:
             yield where
         reference = schema.get("$ref")
         if reference is not None and reference not in seen:

@@ -40,6 +40,15 @@ FURTHER_FILES = {
         "sampling.py",  # the chance of a day, committed, drawn from, revealed, audited
         "tally.py",  # views counted in memory until they are written
     },
+    "bundle": {
+        "device.py",  # pure: what a device proves, and what it is refused
+        "devices.py",  # enrols devices, believes their requests, takes what they decided
+        "root.py",  # the file of the offline root key
+    },
+    "cluster": {
+        "placement.py",  # where each table lies
+        "plan.py",  # the SQL that puts it there
+    },
     "commands": {
         "books.py",  # verify, audit, problems: what is in the books
         "console.py",  # how commands speak
@@ -50,6 +59,7 @@ FURTHER_FILES = {
         "party.py",
         "recall.py",
         "running.py",  # serve, worker, migrate, demo
+        "spreading.py",  # migrate --citus
         "warning.py",
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
@@ -60,6 +70,9 @@ FURTHER_FILES = {
         "report.py",  # how it is told
         "scenario.py",  # who and what: data
         "stage.py",  # data directory, secret, database, server
+    },
+    "label": {
+        "sheets.py",  # what paper with codes says, and where on it
     },
     "ledger": {
         "files.py",  # a month as a file
@@ -72,6 +85,7 @@ FURTHER_FILES = {
         "sheets.py",  # the rows of files, one by one
     },
     "lot": {
+        "spread.py",  # what a cluster writes in place of one statement
         "changes.py",  # the second half of the service: what a holder does with lots alone
     },
     "paper": {
@@ -129,6 +143,7 @@ FURTHER_FILES = {
         "levels.py",  # the walk that a cluster can run
         "scope.py",  # how far a recall reaches
         "scribe.py",  # describes what a caller may see
+        "search.py",  # tickets and lots by whatever is in hand
         "sweep.py",  # shares of a graph that does not fit into memory
     },
 }

@@ -105,6 +105,8 @@ NEEDS_BOOKS = {
     "recall late": [],
     "recall export": [str(uuid4()), "recall.xlsx"],
     "limits import": [str(ROOT / "app/testing/data/limits.csv")],
+    "warning list": [],
+    "warning run": [],
     "workday": ["2031-10-11", "--working", "--source", "x"],
     "import tickets": [str(ROOT / "tests" / "data" / "tickets.csv"), "--seller", str(uuid4())],
     "trace": [str(uuid4())],
@@ -119,7 +121,8 @@ def test_every_command_answers_json_on_request() -> None:
         options = {option for parameter in command.params for option in parameter.opts}
         assert "--json" in options, name
         assert command.help, name
-    assert set(NEEDS_BOOKS) == set(ALL) - {"serve", "worker", "demo", "key secret", "problems"}
+    without = {"serve", "worker", "demo", "key secret", "key root", "key publish", "problems"}
+    assert set(NEEDS_BOOKS) == set(ALL) - without
 
 
 def test_help_names_the_commands() -> None:
@@ -393,6 +396,23 @@ def test_signing_keys_are_made_listed_and_dropped(ypt: Ypt) -> None:
     assert ypt("key", "list", as_json=False).out.count("ed25519") == 0
     told = ypt("key", "list")
     assert "private" not in told.out
+
+
+def test_a_root_key_is_made_once_and_signs_keysets(ypt: Ypt, tmp_path: Path) -> None:
+    path = str(tmp_path / "root-key")
+    made = say("key", "root", path, "--json")
+    assert made.code == 0, made.err
+    assert len(bytes.fromhex(made.json["public_key"])) == 32
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    again = say("key", "root", path, "--json")
+    assert (again.code, again.json["code"]) == (1, "root-key-not-written")
+    ypt("key", "new")
+    assert [ypt("key", "publish", path).json["version"] for _ in range(2)] == [1, 2]
+    assert ypt("key", "publish", path).json["bundles"] == 0, "nobody has a device yet"
+    for wrong in (tmp_path / "none", tmp_path / "short"):
+        (tmp_path / "short").write_text("00")
+        said = ypt("key", "publish", str(wrong))
+        assert (said.code, said.json["code"]) == (1, "root-key-unreadable")
 
 
 def test_dropping_a_key_is_asked_about(ypt: Ypt) -> None:

@@ -367,6 +367,16 @@ async def test_places_are_found_by_kind_name_and_market(office: Hand) -> None:
     assert await found(q="没有") == []
 
 
+async def test_one_s_own_places_are_found_apart(farmer: Hand, office: Hand) -> None:
+    mine, others = uuid7(), uuid7()
+    await farmer.put(mine, **PLOT)
+    await office.put(others, **PLOT)
+    found = await farmer.get("/places", own=True)
+    assert [place["id"] for place in found.json()] == [str(mine)]
+    everybody_s = await farmer.get("/places")
+    assert {place["id"] for place in everybody_s.json()} >= {str(mine), str(others)}
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

@@ -64,8 +64,8 @@ async def test_operators_open_follow_export_and_lift_recalls(
         assert (await ypt("export", recall, str(file))).code == 0
         book = CalamineWorkbook.from_filelike(io.BytesIO(file.read_bytes()))
         assert len(book.get_sheet_by_name("批次 Lots").to_python()) == 9
-        for shown_as_text in (("list",), ("show", recall), ("lots", recall), ("late",)):
-            told = await ypt(*shown_as_text, as_json=False)
+        for words in (("list",), ("show", recall), ("lots", recall), ("late",)):
+            told = await ypt(*words, as_json=False)
             assert told.code == 0
             assert told.out.strip()
         assert (await ypt("scope", morning.at_first, as_json=False)).code == 0

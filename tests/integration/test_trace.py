@@ -422,7 +422,7 @@ async def test_the_limit_stops_the_walk_itself(recursive_books: Books) -> None:
     )
     with pytest.raises(TraceTooLarge):
         await queries.walk(books.session, [books.lots["A"]], Walk.FORWARD, limit=50)
-    statement = queries._WALKS[Walk.FORWARD].text
+    statement = queries._statement(Walk.FORWARD)
     plan = await explain(books.session, statement, {"lots": [books.lots["A"]], "most": 51})
     unions = [node for node in plan if node["Node Type"] == "Recursive Union"]
     assert [union["Actual Rows"] for union in unions] == [51]

@@ -18,6 +18,7 @@ from app.trace.schemas import CommonSourceOut, PathOut, PictureOut
 from tests.graphs import reach
 from tests.story import (
     BACK,
+    CLAIMED,
     DONGSHI,
     FORWARD,
     OPERATOR,
@@ -319,7 +320,8 @@ async def crowd(books: Books) -> Books:
         await books.party(f"校{number}", RoleKind.GROUP_BUYER)
         bought: dict[str, Any] = {"origin": LotOrigin.PURCHASE}
         await books.lot(
-            f"c{number}", f"校{number}", 100 + number, {"S1": (100 + number, PROVED)},
+            f"c{number}", f"校{number}", 100 + number,
+            {"S1": (100 + number, CLAIMED if number == 7 else PROVED)},
             came_from="王五", **bought,
         )  # fmt: skip
         await books.lot(
@@ -355,7 +357,7 @@ async def test_what_is_alike_is_one_node_until_it_is_opened(crowd: Books) -> Non
     folded = next(node for node in found.nodes if node.count == 31)
     assert (folded.holder, folded.roles, folded.origin) == (None, ["GROUP_BUYER"], "purchase")
     edge = next(edge for edge in found.edges if edge.dst == folded.lot)
-    assert (called(books, edge.src), edge.count) == ("S1", 31)
+    assert (called(books, edge.src), edge.count, edge.proof) == ("S1", 31, "claimed")
     opened = await picture(books, "A", FORWARD, unfold=[folded.lot])
     assert sum(node.count == 1 for node in opened.nodes) >= 31
     assert {node.holder.name for node in opened.nodes if node.holder} >= {"校0", "校29", "学校"}

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import worker
 from app.core import jobs
 from app.core.clock import Clock
+from app.core.sealing import Vault
 from app.hold.models import Notice
 from tests.conftest import START, TEST_SECRET
 from tests.factories import Trade, line, received
@@ -142,9 +143,13 @@ async def test_a_job_in_hand_is_finished_before_the_worker_stops(
     assert await own_trade.value("SELECT count(*) FROM pgqueuer") == 0
 
 
+def chores_of(trade: Trade) -> Mapping[str, tuple[str, worker.Chore]]:
+    return worker.chores_of(Vault(trade.settings.secret_bytes))
+
+
 async def test_the_calendar_knows_the_chores(own_trade: Trade) -> None:
-    wanted = {(name, cron) for name, (cron, _) in worker.CHORES.items()}
-    assert {"sessions.end-expired", "audit"} <= set(worker.CHORES)
+    wanted = {(name, cron) for name, (cron, _) in chores_of(own_trade).items()}
+    assert {"sessions.end-expired", "audit"} <= set(chores_of(own_trade))
     async with working(own_trade):
         count = "SELECT count(*) FROM pgqueuer_schedules"
         await until(own_trade, count, lambda known: known == len(wanted))
@@ -170,7 +175,7 @@ async def test_the_chores_do_what_they_are_called(
         now=START,
     )
     await farmer.opens(kg=10)
-    for _, chore in worker.CHORES.values():
+    for _, chore in chores_of(own_trade).values():
         async with own_trade.database.transaction() as session:
             await chore(session, own_trade.clock())
     assert await own_trade.value("SELECT count(*) FROM session") == 1

@@ -84,6 +84,7 @@ LOOK_ALIKES = [
     f"https://user@ypt.example/t/{DIGITS}",
     f"https://evil.example/?u=https://ypt.example/t/{DIGITS}",
     f"https://evil.example/c/{shortcode.encode(5)}",
+    f"https://evil.example/b/{shortcode.encode(5)}",
     f"https://ypt.example/T/{DIGITS}",
     "https://ypt.example/login",
 ]

@@ -128,6 +128,7 @@ def test_our_reader_wrote_the_file_that_lies_here() -> None:
 
 def test_every_answer_has_a_vector() -> None:
     verdicts = {*Unreadable, *SignatureVerdict}
+    assert len(DOCUMENT["vectors"]) == 1_000
     assert {vector["answer"] for vector in DOCUMENT["vectors"]} == verdicts
 
 

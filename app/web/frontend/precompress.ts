@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import type { Plugin } from 'vite'
@@ -15,7 +15,7 @@ export function precompress(): Plugin {
     closeBundle: () => {
       for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
         const file = join(folder, name)
-        if (!/\.(js|css|html|svg|json|wasm)$/.test(name) || statSync(file).size < 1024) continue
+        if (!/\.(js|css|html|svg|json|wasm)$/.test(name) || statSync(file).size < 1024 || existsSync(`${file}.gz`)) continue
         const content = readFileSync(file)
         const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }
         writeFileSync(`${file}.br`, brotliCompressSync(content, quality))

@@ -35,6 +35,8 @@ export function serviceWorker({ entry, at }: Options): Plugin {
       const name = entry.replace('.html', '')
       for (const chunk of Object.values(bundle))
         if (chunk.type === 'chunk' && chunk.isEntry && chunk.name === name) visit(chunk.fileName)
+      // Another build than that of this page.
+      if (!needed.size) return
       // Workers and their wasm are assets that no chunk imports: their names say whose they are.
       for (const file of Object.keys(bundle))
         if (/(scanner|zxing)[^/]*\.(js|wasm)$/.test(file)) needed.add(file)

@@ -1,9 +1,13 @@
-import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import '@/shared/base.css'
-import { makeI18n } from '@/shared/language'
+import './gate.css'
 import App from './App.vue'
-import en from './locales/en.json'
-import zh from './locales/zh.json'
+import { open } from './gate'
 
-createApp(App).use(createPinia()).use(makeI18n({ zh, en })).mount('#app')
+if (localStorage.getItem('elder') === 'yes') document.documentElement.classList.add('elder')
+// Without one (an in-app browser of iOS has none) the page does not open offline: the screen says so.
+if ('serviceWorker' in navigator) void navigator.serviceWorker.register('/screens/gate-sw.js', { scope: '/gate' })
+// Asks that the browser does not clear away what is still to be sent.
+void navigator.storage?.persist?.()
+
+void open().then(() => createApp(App).mount('#app'))

@@ -5,6 +5,7 @@
  * languages; `Refusal` carries it to whoever shows it.
  */
 import createClient, { type Middleware } from 'openapi-fetch'
+import { noteClock } from './clock'
 import type { paths } from './openapi.gen'
 import type { Language } from './time'
 
@@ -27,12 +28,19 @@ export class Refusal extends Error {
 /** There was no answer at all: no network, or no server. */
 export class Unreachable extends Error {}
 
+/** Let a good answer pass; throw what else it says. */
+export async function check(response: Response): Promise<void> {
+  noteClock(response)
+  if (response.ok) return
+  const problem: unknown = await response.clone().json().catch(() => null)
+  if (problem && typeof problem === 'object' && 'code' in problem) throw new Refusal(problem as Problem)
+  throw new Unreachable(`${response.status}`)
+}
+
 const refusals: Middleware = {
   async onResponse({ response }) {
-    if (response.ok) return undefined
-    const problem: unknown = await response.clone().json().catch(() => null)
-    if (problem && typeof problem === 'object' && 'code' in problem) throw new Refusal(problem as Problem)
-    throw new Unreachable(`${response.status}`)
+    await check(response)
+    return undefined
   },
   onError({ error }) {
     return error instanceof Refusal ? error : new Unreachable(String(error))

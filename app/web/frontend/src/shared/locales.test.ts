@@ -22,3 +22,13 @@ it.each(programs)('%s says everything in Chinese and in English', (program) => {
 it('finds the programs', () => {
   expect(programs.sort()).toEqual(['admin', 'gate', 'm', 'shared'])
 })
+
+const sources = import.meta.glob<string>('/src/*/**/*.{vue,ts}', { eager: true, query: '?raw', import: 'default' })
+
+it.each(programs)('%s has every text that it asks for', (program) => {
+  const known = new Set(['shared', program].flatMap((one) => keysOf(files[`/src/${one}/locales/zh.json`]!)))
+  const asked = Object.entries(sources)
+    .filter(([path]) => path.startsWith(`/src/${program}/`))
+    .flatMap(([, source]) => [...source.matchAll(/\bt\('([\w.]+)'/g)].map((found) => found[1]!))
+  expect(asked.filter((key) => !known.has(key))).toEqual([])
+})

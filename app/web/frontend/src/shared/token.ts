@@ -136,10 +136,15 @@ function claimsOf(type: TokenType, payload: Uint8Array<ArrayBuffer>): Claims {
   }
 }
 
+/** Count characters as every other language does, up to a limit; JavaScript's own count is of UTF-16. */
+function characters(text: string, most: number): number {
+  return text.length < most ? text.length : [...text.slice(0, 2 * most)].length
+}
+
 function contentOf(digits: string): Uint8Array<ArrayBuffer> {
   if (!digits) throw new UnreadableError('empty')
   // Before BigInt, whose time grows faster than the text.
-  if (digits.length > DIGITS_MAX) throw new UnreadableError('too-long')
+  if (characters(digits, DIGITS_MAX + 1) > DIGITS_MAX) throw new UnreadableError('too-long')
   if (!/^[0-9]+$/.test(digits)) throw new UnreadableError('not-digits')
   if (digits.startsWith('0')) throw new UnreadableError('leading-zero')
   const hex = BigInt(digits).toString(16)

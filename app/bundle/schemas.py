@@ -1,0 +1,130 @@
+"""Enrolments, devices, bundles and uploads as they travel."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from app.admission.policy import Decision
+from app.bundle.device import Algorithm
+from app.core.schemas import In, Instant, Line, Out
+
+STATEMENT_CHARS_MAX = 100_000
+BATCH_MAX = 100
+
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]*$", max_length=256)]
+
+
+class EnrolmentIn(In):
+    """Which gate a new device is for."""
+
+    place: UUID = Field(description="The gate, or the market.")
+
+
+class EnrolmentOut(Out):
+    """A code for one device; it is told this once."""
+
+    enrolment: UUID
+    code: str = Field(description="Typed into the device, hyphens as you like.")
+    place: UUID
+    expires_at: datetime
+
+
+class DeviceIn(In):
+    """A browser that presents an enrolment code and the public half of its key."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    name: Annotated[Line, Field(max_length=60, description="What people call the device.")]
+    algorithm: Algorithm
+    public_key: Hex = Field(
+        description="32 bytes for ed25519; for ecdsa-p256 the uncompressed point, 65 bytes."
+    )
+
+
+class SiteOut(Out):
+    """A place, with its name."""
+
+    place: UUID
+    name: str
+
+
+class DeviceOut(Out):
+    """A device of a market."""
+
+    device: UUID
+    name: str
+    market: SiteOut
+    gate: SiteOut
+    algorithm: Algorithm
+    enrolled_at: datetime
+    revoked_at: datetime | None
+
+
+class EnrolledOut(DeviceOut):
+    """A device that was just enrolled, with what it pins for good."""
+
+    root_key: str = Field(description="Public key that every keyset must be signed with.")
+    public_url: str = Field(description="What every ticket's address begins with.")
+    server_at: datetime
+
+
+class SignedOut(Out):
+    """Bytes that were signed, as text; verify the UTF-8 of `document` before reading it."""
+
+    document: str
+    signature: str
+    kid: int = Field(description="Status key; 0 for the root key.")
+
+
+class BundleOut(Out):
+    """The newest bundle; shards are fetched by the hashes in `meta`."""
+
+    keyset: SignedOut
+    meta: SignedOut
+    server_at: datetime
+
+
+class CheckIn(In):
+    """A code that was read while there is a network."""
+
+    id: UUID
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    device_at: Instant | None = None
+    plate: Annotated[Line, Field(max_length=20)] | None = None
+
+
+class StatementIn(In):
+    """An inspection as the device wrote and signed it."""
+
+    statement: Annotated[str, StringConstraints(min_length=2, max_length=STATEMENT_CHARS_MAX)]
+    signature: Hex
+
+
+class UploadIn(In):
+    """What a device had decided by itself."""
+
+    sent_at: Instant = Field(description="What its clock says now.")
+    statements: Annotated[list[StatementIn], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+class OutcomeOut(Out):
+    """What became of one statement."""
+
+    row: int
+    inspection: UUID | None
+    sequence: int | None
+    state: Literal["taken", "repeated", "refused"]
+    decision: Decision | None = Field(description="What the books say of it.")
+    cases: int = Field(description="How many things somebody has to look into.")
+    problem: dict[str, Any] | None
+
+
+class UploadOut(Out):
+    """What became of each statement, in their order."""
+
+    outcomes: list[OutcomeOut]
+    missing: list[int] = Field(
+        description="Sequence numbers below the highest that never came, the first hundred."
+    )
+    server_at: datetime

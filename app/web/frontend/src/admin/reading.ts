@@ -1,0 +1,44 @@
+/** What a screen reads and writes: under way, done, or failed with words for it. */
+import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
+import { explain } from '@/shared/api'
+import type { Language } from '@/shared/time'
+import { useWords } from './words'
+
+export interface Failure {
+  title: string
+  next: string
+}
+
+export interface Task<T> {
+  value: ShallowRef<T | null>
+  busy: Ref<boolean>
+  failure: Ref<Failure | null>
+  /** Run it; whether it succeeded. Of runs that overlap the last one counts. */
+  run: () => Promise<boolean>
+}
+
+export function useTask<T>(work: () => Promise<T>): Task<T> {
+  const { language } = useWords()
+  const value = shallowRef<T | null>(null)
+  const busy = ref(false)
+  const failure = ref<Failure | null>(null)
+  let latest = 0
+
+  async function run(): Promise<boolean> {
+    const mine = ++latest
+    busy.value = true
+    failure.value = null
+    try {
+      const answer = await work()
+      if (mine === latest) value.value = answer
+      return true
+    } catch (error) {
+      if (mine === latest) failure.value = explain(error, language.value as Language)
+      return false
+    } finally {
+      if (mine === latest) busy.value = false
+    }
+  }
+
+  return { value, busy, failure, run }
+}

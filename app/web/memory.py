@@ -1,0 +1,141 @@
+"""Pages that were read a moment ago, for whoever reads the same ticket again.
+
+A menu on a school's wall, a queue at a gate, an alarm in a chat: the same code is read by many. Its
+story does not change; what can stand against the goods does, and is asked every time, in one
+statement. Names, and what law and catalogue say, may be five minutes old.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import orjson
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.replica import DATABASE_FAULTS
+from app.signing import token
+from app.web.queries import Grounds, still_hold
+from app.web.schemas import PublicTicket
+
+LASTS = timedelta(minutes=5)
+TICKETS_MAX = 2_000
+"""Each is 2 to 15 KB."""
+
+_SPLIT = b'"checked_at":"'
+
+
+class _Route(NamedTuple):
+    """What the request's log line asks of a route."""
+
+    path: str
+
+
+_ROUTE = _Route(token.PATH + "{digits}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    grounds: Grounds
+    read_at: datetime
+    status: int
+    before: bytes
+    after: bytes
+
+    def is_fresh(self, now: datetime) -> bool:
+        # A clock that was set back must not make an old page look fresh for longer.
+        return timedelta(0) <= now - self.read_at < LASTS and now < self.grounds.until
+
+    def write(self, now: datetime) -> bytes:
+        return b"".join((self.before, orjson.dumps(now, option=orjson.OPT_UTC_Z), self.after))
+
+
+class Memory:
+    """The pages of the tickets that were read last, as JSON."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._pages: OrderedDict[str, _Page] = OrderedDict()
+
+    def keep(self, digits: str, page: PublicTicket, grounds: Grounds, status: int) -> None:
+        """Remember a page as it is shown; in the place of the oldest, if there are too many."""
+        before, _, rest = page.model_dump_json().encode().partition(_SPLIT)
+        after = rest.partition(b'"')[2]
+        self._pages[digits] = _Page(grounds, page.checked_at, status, before + _SPLIT[:-1], after)
+        self._pages.move_to_end(digits)
+        if len(self._pages) > TICKETS_MAX:
+            self._pages.popitem(last=False)
+
+    async def recall(
+        self, digits: str, database: Database, now: datetime
+    ) -> tuple[bytes, int] | None:
+        """Answer a page, if it is remembered and still true, and its HTTP status."""
+        page = self._pages.get(digits)
+        if page is None:
+            return None
+        try:
+            if page.is_fresh(now) and await still_hold(database, page.grounds, now=now):
+                return page.write(now), page.status
+        except DATABASE_FAULTS:
+            return None  # whoever reads the whole page meets it again, and says so
+        self._pages.pop(digits, None)
+        return None
+
+
+class Remembering:
+    """Answers programs that read a page again, and passes on everything else."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        memory: Memory,
+        database: Database,
+        clock: Clock,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What is wrapped.
+            memory: The pages.
+            database: Where the books are.
+            clock: What time it is.
+            headers: What the page's own route answers with.
+        """
+        self._app = app
+        self._memory = memory
+        self._database = database
+        self._clock = clock
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "GET" and _asks_json(scope):
+            digits = scope["path"].removeprefix(token.PATH)
+            found = await self._memory.recall(digits, self._database, self._clock())
+            if found is not None:
+                scope["route"] = _ROUTE
+                body, status = found
+                answer = Response(
+                    body, status, media_type="application/json", headers=self._headers
+                )
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _asks_json(scope: Scope) -> bool:
+    if not scope["path"].startswith(token.PATH):
+        return False
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return wants_json(accepted.decode("latin-1"))
+
+
+def wants_json(accepted: str) -> bool:
+    """Tell a program from a browser by its `Accept`."""
+    return "json" in accepted and "text/html" not in accepted
