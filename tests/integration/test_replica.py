@@ -264,7 +264,11 @@ class Shop:
         return {**ticket, "lot": lot, "path": token.PATH + ticket["url"].rpartition("/")[2]}
 
     async def page(self, ticket: Json) -> str:
-        """Read a ticket's public page; answer the state it shows."""
+        """Read a ticket's public page; answer the state it shows.
+
+        Each time from the books: who remembers a page asks no replica.
+        """
+        self.trade.app.state.pages._pages.clear()
         answer = await self.trade.client.get(ticket["path"], headers=JSON)
         assert answer.status_code == HTTPStatus.OK, answer.text
         return str(answer.json()["state"])

@@ -229,6 +229,7 @@ class Books:
     holds: dict[str, Hold] = field(default_factory=dict)
     recalls: dict[str, Recall] = field(default_factory=dict)
     samples: dict[str, Sample] = field(default_factory=dict)
+    placed_by_tests: set[str] = field(default_factory=set)  # holds
     invited: set[str] = field(default_factory=set)
     done: dict[tuple[str, str], Any] = field(default_factory=dict)
     entries: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -889,6 +890,8 @@ class Books:
     def release(self, actor: str, subject: str, body: Json) -> Command:
         self._admit(actor, who=(OFFICE,))
         refuse_if(subject not in self.holds, "unknown-hold")
+        # What a test holds, a test lets go, or a regulator, and this office is none.
+        refuse_if(subject in self.placed_by_tests, "hold-rests-on-test")
         yield 200
         hold = self.holds[subject]
         if not hold.released:
@@ -939,15 +942,17 @@ class Books:
             into = {dst for _, dst in self.edges}
             begin |= {lot for lot in self._closure(begin, back=True) if lot not in into}
         recall = Recall(actor, body["mock"], {}, {})
-        for name in self._closure(begin, back=False):
+        # By age, and parties by name: what is chosen from must stand in the same order each time.
+        reached = self._closure(begin, back=False)
+        for name in [known for known in self.lots if known in reached]:
             lot, ways = self.lots[name], self._transit(name)
             transit, passed = sum(grams for _, grams in ways), self._out(name)
             gone = lot.mass - lot.left - transit - passed
             held = lot.holder is not None
             recall.lots[name] = InScope(lot.left, transit, passed, gone, held)
             lot.holds += not recall.mock
-            for party in {lot.holder, *(buyer for buyer, _ in ways)} - {None}:
-                assert party is not None
+            parties = {lot.holder, *(buyer for buyer, _ in ways)}
+            for party in sorted(party for party in parties if party is not None):
                 recall.told[party] = party == me
         self.recalls[subject] = recall
         self.done["recall", subject] = (actor, body)
@@ -1114,6 +1119,7 @@ class Books:
             assert hold not in {None, *self.holds}, "a finding places a hold of its own"
             sample.hold = hold
             self.holds[str(hold)] = Hold(sample.lot)
+            self.placed_by_tests.add(str(hold))
             self.lots[sample.lot].holds += 1
             self._log("hold.hold", str(hold), "hold")
         elif sample.status in {"passed", "cleared"} and held:
