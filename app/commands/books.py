@@ -97,7 +97,9 @@ def _decoded(file: Path) -> str:
         ) from missing
     try:
         with Image.open(file) as image:
-            found = zxingcpp.read_barcodes(image.convert("L"))
+            # Of all kinds, a bar code is now and then found among the modules of a QR code.
+            formats = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
+            found = zxingcpp.read_barcodes(image.convert("L"), formats=formats)
     except UnidentifiedImageError:
         found = []
     if len(found) != 1:

@@ -15,6 +15,7 @@ from playwright.async_api import Page, expect
 from python_calamine import CalamineWorkbook
 
 from app.core.ids import uuid7
+from app.demo.main_job import QR_ONLY
 from app.demo.scenario import COLLECTOR, FARMS, OPERATOR, PASSWORD, PRODUCT, SCHOOL, STALL
 from app.web.screens import BUILT
 from tests.browser.conftest import SHOTS, Site, Visitor
@@ -133,7 +134,7 @@ async def read_code(page: Page, file: Path) -> str:
     """Photograph the code on the screen and read it with another reader."""
     await page.locator("img[src$='code.svg']").screenshot(path=file)
     with Image.open(file) as image:
-        (found,) = zxingcpp.read_barcodes(image.convert("L"))
+        (found,) = zxingcpp.read_barcodes(image.convert("L"), formats=QR_ONLY)
     return str(found.text)
 
 
