@@ -6,6 +6,7 @@ than `SECONDS_MAX` all the same keeps its thread, not its reader.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -90,13 +91,17 @@ class Press:
         work = self._threads.submit(_render, template, data, form, at, dots_per_inch)
         # It waits until its thread is free again, not until its reader has gone.
         loop = asyncio.get_running_loop()
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        work.add_done_callback(lambda _: self._done(loop))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(work), self._seconds_max)
         except TimeoutError:
             raise PressBusy from None
 
-    def _done(self) -> None:
+    def _done(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # The loop has ended, and with it all waiting.
+            loop.call_soon_threadsafe(self._count_down)
+
+    def _count_down(self) -> None:
         self._waiting -= 1
 
 
