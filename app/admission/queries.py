@@ -20,6 +20,7 @@ from app.admission.schemas import (
 from app.certificate import service as certificates
 from app.certificate.models import Certificate
 from app.certificate.rules import CONFORMITY, Act, CertificateKind
+from app.core import dated
 from app.core.clock import local_date
 from app.label import service as labels
 from app.lot import service as lots
@@ -306,8 +307,7 @@ async def _is_advised(session: AsyncSession, seller_id: int, on: date) -> bool:
         for duty in await certificates.duties(session)
         if duty.act is Act.SELL
         and duty.role in roles
-        and duty.valid_from <= on
-        and (duty.valid_to is None or on < duty.valid_to)
+        and dated.in_force(duty.valid_from, duty.valid_to, on)
     }
     return duties == {"should"}
 

@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 from app.lot.rules import LotOrigin, LotState
 from app.party.access import PRODUCERS, RoleKind
@@ -183,8 +184,7 @@ def must(duties: Iterable[Duty], act: Act, roles: Iterable[RoleKind], on: date) 
         duty.act is act
         and duty.duty == "must"
         and duty.role in named
-        and duty.valid_from <= on
-        and (duty.valid_to is None or on < duty.valid_to)
+        and dated.in_force(duty.valid_from, duty.valid_to, on)
         for duty in duties
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import ClassVar
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
 SOURCE = "农产品质量安全法 art. 27, 29; 农药管理条例 art. 34"
@@ -58,8 +59,7 @@ def interval_days(
         for row in known
         if row.substance == substance
         and row.product_id in {None, product_id}
-        and row.valid_from <= on
-        and (row.valid_to is None or on < row.valid_to)
+        and dated.in_force(row.valid_from, row.valid_to, on)
     ]
     fitting.sort(key=lambda row: row.product_id is None)
     days = [row.days for row in fitting[:1]]

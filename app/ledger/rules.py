@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, Self
 
+from app.core import dated
 from app.core.clock import SHANGHAI, local_date
 from app.core.errors import DomainError, Kind, Text
 
@@ -230,7 +231,7 @@ def fields_on(statute: Statute, ledger: LedgerKind, on: date) -> list[Field]:
     return [
         known
         for known in statute.fields
-        if known.ledger is ledger and _in_force(known.valid_from, known.valid_to, on)
+        if known.ledger is ledger and dated.in_force(known.valid_from, known.valid_to, on)
     ]
 
 
@@ -248,7 +249,7 @@ def keep(statute: Statute, record: str, roles: Collection[str], on: date) -> Kee
         for rule in statute.retention
         if rule.record in {record, EVERY}
         and (rule.role == EVERY or rule.role in roles)
-        and _in_force(rule.valid_from, rule.valid_to, on)
+        and dated.in_force(rule.valid_from, rule.valid_to, on)
     ]
     longest = max(applying, key=lambda rule: (rule.months, rule.basis == "law"))
     return Keeping(add_months(on, longest.months), longest.source)
@@ -273,10 +274,6 @@ def add_months(on: date, months: int) -> date:
         return date(year, month, on.day)
     except ValueError:
         return date(year + month // 12, month % 12 + 1, 1)
-
-
-def _in_force(valid_from: date, valid_to: date | None, on: date) -> bool:
-    return valid_from <= on and (valid_to is None or on < valid_to)
 
 
 def counted_g(entry: Entry, accepted_g: int | None) -> int:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
 
@@ -375,11 +376,7 @@ def _prefix(code: str) -> str:
 
 def in_force(roles: list[DatedRole], on: date) -> list[DatedRole]:
     """Keep the roles in force on a day: from `valid_from`, before `valid_to`."""
-    return [
-        role
-        for role in roles
-        if role.valid_from <= on and (role.valid_to is None or on < role.valid_to)
-    ]
+    return [role for role in roles if dated.in_force(role.valid_from, role.valid_to, on)]
 
 
 def authorize(caller: Caller, action: str) -> None:

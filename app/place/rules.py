@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
 
@@ -173,7 +174,7 @@ class DivisionRecord:
 
     def in_force(self, on: date) -> bool:
         """Whether the code had this name on that day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,7 @@ class ReportingUnit:
 
     def in_force(self, on: date) -> bool:
         """Whether the unit reported on that day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 def reporting_unit(code: str, on: date, units: Iterable[ReportingUnit]) -> ReportingUnit | None:

@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar, TypeVar
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
 
@@ -152,7 +153,7 @@ class Dated:
 
     def in_force(self, on: date) -> bool:
         """Whether it is in force on a day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 @dataclass(frozen=True, slots=True)

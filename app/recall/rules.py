@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
+from app.core import dated
 from app.core.calendar import WorkingDay
 from app.core.clock import local_date
 from app.core.errors import DomainError, Kind, Text
@@ -315,8 +316,7 @@ class Term:
 
 def _in_force(terms: Iterable[Term], kind: str, on: date) -> Term:
     for term in terms:
-        begun = term.kind == kind and term.valid_from <= on
-        if begun and (term.valid_to is None or on < term.valid_to):
+        if term.kind == kind and dated.in_force(term.valid_from, term.valid_to, on):
             return term
     message = f"no term {kind} is in force on {on}: the data has a gap"
     raise AssertionError(message)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
 M2_PER_MU: Final = 2000 / 3
@@ -137,7 +138,7 @@ class Measure:
 def in_force(rules: Iterable[Rule], on: date) -> Rule | None:
     """Answer the rule in force on a day, if there was one."""
     for rule in rules:
-        if rule.valid_from <= on and (rule.valid_to is None or on < rule.valid_to):
+        if dated.in_force(rule.valid_from, rule.valid_to, on):
             return rule
     return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
-from app.core import calendar
+from app.core import calendar, dated
 from app.core.clock import SHANGHAI, local_date
 
 
@@ -53,7 +53,7 @@ class ClockRule:
 
     def in_force(self, on: date) -> bool:
         """Whether it is in force on a day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from app.core import dated
 from app.testing.rules import ItemVerdict, Method, State, UnknownMethod, UnknownSubstance
 
 UG_PER_KG: Final[Mapping[str, int]] = {"mg/kg": 1000, "μg/kg": 1, "µg/kg": 1, "ug/kg": 1}
@@ -74,7 +75,7 @@ class Limit:
 
     def in_force(self, on: date) -> bool:
         """Whether it is in force on a day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
+from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 from app.party.access import RoleKind
 
@@ -352,7 +353,7 @@ class Method:
 
     def in_force(self, on: date) -> bool:
         """Whether it is in force on a day."""
-        return self.valid_from <= on and (self.valid_to is None or on < self.valid_to)
+        return dated.in_force(self.valid_from, self.valid_to, on)
 
 
 @dataclass(frozen=True, slots=True)

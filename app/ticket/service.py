@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
-from app.core import directory
+from app.core import dated, directory
 from app.core.db import on_cluster
 from app.core.snapshot import Snapshot
 from app.ticket import rules
@@ -71,7 +71,7 @@ async def ttl_h(session: AsyncSession, groups: Iterable[str], on: date) -> int:
     hours = {
         row.group: row.ttl_h
         for row in await validity(session)
-        if row.valid_from <= on and (row.valid_to is None or on < row.valid_to)
+        if dated.in_force(row.valid_from, row.valid_to, on)
     }
     return min(hours.get(group, hours[EVERY_GROUP]) for group in groups)
 
