@@ -28,7 +28,6 @@ from app.transparency import service as transparency
 from app.transparency.service import Statement
 
 INTERVALS_LAST_S = 600
-EVERY_PRODUCT = 0
 
 
 class _IntervalEntry(BaseModel):

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import directory
 from app.core.db import fetch, on_cluster, prepared
 from app.lot import rules, spread
-from app.lot.models import Lot, LotBalance, LotEdge
+from app.lot.models import Lot, LotBalance
 from app.lot.rules import Draw, LotOrigin, LotState, Proof
 
 STOCK_LOTS_MAX = 200
@@ -577,9 +577,3 @@ async def suppliers_of_earlier(
     """
     rows = await fetch(session, _SUPPLIERS, {"lots": sorted(set(lot_ids)), "earlier": earlier_id})
     return {row[0]: row[1][0] for row in rows if len(row[1]) == 1 and row[1][0] is not None}
-
-
-async def has_children(session: AsyncSession, lot_ids: Sequence[int]) -> bool:
-    """Whether anything was made of these lots."""
-    found = await session.scalar(select(LotEdge.dst).where(LotEdge.src.in_(lot_ids)).limit(1))
-    return found is not None

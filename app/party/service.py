@@ -668,10 +668,3 @@ async def _acts_for(session: AsyncSession, party_id: int, account: UUID) -> bool
         select(Account.id).where(Account.public_id == account, Account.party_id == party_id)
     )
     return found is not None
-
-
-def commitment_source(party: Party) -> tuple[bytes, str]:
-    """Answer the salt and the value that stand for a party's identity in the log."""
-    return party.commit_salt, "\0".join(
-        [party.name, party.uscc or "", party.id_number_masked or ""]
-    )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pypdf import PdfReader
 
+from app.demo.main_job import QR_ONLY
 from app.label.rules import STOCKS, StockName
 from app.party.access import RoleKind
 from app.signing import qr
@@ -47,8 +48,7 @@ def sheets_of(picture: bytes) -> list[Dots]:
 def codes_in(dots: Dots) -> list[zxingcpp.Barcode]:
     """Read all codes of a page."""
     picture = np.where(dots, 0, 255).astype(np.uint8)
-    formats = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
-    return list(zxingcpp.read_barcodes(picture, formats=formats))
+    return list(zxingcpp.read_barcodes(picture, formats=QR_ONLY))
 
 
 def modules_are_whole(dots: Dots, found: zxingcpp.Barcode, module_dots: int) -> bool:
