@@ -47,8 +47,6 @@ def graph_of(
             made_on=None,
             occurred_at=DAWN,
             mass_g=(masses or {}).get(lot) or into.get(lot) or 1000,
-            remaining_g=0,
-            holds=0,
             into_g=into.get(lot, 0),
         )
         for lot in sorted(ids)

@@ -185,7 +185,8 @@ async def _scribe(
     transits: Sequence[queries.Transit],
     caller: Caller,
 ) -> Scribe:
-    graph = SubGraph({node.id: node for node in nodes}, [])
+    lots = {node.id: node for node in nodes}
+    graph = SubGraph(lots, [], *await levels.left_of(session, lots))
     parties = await service.parties_of(session, graph, transits, question)
     return await scribe_of(session, graph, rules.view_all(graph), parties, transits, caller)
 

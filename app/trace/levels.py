@@ -29,11 +29,13 @@ LOTS_A_STATEMENT = 10_000
 _CANCELLED = "57014"
 
 _LOTS = text("""
-    SELECT l.id, l.public_id, l.product_id, l.holder_id, l.producer_id, l.mixed, l.origin,
-        l.division_code, l.made_on, l.created_at, l.mass_g,
-        coalesce(b.remaining_g, 0), coalesce(b.holds, 0)
-    FROM lot l LEFT JOIN lot_balance b ON b.lot_id = l.id
-    WHERE l.id = ANY(CAST(:lots AS bigint[]))
+    SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
+        created_at, mass_g
+    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+""")
+_LEFT = text("""
+    SELECT array_agg(lot_id), array_agg(remaining_g), array_agg(lot_id) FILTER (WHERE holds > 0)
+    FROM lot_balance WHERE lot_id = ANY(CAST(:lots AS bigint[]))
 """)
 _INTO = text("""
     SELECT src, dst, mass_g, proof, occurred_at FROM lot_edge
@@ -161,7 +163,20 @@ async def _graph(session: AsyncSession, lots: Collection[int], edges: Sequence[E
         into_g[edge.dst] = into_g.get(edge.dst, 0) + edge.mass_g
     nodes = {node.id: node for node in await nodes_of(session, lots, into_g)}
     inner = [edge for edge in edges if edge.src in nodes]
-    return SubGraph(nodes, sorted(inner, key=lambda edge: (edge.dst, edge.src)))
+    inner.sort(key=lambda edge: (edge.dst, edge.src))
+    return SubGraph(nodes, inner, *await left_of(session, lots))
+
+
+async def left_of(
+    session: AsyncSession, lots: Collection[int]
+) -> tuple[dict[int, int], frozenset[int]]:
+    """Answer the grams left of lots, and which of them may not move."""
+    left_g: dict[int, int] = {}
+    held: set[int] = set()
+    for some, grams, stopped in await _rows(session, _LEFT, lots):
+        left_g |= zip(some or (), grams or (), strict=True)
+        held.update(stopped or ())
+    return left_g, frozenset(held)
 
 
 async def nodes_of(

@@ -1,19 +1,21 @@
 """Walks the graph of lots, and finds the names for what it met. Reads only."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import TRACE_STRATEGY, fetch, prepared
+from app.core.db import TRACE_STRATEGY, Database, Row, Statement, fetch, prepared
 from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
 from app.trace import levels
+from app.trace.memory import LOTS_MAX, Memory, Settled, memory_of
 from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge
 
 
@@ -41,25 +43,18 @@ _VISITS = {
         UNION SELECT dst FROM lot_edge WHERE src = ANY(CAST(:lots AS bigint[]))
     """,
 }
-# A walk back meets every parent of every lot by itself; the others must leave out those that they
-# have not visited, which still count for the grams that went into a lot.
-_MET = {
-    Walk.BACK: "true",
-    Walk.FORWARD: "src IN (SELECT id FROM met)",
-    Walk.AROUND: "src IN (SELECT id FROM met)",
-}
 
 
 def _statement(walk: Walk) -> str:
     """Write the one statement of a walk.
 
-    The recursion touches nothing but the two indexes of `lot_edge`; grams and times are fetched
-    afterwards, once a lot. The LIMIT stops the recursion itself: a graph that is too large costs no
-    more than one that is just small enough.
+    The recursion touches nothing but the two indexes of `lot_edge`. The LIMIT stops the recursion
+    itself: a graph that is too large costs no more than one that is just small enough.
 
     Every OFFSET 0 is a fence: without it the planner, which cannot guess the size of a recursion,
     may join by reading whole tables (tried: a hundred times slower on 160,000 lots whose
-    statistics were a load behind).
+    statistics were a load behind). An array of ids is one walk along the index; a join would look
+    up each id from the root (tried: 1.0 us a lot, and 0.5).
     """
     return f"""
         WITH RECURSIVE walk (id) AS (
@@ -67,26 +62,13 @@ def _statement(walk: Walk) -> str:
         ), met AS MATERIALIZED (
             SELECT id FROM walk LIMIT :most
         )
-        SELECT l.*, coalesce(b.remaining_g, 0), coalesce(b.holds, 0), i.*
-        FROM met
+        SELECT m.ids, b.ids, b.left_g, b.held
+        FROM (SELECT ARRAY(SELECT id FROM met) AS ids OFFSET 0) m
         CROSS JOIN LATERAL (
-            SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code,
-                made_on, created_at, mass_g
-            FROM lot WHERE id = met.id OFFSET 0
-        ) l
-        LEFT JOIN LATERAL (
-            SELECT remaining_g, holds FROM lot_balance WHERE lot_id = met.id OFFSET 0
-        ) b ON true
-        CROSS JOIN LATERAL (
-            SELECT CAST(coalesce(sum(mass_g), 0) AS bigint),
-                array_agg(src) FILTER (WHERE is_met), array_agg(mass_g) FILTER (WHERE is_met),
-                array_agg(proof) FILTER (WHERE is_met), array_agg(occurred_at) FILTER (WHERE is_met)
-            FROM (
-                SELECT src, mass_g, proof, occurred_at, {_MET[walk]} AS is_met
-                FROM lot_edge WHERE dst = met.id ORDER BY src OFFSET 0
-            ) e
-        ) i
-        ORDER BY met.id
+            SELECT array_agg(lot_id) AS ids, array_agg(remaining_g) AS left_g,
+                array_agg(lot_id) FILTER (WHERE holds > 0) AS held
+            FROM lot_balance WHERE lot_id = ANY(m.ids) OFFSET 0
+        ) b
     """  # noqa: S608
 
 
@@ -125,20 +107,108 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
     if strategy_of(session) is Strategy.LEVELS:
         return await _LEVELS[kind](session, lots, limit=limit)
     with levels.in_time():
-        rows = await fetch(session, _WALKS[kind], {"lots": list(lots), "most": limit + 1})
-    if len(rows) > limit:
+        return await walk_at_once(books_of(session), lots, kind, limit=limit)
+
+
+async def walk_at_once(
+    books: "Books", lots: Collection[int], kind: Walk, *, limit: int
+) -> SubGraph:
+    """Let the server walk in one statement, and ask it about the lots that are not remembered.
+
+    Raises:
+        TraceTooLarge: the graph has more lots than `limit`.
+    """
+    rows = await books.ask(_WALKS[kind], {"lots": list(lots), "most": limit + 1})
+    return await graph_of(books, *rows[0], limit=limit)
+
+
+_LOTS = prepared("""
+    SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
+        created_at, mass_g
+    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+""")
+_INTO = prepared("""
+    SELECT src, dst, mass_g, proof, occurred_at FROM lot_edge
+    WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
+""")
+_ORIGINS = {origin.value: origin for origin in LotOrigin}
+_PROOFS = {proof.value: proof for proof in Proof}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where questions go: into a session, or past all sessions to the database itself.
+
+    Attributes:
+        ask: Executes one statement.
+        memory: What of these books is remembered.
+    """
+
+    ask: Callable[[Statement, Mapping[str, Any]], Awaitable[list[Row]]]
+    memory: Memory
+
+
+def books_of(session: AsyncSession) -> Books:
+    """Ask in a session."""
+    return Books(partial(fetch, session), memory_of(session.get_bind().engine.pool))
+
+
+def books_beside(database: Database) -> Books:
+    """Ask without a session: every statement is a transaction by itself."""
+    return Books(database.ask, memory_of(database.engine.sync_engine.pool))
+
+
+async def graph_of(
+    books: Books,
+    met: Sequence[int],
+    stocked: Sequence[int] | None,
+    grams: Sequence[int] | None,
+    held: Sequence[int] | None,
+    *,
+    limit: int,
+) -> SubGraph:
+    """Put a graph together: what a walk has found in the books, and what is known of those lots.
+
+    Args:
+        books: Where to ask about lots that are not remembered.
+        met: The lots that the walk met.
+        stocked: Lots, in the order of `grams`.
+        grams: What is left of each now.
+        held: Those that may not move.
+        limit: How many lots the graph may have at most.
+
+    Raises:
+        TraceTooLarge: it has more.
+    """
+    if len(met) > limit:
         raise TraceTooLarge(limit=limit)
-    nodes: dict[int, Node] = {}
-    edges: list[Edge] = []
+    known = books.memory.recall(met)
+    if len(known) < len(met):
+        fetched = await _settle(books, [lot for lot in met if lot not in known])
+        # A graph that does not fit would drive out what others ask for, and itself.
+        if len(fetched) <= LOTS_MAX:
+            books.memory.keep(fetched.values())
+        known |= fetched
+    lots = [known[lot] for lot in sorted(known)]
+    nodes = {node[0]: node for node, _ in lots}
+    edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
+    left_g = dict(zip(stocked or (), grams or (), strict=True))
+    return SubGraph(nodes, edges, left_g, frozenset(held or ()))
+
+
+async def _settle(books: Books, lots: Sequence[int]) -> dict[int, Settled]:
+    rows = await books.ask(_LOTS, {"lots": lots})
+    into: dict[int, list[Edge]] = {}
+    for src, dst, mass_g, proof, occurred_at in await books.ask(_INTO, {"lots": lots}):
+        edge = Edge(src, dst, mass_g, _PROOFS[proof], occurred_at)
+        into.setdefault(dst, []).append(edge)
+    found: dict[int, Settled] = {}
     for row in rows:
-        *values, srcs, grams, proofs, instants = row
-        values[6] = LotOrigin(values[6])
-        nodes[values[0]] = Node(*values)
-        for src, mass_g, proof, occurred_at in zip(
-            srcs or (), grams or (), proofs or (), instants or (), strict=True
-        ):
-            edges.append(Edge(src, values[0], mass_g, Proof(proof), occurred_at))
-    return SubGraph(nodes, edges)
+        lot, edges = row[0], tuple(into.get(row[0], ()))
+        into_g = sum(edge.mass_g for edge in edges)
+        node = Node._make((*row[:6], _ORIGINS[row[6]], *row[7:], into_g))
+        found[lot] = Settled(node, edges)
+    return found
 
 
 _AHEAD = text("SELECT lots_ahead(CAST(:lots AS bigint[]), :limit)")

@@ -6,10 +6,11 @@ every lot comes after all that went into it, and one pass without recursion meet
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from app.lot.rules import SOURCES, LotOrigin, Proof, apportion
 
 _FRACTION_BITS = 96
 WHOLE = 1 << _FRACTION_BITS
+_HALF = WHOLE // 2
 
 
 class Direction(StrEnum):
@@ -83,14 +85,12 @@ class UnknownPosition(DomainError):
 
 
 class Node(NamedTuple):
-    """A lot in a graph.
+    """What a lot in a graph is: nothing of this ever changes.
 
     Attributes:
         id: Internal id; ascends from older to younger lots.
         holder_id: Whose lot it is; None for a walk-in's.
         mass_g: Grams it began with.
-        remaining_g: Grams left of it now.
-        holds: Holds in force on it.
         into_g: Grams that went into it from all its parents, in the graph or not.
     """
 
@@ -105,8 +105,6 @@ class Node(NamedTuple):
     made_on: date | None
     occurred_at: datetime
     mass_g: int
-    remaining_g: int
-    holds: int
     into_g: int
 
     @property
@@ -135,16 +133,28 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SubGraph:
-    """Lots by ascending id, and the edges among them."""
+    """Lots by ascending id, and the edges among them.
+
+    Attributes:
+        edges: By ascending younger lot, each lot's by ascending parent.
+        left_g: Grams left of each lot now.
+        held: Lots that may not move now.
+    """
 
     nodes: Mapping[int, Node]
     edges: Sequence[Edge]
+    left_g: Mapping[int, int] = field(default_factory=dict)
+    held: Collection[int] = frozenset()
 
     def into(self) -> Mapping[int, list[Edge]]:
         """Answer the edges into each lot."""
-        found: dict[int, list[Edge]] = defaultdict(list)
+        found: dict[int, list[Edge]] = {}
         for edge in self.edges:
-            found[edge.dst].append(edge)
+            dst = edge[1]
+            if dst in found:
+                found[dst].append(edge)
+            else:
+                found[dst] = [edge]
         return found
 
     def parents(self, lots: Collection[int]) -> set[int]:
@@ -210,26 +220,38 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     edge_grams: dict[tuple[int, int], int] = {}
     for lot, mass_g in asked.items():
         flow[lot] = proved[lot] = mass_g << _FRACTION_BITS
-    for lot in sorted(graph.nodes, reverse=True):
-        edges = into.get(lot, ())
-        weights = [edge.mass_g for edge in edges]
-        parts = zip(edges, split(flow[lot], weights), split(proved[lot], weights), strict=True)
-        for edge, part, proved_part in parts:
-            flow[edge.src] += part
-            edge_grams[edge.key] = rounded(part)
-            depth[edge.src] = max(depth[edge.src], depth[lot] + 1)
-            if edge.proof is not Proof.CLAIMED:
-                proved[edge.src] += proved_part
+    claimed = Proof.CLAIMED
+    for lot in sorted(into, reverse=True):
+        edges = into[lot]
+        parts = proved_parts = [flow[lot]]
+        if len(edges) > 1:
+            parts = proved_parts = split(flow[lot], [edge[2] for edge in edges])
+        if proved[lot] != flow[lot]:
+            proved_parts = split(proved[lot], [edge[2] for edge in edges])
+        deeper = depth[lot] + 1
+        for (src, dst, _, proof, _), part, proved_part in zip(
+            edges, parts, proved_parts, strict=True
+        ):
+            flow[src] += part
+            edge_grams[src, dst] = (part + _HALF) >> _FRACTION_BITS
+            if depth[src] < deeper:
+                depth[src] = deeper
+            if proof is not claimed:
+                proved[src] += proved_part
     asked_g = sum(asked.values())
-    ends = {lot: ending for lot in graph.nodes if (ending := graph.nodes[lot].ending)}
+    ends = {
+        lot: ending
+        for lot, node in graph.nodes.items()
+        if not node[-1] and (ending := node.ending) is not None
+    }
     ends_g = apportion(asked_g, [flow[lot] for lot in ends]) if asked_g else [0] * len(ends)
-    grams = {lot: rounded(part) for lot, part in flow.items()}
+    grams = {lot: (part + _HALF) >> _FRACTION_BITS for lot, part in flow.items()}
     grams |= dict(zip(ends, ends_g, strict=True))
     sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
     whole = asked_g << _FRACTION_BITS
     return Reckoning(
         direction=Direction.BACK,
-        share={lot: ratio(part, whole) or 0.0 for lot, part in flow.items()},
+        share={lot: part / whole if whole else 0.0 for lot, part in flow.items()},
         grams=grams,
         edge_grams=edge_grams,
         depth=depth,
@@ -247,26 +269,46 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
         asked: The lots in question; every gram of them counts, whatever they were made of.
     """
     into = graph.into()
+    share: dict[int, float] = {}
+    grams: dict[int, int] = {}
     exposure: dict[int, int] = {}
     depth: dict[int, int] = {}
     edge_grams: dict[tuple[int, int], int] = {}
+    claimed = Proof.CLAIMED
     handed = proved = 0
     for lot in sorted(graph.nodes):
-        node = graph.nodes[lot]
-        exposed = 0
-        depth[lot] = 0
-        for edge in into.get(lot, ()):
-            part = exposure[edge.src] * edge.mass_g
-            exposed += part
+        *_, mass_g, into_g = graph.nodes[lot]
+        edges = into.get(lot, ())
+        if len(edges) == 1 and edges[0][2] == into_g == mass_g and lot not in asked:
+            # Most lots are all that was taken from one: they share its share.
+            src, dst, _, proof, _ = edges[0]
+            exposure[lot], share[lot], depth[lot] = exposure[src], share[src], depth[src] + 1
+            part = exposure[src] * mass_g
+            edge_grams[src, dst] = grams[lot] = (part + _HALF) >> _FRACTION_BITS
             handed += part
-            proved += 0 if edge.proof is Proof.CLAIMED else part
-            edge_grams[edge.key] = rounded(part * node.mass_g // node.into_g)
-            depth[lot] = max(depth[lot], depth[edge.src] + 1)
-        exposure[lot] = WHOLE if lot in asked else exposed // node.into_g
+            if proof is not claimed:
+                proved += part
+            continue
+        exposed = deepest = 0
+        for src, dst, part_g, proof, _ in edges:
+            part = exposure[src] * part_g
+            exposed += part
+            if proof is not claimed:
+                proved += part
+            if mass_g != into_g:
+                part = part * mass_g // into_g
+            edge_grams[src, dst] = (part + _HALF) >> _FRACTION_BITS
+            if deepest <= depth[src]:
+                deepest = depth[src] + 1
+        handed += exposed
+        depth[lot] = deepest
+        exposure[lot] = part = WHOLE if lot in asked else exposed // into_g
+        share[lot] = part / WHOLE
+        grams[lot] = (part * mass_g + _HALF) >> _FRACTION_BITS
     return Reckoning(
         direction=Direction.FORWARD,
-        share={lot: part / WHOLE for lot, part in exposure.items()},
-        grams={lot: rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
+        share=share,
+        grams=grams,
         edge_grams=edge_grams,
         depth=depth,
         share_to_producer=None,
@@ -275,24 +317,22 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
     )
 
 
-def split(total: int, weights: Sequence[int]) -> Iterator[int]:
+def split(total: int, weights: Sequence[int]) -> list[int]:
     """Share a whole number out in proportion to weights; the parts add up to it exactly.
 
     Weights that have all become too small to tell from nothing are given nothing.
     """
     # The differences of rounded running sums need no sorting.
     whole = sum(weights)
-    so_far = given = 0
-    for weight in weights:
-        so_far += weight
-        upto = total * so_far // whole if whole else 0
-        yield upto - given
-        given = upto
+    if not whole:
+        return [0] * len(weights)
+    uptos = [total * so_far // whole for so_far in accumulate(weights)]
+    return [upto - given for given, upto in pairwise([0, *uptos])]
 
 
 def rounded(fixed: int) -> int:
     """Read a whole number of 2^-96 g as grams."""
-    return (fixed + WHOLE // 2) >> _FRACTION_BITS
+    return (fixed + _HALF) >> _FRACTION_BITS
 
 
 def ratio(part: int, whole: int) -> float | None:
@@ -377,7 +417,7 @@ def receipts(
             lots=tuple(own),
             received_g=sum(nodes[lot].mass_g for lot in own if lot in arrived),
             exposed_g=sum(reckoning.grams[lot] for lot in own if lot in arrived),
-            remaining_g=sum(nodes[lot].remaining_g for lot in own),
+            remaining_g=sum(graph.left_g.get(lot, 0) for lot in own),
         )
         for holder_id, own in held.items()
     ]

@@ -116,8 +116,8 @@ class Scribe:
             "made_on": node.made_on,
             "occurred_at": node.occurred_at,
             "mass_g": node.mass_g if self.view.weighs(node.id) else None,
-            "remaining_g": node.remaining_g if counted else None,
-            "on_hold": node.holds > 0 if counted else None,
+            "remaining_g": self.graph.left_g.get(node.id, 0) if counted else None,
+            "on_hold": node.id in self.graph.held if counted else None,
         }
 
     def node(self, node: Node, reckoning: Reckoning) -> schemas.NodeOut:
@@ -255,7 +255,7 @@ class Scribe:
             village=self.villages[_origin(first)] if single else None,
             mass_g=sum(node.mass_g for node in nodes) if weighed else None,
             share_g=sum(reckoning.grams[lot] for lot in group) if reckoned else None,
-            remaining_g=sum(node.remaining_g for node in nodes) if counted else None,
+            remaining_g=sum(self.graph.left_g.get(lot, 0) for lot in group) if counted else None,
             within_g=within_g if weighed else None,
             depth=min(reckoning.depth[lot] for lot in group),
         )

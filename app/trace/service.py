@@ -18,7 +18,7 @@ Who may ask, and what each sees:
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -155,7 +155,7 @@ async def neighbours(
     if not caller.supervises:
         await check_granted(session, caller, question)
     around = await queries.walk(session, question.asked, Walk.AROUND, limit=limit)
-    graph = SubGraph(around.nodes, [edge for edge in around.edges if lot in edge.key])
+    graph = replace(around, edges=[edge for edge in around.edges if lot in edge.key])
     transits = await queries.transits(session, [lot])
     parties = await parties_of(session, graph, transits, question)
     upstream = graph.parents([lot])

@@ -1,7 +1,6 @@
 """Runs the bench inside the environment that `bench.py` has prepared."""
 
 import argparse
-import asyncio
 import json
 import math
 import os
@@ -11,6 +10,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 import bench as command
 
@@ -125,7 +126,7 @@ def main() -> int:
         known = "\n".join(f"  {name:<14}{rows.SUBJECTS[name].about}" for name in rows.SUBJECTS)
         print(f"no row is called {', '.join(unknown)}; there are\n{known}", file=sys.stderr)
         return 2
-    found = asyncio.run(run(options))
+    found = uvloop.run(run(options))
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     if options.plot:

@@ -52,8 +52,8 @@ class Ours:
 
     async def trace(self, lot: int, direction: Direction) -> tuple[SubGraph, Reckoning]:
         """Trace a lot: the sub-graph with its grams, and the shares."""
-        async with self.database.reading() as session:
-            graph = await queries.walk(session, [lot], Walk(direction), limit=LOTS_MAX)
+        books = queries.books_beside(self.database)
+        graph = await queries.walk_at_once(books, [lot], Walk(direction), limit=LOTS_MAX)
         if direction is Direction.BACK:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
