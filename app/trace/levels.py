@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import STATEMENT_TIMEOUT_MS, on_cluster
 from app.lot.rules import LotOrigin, Proof
-from app.trace.rules import Edge, Node, SubGraph, TraceTimedOut, TraceTooLarge
+from app.trace.rules import Edge, Node, SubGraph, TraceTimedOut, TraceTooLarge, ending_of
 
 WALK_S_MAX = STATEMENT_TIMEOUT_MS / 1000
 """How long a walk of many short statements may take: as long as one that is a single statement."""
@@ -192,9 +192,9 @@ async def nodes_of(
     rows = await _rows(session, _LOTS, lots)
     nodes: list[Node] = []
     for row in sorted(rows):
-        values = [*row, into_g.get(row[0], 0)]
-        values[6] = LotOrigin(values[6])
-        nodes.append(Node(*values))
+        origin, grams = LotOrigin(row[6]), into_g.get(row[0], 0)
+        ending = ending_of(origin, row[4], grams)
+        nodes.append(Node._make((*row[:6], origin, *row[7:], grams, ending)))
     return nodes
 
 

@@ -16,7 +16,7 @@ from app.lot.rules import LotOrigin, Proof
 from app.party.access import DatedRole, RoleKind
 from app.trace import levels
 from app.trace.memory import LOTS_MAX, Memory, Settled, memory_of
-from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge
+from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge, ending_of
 
 
 class Walk(StrEnum):
@@ -205,8 +205,9 @@ async def _settle(books: Books, lots: Sequence[int]) -> dict[int, Settled]:
     found: dict[int, Settled] = {}
     for row in rows:
         lot, edges = row[0], tuple(into.get(row[0], ()))
-        into_g = sum(edge.mass_g for edge in edges)
-        node = Node._make((*row[:6], _ORIGINS[row[6]], *row[7:], into_g))
+        origin, into_g = _ORIGINS[row[6]], sum(edge.mass_g for edge in edges)
+        ending = ending_of(origin, row[4], into_g)
+        node = Node._make((*row[:6], origin, *row[7:], into_g, ending))
         found[lot] = Settled(node, edges)
     return found
 

@@ -92,6 +92,7 @@ class Node(NamedTuple):
         holder_id: Whose lot it is; None for a walk-in's.
         mass_g: Grams it began with.
         into_g: Grams that went into it from all its parents, in the graph or not.
+        ending: Why the way back ends here, if it does: see `ending_of`.
     """
 
     id: int
@@ -106,14 +107,15 @@ class Node(NamedTuple):
     occurred_at: datetime
     mass_g: int
     into_g: int
+    ending: Ending | None
 
-    @property
-    def ending(self) -> Ending | None:
-        """Why the way back ends here, if it does."""
-        if self.into_g:
-            return None
-        declared = self.origin is LotOrigin.DECLARE and self.producer_id is not None
-        return Ending.SOURCE if self.origin in SOURCES or declared else Ending.BROKEN
+
+def ending_of(origin: LotOrigin, producer_id: int | None, into_g: int) -> Ending | None:
+    """Say why the way back ends at a lot, if it does."""
+    if into_g:
+        return None
+    declared = origin is LotOrigin.DECLARE and producer_id is not None
+    return Ending.SOURCE if origin in SOURCES or declared else Ending.BROKEN
 
 
 class Edge(NamedTuple):
@@ -215,39 +217,26 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     """
     into = graph.into()
     flow = dict.fromkeys(graph.nodes, 0)
-    proved = dict.fromkeys(graph.nodes, 0)
     depth = dict.fromkeys(graph.nodes, 0)
     edge_grams: dict[tuple[int, int], int] = {}
     for lot, mass_g in asked.items():
-        flow[lot] = proved[lot] = mass_g << _FRACTION_BITS
-    claimed = Proof.CLAIMED
+        flow[lot] = mass_g << _FRACTION_BITS
     for lot in sorted(into, reverse=True):
-        edges = into[lot]
-        parts = proved_parts = [flow[lot]]
-        if len(edges) > 1:
-            parts = proved_parts = split(flow[lot], [edge[2] for edge in edges])
-        if proved[lot] != flow[lot]:
-            proved_parts = split(proved[lot], [edge[2] for edge in edges])
-        deeper = depth[lot] + 1
-        for (src, dst, _, proof, _), part, proved_part in zip(
-            edges, parts, proved_parts, strict=True
-        ):
+        edges, deeper = into[lot], depth[lot] + 1
+        for edge, part in zip(edges, _parted(flow[lot], edges), strict=True):
+            src = edge[0]
             flow[src] += part
-            edge_grams[src, dst] = (part + _HALF) >> _FRACTION_BITS
+            edge_grams[src, lot] = (part + _HALF) >> _FRACTION_BITS
             if depth[src] < deeper:
                 depth[src] = deeper
-            if proof is not claimed:
-                proved[src] += proved_part
     asked_g = sum(asked.values())
-    ends = {
-        lot: ending
-        for lot, node in graph.nodes.items()
-        if not node[-1] and (ending := node.ending) is not None
-    }
-    ends_g = apportion(asked_g, [flow[lot] for lot in ends]) if asked_g else [0] * len(ends)
+    source = Ending.SOURCE
+    ends = [node for node in graph.nodes.values() if node[-1] is not None]
+    ends_g = apportion(asked_g, [flow[end[0]] for end in ends]) if asked_g else [0] * len(ends)
     grams = {lot: (part + _HALF) >> _FRACTION_BITS for lot, part in flow.items()}
-    grams |= dict(zip(ends, ends_g, strict=True))
-    sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
+    grams |= zip([end[0] for end in ends], ends_g, strict=True)
+    sources = [end[0] for end in ends if end[-1] is source]
+    proved = _proved(graph, into, asked, flow)
     whole = asked_g << _FRACTION_BITS
     return Reckoning(
         direction=Direction.BACK,
@@ -255,10 +244,36 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
         grams=grams,
         edge_grams=edge_grams,
         depth=depth,
-        share_to_producer=ratio(sum(flow[lot] for lot in sources), whole),
-        proved_share=ratio(sum(proved[lot] for lot in sources), whole),
-        broken_g=sum(grams[lot] for lot, ending in ends.items() if ending is Ending.BROKEN),
+        share_to_producer=ratio(sum([flow[lot] for lot in sources]), whole),
+        proved_share=ratio(sum([proved[lot] for lot in sources]), whole),
+        broken_g=sum(
+            part for end, part in zip(ends, ends_g, strict=True) if end[-1] is not source
+        ),
     )
+
+
+def _parted(total: int, edges: Sequence[Edge]) -> Sequence[int]:
+    return (total,) if len(edges) == 1 else split(total, [edge[2] for edge in edges])
+
+
+def _proved(
+    graph: SubGraph,
+    into: Mapping[int, Sequence[Edge]],
+    asked: Mapping[int, int],
+    flow: Mapping[int, int],
+) -> Mapping[int, int]:
+    """Answer of each lot's flow the part that passed no edge which is only claimed."""
+    claimed = Proof.CLAIMED
+    if not any(edge[3] is claimed for edge in graph.edges):
+        return flow
+    proved = dict.fromkeys(graph.nodes, 0)
+    for lot, mass_g in asked.items():
+        proved[lot] = mass_g << _FRACTION_BITS
+    for lot in sorted(into, reverse=True):
+        for edge, part in zip(into[lot], _parted(proved[lot], into[lot]), strict=True):
+            if edge.proof is not claimed:
+                proved[edge.src] += part
+    return proved
 
 
 def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
@@ -277,7 +292,7 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
     claimed = Proof.CLAIMED
     handed = proved = 0
     for lot in sorted(graph.nodes):
-        *_, mass_g, into_g = graph.nodes[lot]
+        *_, mass_g, into_g, _ = graph.nodes[lot]
         edges = into.get(lot, ())
         if len(edges) == 1 and edges[0][2] == into_g == mass_g and lot not in asked:
             # Most lots are all that was taken from one: they share its share.
