@@ -1,25 +1,77 @@
-"""Lots that a trace met a moment ago.
+"""What a trace met a moment ago, and what it was told with.
 
 What a lot is never changes, and neither do the edges into it: they were written with it. Only the
 proof of an edge does, once, when a buyer confirms what the seller had claimed. So a lot into which
 no edge is only claimed is remembered, and a walk asks the books for what can differ: which lots
-there are, what is left of each, and which are held.
+there are, what is left of each, and which are held. A party's name, form and seat do not change
+either; its roles do, and what a trace says about them may be five minutes old.
 
 A recall makes everybody ask for the same lots within minutes, and every way back ends in the same
 few farms and wholesalers.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.pool import Pool
 
 from app.lot.rules import Proof
+from app.party.access import DatedRole
 from app.trace.rules import Edge, Node
 
 LOTS_MAX = 1 << 14
 """Lots of each of two generations; a lot is about a kilobyte."""
+PARTIES_MAX = 1 << 12
+ROLES_LAST_S = 300
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Generations(Generic[Key, Value]):
+    """What was asked for last, in two generations: forgetting is dropping the older one."""
+
+    def __init__(self, most: int, *, lasts_s: float | None = None) -> None:
+        """Begin with nothing.
+
+        Args:
+            most: How much a generation holds.
+            lasts_s: When to begin with nothing again, in seconds.
+        """
+        self._most = most
+        self._lasts_s = lasts_s
+        self._begun_s = 0.0
+        self._young: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
+
+    def recall(self, keys: Collection[Key]) -> tuple[dict[Key, Value], Collection[Key]]:
+        """Answer what is remembered of some, and which are not."""
+        if self._lasts_s is not None and time.monotonic() - self._begun_s > self._lasts_s:
+            self.forget()
+        young, old = self._young, self._old
+        known = {key: young[key] for key in keys if key in young}
+        if len(known) == len(keys):
+            return known, ()
+        older = {key: old[key] for key in keys if key in old and key not in young}
+        self.keep(older)
+        known |= older
+        return known, [key for key in keys if key not in known]
+
+    def keep(self, values: Mapping[Key, Value]) -> None:
+        """Remember values."""
+        if len(self._young) + len(values) > self._most:
+            self._old, self._young = self._young, {}
+        # What does not fit would drive out what others ask for, and itself.
+        if len(values) <= self._most:
+            self._young |= values
+
+    def forget(self) -> None:
+        """Begin with nothing again."""
+        self._young, self._old = {}, {}
+        self._begun_s = time.monotonic()
 
 
 class Settled(NamedTuple):
@@ -28,36 +80,68 @@ class Settled(NamedTuple):
     node: Node
     into: tuple[Edge, ...]
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing about it changes any more."""
+        return all(edge.proof is not Proof.CLAIMED for edge in self.into)
+
+
+class Named(NamedTuple):
+    """A party as a trace shows it, before masking.
+
+    Attributes:
+        in_full: The JSON of whoever may read its name.
+        masked: The JSON of everybody else.
+    """
+
+    public_id: UUID
+    name: str
+    form: str
+    division_code: str | None
+    in_full: bytes
+    masked: bytes
+
+
+class LotWords(NamedTuple):
+    """The JSON of what never changes about a lot: up to its holder, and from there to its grams."""
+
+    public_id: str
+    head: bytes
+    middle: bytes
+
+
+class EdgeWords(NamedTuple):
+    """The JSON of what never changes about an edge, before and after what differs."""
+
+    head: bytes
+    tail: bytes
+
 
 class Memory:
-    """The lots met last, in two generations: forgetting is dropping the older one."""
+    """What is remembered of the books that a pool leads to."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._young: dict[int, Settled] = {}
-        self._old: dict[int, Settled] = {}
+        self.lots: Generations[int, Settled] = Generations(LOTS_MAX)
+        self.parties: Generations[int, Named] = Generations(PARTIES_MAX)
+        self.roles: Generations[int, list[DatedRole]] = Generations(
+            PARTIES_MAX, lasts_s=ROLES_LAST_S
+        )
+        self.lot_words: Generations[int, LotWords] = Generations(LOTS_MAX)
+        self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(LOTS_MAX)
+        self._words_of: tuple[object, ...] = ()
 
-    def recall(self, lots: Sequence[int]) -> dict[int, Settled]:
-        """Answer those of some lots that are remembered."""
-        young, old = self._young, self._old
-        known = {lot: young[lot] for lot in lots if lot in young}
-        if old and len(known) < len(lots):
-            older = {lot: old[lot] for lot in lots if lot in old and lot not in young}
-            self.keep(older.values())
-            known |= older
-        return known
+    def speak(self, *sources: object) -> None:
+        """Begin anew with the words when the catalogue or the gazetteer was read again."""
+        if len(sources) != len(self._words_of) or any(
+            new is not old for new, old in zip(sources, self._words_of, strict=True)
+        ):
+            self._words_of = sources
+            self.lot_words.forget()
 
-    def keep(self, lots: Iterable[Settled]) -> None:
+    def settle(self, lots: Iterable[Settled]) -> None:
         """Remember lots about which nothing changes any more."""
-        for lot in lots:
-            if len(self._young) >= LOTS_MAX:
-                self._old, self._young = self._young, {}
-            if all(edge.proof is not Proof.CLAIMED for edge in lot.into):
-                self._young[lot.node.id] = lot
-
-    def forget(self) -> None:
-        """Begin with nothing again."""
-        self._young, self._old = {}, {}
+        self.lots.keep({lot.node.id: lot for lot in lots if lot.is_final})
 
 
 _memories: WeakKeyDictionary[Pool, Memory] = WeakKeyDictionary()

@@ -8,14 +8,18 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import TRACE_STRATEGY, Database, Row, Statement, fetch, prepared
 from app.lot.rules import LotOrigin, Proof
-from app.party.access import DatedRole, RoleKind
+from app.party import credentials
+from app.party.access import Caller, DatedRole, RoleKind
+from app.party.credentials import Credential
+from app.party.identifiers import mask_name
 from app.trace import levels
-from app.trace.memory import LOTS_MAX, Memory, Settled, memory_of
+from app.trace.memory import Memory, Named, Settled, memory_of
 from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge, ending_of
 
 
@@ -45,30 +49,39 @@ _VISITS = {
 }
 
 
-def _statement(walk: Walk) -> str:
-    """Write the one statement of a walk.
+def _walking(walk: Walk, begin: str) -> str:
+    """Write the common table expressions of a walk: `met` has an array of all lots.
 
     The recursion touches nothing but the two indexes of `lot_edge`. The LIMIT stops the recursion
     itself: a graph that is too large costs no more than one that is just small enough.
 
     Every OFFSET 0 is a fence: without it the planner, which cannot guess the size of a recursion,
     may join by reading whole tables (tried: a hundred times slower on 160,000 lots whose
-    statistics were a load behind). An array of ids is one walk along the index; a join would look
-    up each id from the root (tried: 1.0 us a lot, and 0.5).
+    statistics were a load behind).
     """
     return f"""
-        WITH RECURSIVE walk (id) AS (
-            SELECT unnest(CAST(:lots AS bigint[])) {_VISITS[walk]}
+        walk (id) AS (
+            {begin} {_VISITS[walk]}
         ), met AS MATERIALIZED (
-            SELECT id FROM walk LIMIT :most
+            SELECT ARRAY(SELECT id FROM walk LIMIT :most) AS ids
         )
-        SELECT m.ids, b.ids, b.left_g, b.held
-        FROM (SELECT ARRAY(SELECT id FROM met) AS ids OFFSET 0) m
-        CROSS JOIN LATERAL (
-            SELECT array_agg(lot_id) AS ids, array_agg(remaining_g) AS left_g,
-                array_agg(lot_id) FILTER (WHERE holds > 0) AS held
-            FROM lot_balance WHERE lot_id = ANY(m.ids) OFFSET 0
-        ) b
+    """
+
+
+# Looking up an array of ids is one way along the index; a join would look up each id from the root
+# (tried: 1.0 us a lot, and 0.5).
+_LEFT = """
+    SELECT array_agg(lot_id) AS ids, array_agg(remaining_g) AS left_g,
+        array_agg(lot_id) FILTER (WHERE holds > 0) AS held
+    FROM lot_balance WHERE lot_id = ANY(met.ids) OFFSET 0
+"""
+
+
+def _statement(walk: Walk) -> str:
+    """Write the one statement of a walk."""
+    return f"""
+        WITH RECURSIVE {_walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
+        SELECT met.ids, b.ids, b.left_g, b.held FROM met CROSS JOIN LATERAL ({_LEFT}) b
     """  # noqa: S608
 
 
@@ -153,6 +166,13 @@ def books_of(session: AsyncSession) -> Books:
     return Books(partial(fetch, session), memory_of(session.get_bind().engine.pool))
 
 
+def walks_at_once(database: Database) -> bool:
+    """Whether one statement can answer a trace: no replica is to be asked, no cluster walked."""
+    options = database.engine.get_execution_options()
+    recursive = options.get(TRACE_STRATEGY, Strategy.RECURSIVE) == Strategy.RECURSIVE
+    return recursive and database.replica is None
+
+
 def books_beside(database: Database) -> Books:
     """Ask without a session: every statement is a transaction by itself."""
     return Books(database.ask, memory_of(database.engine.sync_engine.pool))
@@ -182,13 +202,9 @@ async def graph_of(
     """
     if len(met) > limit:
         raise TraceTooLarge(limit=limit)
-    known = books.memory.recall(met)
-    if len(known) < len(met):
-        fetched = await _settle(books, [lot for lot in met if lot not in known])
-        # A graph that does not fit would drive out what others ask for, and itself.
-        if len(fetched) <= LOTS_MAX:
-            books.memory.keep(fetched.values())
-        known |= fetched
+    known, unknown = books.memory.lots.recall(met)
+    if unknown:
+        known |= await _settle(books, unknown)
     lots = [known[lot] for lot in sorted(known)]
     nodes = {node[0]: node for node, _ in lots}
     edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
@@ -196,7 +212,7 @@ async def graph_of(
     return SubGraph(nodes, edges, left_g, frozenset(held or ()))
 
 
-async def _settle(books: Books, lots: Sequence[int]) -> dict[int, Settled]:
+async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
     rows = await books.ask(_LOTS, {"lots": lots})
     into: dict[int, list[Edge]] = {}
     for src, dst, mass_g, proof, occurred_at in await books.ask(_INTO, {"lots": lots}):
@@ -209,6 +225,7 @@ async def _settle(books: Books, lots: Sequence[int]) -> dict[int, Settled]:
         ending = ending_of(origin, row[4], into_g)
         node = Node._make((*row[:6], origin, *row[7:], into_g, ending))
         found[lot] = Settled(node, edges)
+    books.memory.settle(found.values())
     return found
 
 
@@ -273,15 +290,19 @@ class AskedLot(NamedTuple):
 
 
 # A voided ticket opens nothing: the seller may have named the wrong buyer.
-_ASKED = text("""
-    SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g, EXISTS (
+_BOUGHT = """
+    EXISTS (
         SELECT 1 FROM ticket_draw d
         JOIN ticket t ON t.id = d.ticket_id
         JOIN ticket_state s ON s.ticket_id = t.id
-        WHERE d.lot_id = l.id AND t.buyer_id = :party AND s.status <> 'voided'
+        WHERE d.lot_id = l.id AND t.buyer_id = {party} AND s.status <> 'voided'
     )
+"""
+_ASKED = text(f"""
+    SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
+        {_BOUGHT.format(party=":party")}
     FROM lot l WHERE l.public_id = ANY(CAST(:lots AS uuid[])) ORDER BY l.id
-""")
+""")  # noqa: S608
 
 
 async def asked_lots(
@@ -427,43 +448,48 @@ async def market_divisions(
     return list((await session.execute(_MARKET_DIVISIONS, parameters)).scalars())
 
 
-class Named(NamedTuple):
-    """A party as a trace shows it, before masking."""
-
-    public_id: UUID
-    name: str
-    form: str
-    division_code: str | None
-
-
-_PARTIES = text("""
+_PARTIES = prepared("""
     SELECT id, public_id, name, form, division_code
     FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
 """)
 
 
-async def parties(session: AsyncSession, party_ids: Iterable[int | None]) -> dict[int, Named]:
-    """Fetch the names of parties."""
+async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Named]:
+    """Answer the names of parties."""
     wanted = {party for party in party_ids if party is not None}
-    rows = await session.execute(_PARTIES, {"parties": list(wanted)})
-    return {row[0]: Named(*row[1:]) for row in rows}
+    known, unknown = books.memory.parties.recall(wanted)
+    if unknown:
+        fetched = {row[0]: _named(*row[1:]) for row in await books.ask(_PARTIES, {"parties": unknown})}
+        books.memory.parties.keep(fetched)
+        known |= fetched
+    return known
 
 
-_ROLES = text("""
+def _named(public_id: UUID, name: str, form: str, division_code: str | None) -> Named:
+    in_full = orjson.dumps({"party": str(public_id), "name": name, "masked": False})
+    masked = in_full
+    if form != "legal":
+        masked = orjson.dumps({"party": None, "name": mask_name(name), "masked": True})
+    return Named(public_id, name, form, division_code, in_full, masked)
+
+
+_ROLES = prepared("""
     SELECT party_id, kind, division_code, valid_from, valid_to
     FROM party_role WHERE party_id = ANY(CAST(:parties AS bigint[])) ORDER BY party_id, id
 """)
 
 
-async def roles(
-    session: AsyncSession, party_ids: Iterable[int | None]
-) -> dict[int, list[DatedRole]]:
-    """Fetch what parties are and were."""
+async def roles(books: Books, party_ids: Iterable[int | None]) -> dict[int, list[DatedRole]]:
+    """Answer what parties are and were; what was given or ended in the last minutes may lack."""
     wanted = {party for party in party_ids if party is not None}
-    found: dict[int, list[DatedRole]] = {party: [] for party in wanted}
-    for party, kind, *rest in await session.execute(_ROLES, {"parties": list(wanted)}):
-        found[party].append(DatedRole(RoleKind(kind), *rest))
-    return found
+    known, unknown = books.memory.roles.recall(wanted)
+    if unknown:
+        fetched: dict[int, list[DatedRole]] = {party: [] for party in unknown}
+        for party, kind, *rest in await books.ask(_ROLES, {"parties": unknown}):
+            fetched[party].append(DatedRole(RoleKind(kind), *rest))
+        books.memory.roles.keep(fetched)
+        known |= fetched
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,3 +531,91 @@ async def transits(
     """
     parameters: dict[str, Any] = {"lots": list(lots), "ticket": ticket_id}
     return [Transit(*row) for row in await session.execute(_TRANSITS, parameters)]
+
+
+# Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
+# asks the books when it has met the lots before. Without a valid credential nothing is walked.
+_ON_THE_WAY = """
+    SELECT array_agg(w.public_id), array_agg(w.lot_id), array_agg(w.buyer_id),
+        array_agg(w.buyer_kind), array_agg(w.mass_g), array_agg(w.sold_at)
+    FROM (
+        SELECT t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind,
+            CAST(sum(d.mass_g) AS bigint) AS mass_g, t.sold_at
+        FROM (
+            SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
+        ) d
+        CROSS JOIN LATERAL (
+            SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
+        ) s
+        CROSS JOIN LATERAL (
+            SELECT id, public_id, buyer_id, buyer_kind, sold_at FROM ticket
+            WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
+        ) t
+        GROUP BY t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind, t.sold_at
+        ORDER BY t.id, d.lot_id OFFSET 0
+    ) w
+"""
+_WHOLE = {
+    (credential, walk): prepared(f"""
+        WITH RECURSIVE who (
+            account, scopes, party_id, party, roles, created_at, seen_at
+        ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
+            SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
+                {_BOUGHT.format(party="who.party_id")} AS bought
+            FROM who JOIN lot l ON l.public_id = :lot
+        ), {_walking(walk, "SELECT id FROM asked")}
+        SELECT who.*, asked.*, met.ids, b.*, w.*
+        FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
+        CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
+    """)
+    for credential, found in (
+        (Credential.SESSION, credentials.BY_SESSION),
+        (Credential.KEY, credentials.BY_KEY),
+    )
+    for walk in (Walk.BACK, Walk.FORWARD)
+}
+
+
+class Whole(NamedTuple):
+    """All that the books say about one lot's trace.
+
+    Attributes:
+        caller: Who asks.
+        is_noted: Whether nothing has to be noted about its session.
+    """
+
+    caller: Caller
+    is_noted: bool
+    asked: AskedLot
+    graph: SubGraph
+    transits: Sequence[Transit]
+
+
+async def whole(
+    books: Books,
+    credential: Credential,
+    secret: str,
+    lot: UUID,
+    kind: Walk,
+    *,
+    limit: int,
+    now: datetime,
+) -> Whole | None:
+    """Find out at once who asks and what the trace is; None without a credential or a lot.
+
+    Raises:
+        TraceTooLarge: the graph has more lots than `limit`.
+    """
+    parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
+    rows = await books.ask(_WHOLE[credential, kind], parameters)
+    if not rows:
+        return None
+    row = tuple(rows[0])
+    caller, noted = credentials.read_caller(row[:7], now)
+    graph = await graph_of(books, *row[13:17], limit=limit)
+    ways = [] if row[17] is None else zip(*row[17:], strict=True)
+    transits = [
+        Transit(ticket, graph.nodes[lot_id].public_id, lot_id, buyer, kind, mass_g, sold_at)
+        for ticket, lot_id, buyer, kind, mass_g, sold_at in ways
+    ]
+    return Whole(caller, noted, AskedLot(*row[7:13]), graph, transits)

@@ -419,22 +419,27 @@ def receipts(
         asked: The lots in question; their holder counts as having received them.
         lots: Lots to count.
     """
-    nodes = graph.nodes
-    arrived = set(asked) | {
-        edge.dst for edge in graph.edges if nodes[edge.src].holder_id != nodes[edge.dst].holder_id
-    }
-    held: dict[int | None, list[int]] = defaultdict(list)
+    nodes, left_g, exposed_g = graph.nodes, graph.left_g, reckoning.grams
+    holders = {lot: node[3] for lot, node in nodes.items()}
+    arrived = set(asked)
+    arrived.update([edge[1] for edge in graph.edges if holders[edge[0]] != holders[edge[1]]])
+    found: dict[int | None, tuple[list[int], list[int]]] = {}
     for lot in sorted(lots):
-        held[nodes[lot].holder_id].append(lot)
+        held = found.get(holders[lot])
+        if held is None:
+            held = found[holders[lot]] = [], []
+        held[0].append(lot)
+        if lot in arrived:
+            held[1].append(lot)
     return [
         Receipt(
             holder_id=holder_id,
             lots=tuple(own),
-            received_g=sum(nodes[lot].mass_g for lot in own if lot in arrived),
-            exposed_g=sum(reckoning.grams[lot] for lot in own if lot in arrived),
-            remaining_g=sum(graph.left_g.get(lot, 0) for lot in own),
+            received_g=sum([nodes[lot].mass_g for lot in came]),
+            exposed_g=sum([exposed_g[lot] for lot in came]),
+            remaining_g=sum([left_g.get(lot, 0) for lot in own]),
         )
-        for holder_id, own in held.items()
+        for holder_id, (own, came) in found.items()
     ]
 
 
