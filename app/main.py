@@ -128,6 +128,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         clock=clock,
         headers=pages.FRESH,
     )
+    app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut])
     app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
     app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)

@@ -171,7 +171,7 @@ async def left_of(
     session: AsyncSession, lots: Collection[int]
 ) -> tuple[dict[int, int], frozenset[int]]:
     """Answer the grams left of lots, and which of them may not move."""
-    left_g: dict[int, int] = {}
+    left_g = dict.fromkeys(sorted(lots), 0)
     held: set[int] = set()
     for some, grams, stopped in await _rows(session, _LEFT, lots):
         left_g |= zip(some or (), grams or (), strict=True)

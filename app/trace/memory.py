@@ -12,6 +12,7 @@ few farms and wholesalers.
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -47,18 +48,26 @@ class Generations(Generic[Key, Value]):
         self._young: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
 
+    def all_of(self, keys: Iterable[Key]) -> list[Value] | None:
+        """Answer what is remembered of some, in their order; None if that is not all of them."""
+        self._age()
+        try:
+            return [*map(self._young.__getitem__, keys)]
+        except KeyError:
+            return None
+
     def recall(self, keys: Collection[Key]) -> tuple[dict[Key, Value], Collection[Key]]:
         """Answer what is remembered of some, and which are not."""
+        self._age()
+        young, old = self._young, self._old
+        older = {key: old[key] for key in keys if key in old and key not in young}
+        known = {key: young[key] for key in keys if key in young} | older
+        self.keep(older)
+        return known, [key for key in keys if key not in known]
+
+    def _age(self) -> None:
         if self._lasts_s is not None and time.monotonic() - self._begun_s > self._lasts_s:
             self.forget()
-        young, old = self._young, self._old
-        known = {key: young[key] for key in keys if key in young}
-        if len(known) == len(keys):
-            return known, ()
-        older = {key: old[key] for key in keys if key in old and key not in young}
-        self.keep(older)
-        known |= older
-        return known, [key for key in keys if key not in known]
 
     def keep(self, values: Mapping[Key, Value]) -> None:
         """Remember values."""
@@ -129,15 +138,17 @@ class Memory:
         )
         self.lot_words: Generations[int, LotWords] = Generations(LOTS_MAX)
         self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(LOTS_MAX)
+        self.villages: dict[tuple[str, date], str | None] = {}
         self._words_of: tuple[object, ...] = ()
 
     def speak(self, *sources: object) -> None:
-        """Begin anew with the words when the catalogue or the gazetteer was read again."""
+        """Begin anew with names when what they come from (catalogue, gazetteer) was read again."""
         if len(sources) != len(self._words_of) or any(
             new is not old for new, old in zip(sources, self._words_of, strict=True)
         ):
             self._words_of = sources
             self.lot_words.forget()
+            self.villages.clear()
 
     def settle(self, lots: Iterable[Settled]) -> None:
         """Remember lots about which nothing changes any more."""

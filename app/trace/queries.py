@@ -202,13 +202,18 @@ async def graph_of(
     """
     if len(met) > limit:
         raise TraceTooLarge(limit=limit)
-    known, unknown = books.memory.lots.recall(met)
-    if unknown:
-        known |= await _settle(books, unknown)
-    lots = [known[lot] for lot in sorted(known)]
+    ids = sorted(met)
+    lots = books.memory.lots.all_of(ids)
+    if lots is None:
+        known, unknown = books.memory.lots.recall(ids)
+        if unknown:
+            known |= await _settle(books, unknown)
+        lots = [known[lot] for lot in ids if lot in known]
     nodes = {node[0]: node for node, _ in lots}
+    # An edge leads from an older lot to a younger one, and has its parents' order.
     edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
-    left_g = dict(zip(stocked or (), grams or (), strict=True))
+    left_g = dict.fromkeys(nodes, 0)
+    left_g.update(zip(stocked or (), grams or (), strict=True))
     return SubGraph(nodes, edges, left_g, frozenset(held or ()))
 
 

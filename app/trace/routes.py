@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from app.core import problems
 from app.core.db import Database, ReplicaSession
 from app.core.errors import DomainError
-from app.core.http import with_shortcut
+from app.core.http import Shortcut
 from app.core.problems import declare
 from app.core.replica import DATABASE_FAULTS
 from app.lot.rules import UnknownLot
@@ -40,6 +40,7 @@ RANKED_MAX = 200
 
 router = APIRouter(tags=["trace"])
 
+_TRACE = "/lots/{lot_id}/trace"
 _ACTION = "trace.read"
 MayTrace = Annotated[Caller, Depends(allow(_ACTION))]
 Limit = Annotated[
@@ -79,6 +80,15 @@ async def _trace_at_once(request: Request) -> Response | None:
     return None if written is None else _json(written)
 
 
+shortcut = Shortcut(_TRACE, _trace_at_once)
+"""The trace of a lot is asked for most; see `http.Shortcuts`."""
+
+
+@router.get(
+    _TRACE,
+    response_model=TraceOut,
+    responses={**_STREAMED, **declare(UnknownLot, *_REFUSALS)},
+)
 async def trace_lot(
     lot_id: UUID,
     direction: Direction,
@@ -94,16 +104,6 @@ async def trace_lot(
         return _stream(request, lines)
     question = await service.question_about(session, [lot_id], caller)
     return _json(await service.write(session, question, direction, caller=caller, limit=limit))
-
-
-router.add_api_route(
-    "/lots/{lot_id}/trace",
-    trace_lot,
-    methods=["GET"],
-    response_model=TraceOut,
-    responses={**_STREAMED, **declare(UnknownLot, *_REFUSALS)},
-    route_class_override=with_shortcut(_trace_at_once),
-)
 
 
 @router.get("/lots/{lot_id}/trace/lots", responses=declare(UnknownLot, UnknownPosition, *_REFUSALS))

@@ -289,10 +289,11 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
     exposure: dict[int, int] = {}
     depth: dict[int, int] = {}
     edge_grams: dict[tuple[int, int], int] = {}
-    claimed = Proof.CLAIMED
+    nodes, claimed = graph.nodes, Proof.CLAIMED
     handed = proved = 0
-    for lot in sorted(graph.nodes):
-        *_, mass_g, into_g, _ = graph.nodes[lot]
+    for lot in sorted(nodes):
+        node = nodes[lot]
+        mass_g, into_g = node[10], node[11]
         edges = into.get(lot, ())
         if len(edges) == 1 and edges[0][2] == into_g == mass_g and lot not in asked:
             # Most lots are all that was taken from one: they share its share.
@@ -419,28 +420,23 @@ def receipts(
         asked: The lots in question; their holder counts as having received them.
         lots: Lots to count.
     """
-    nodes, left_g, exposed_g = graph.nodes, graph.left_g, reckoning.grams
+    nodes, grams, left_g = graph.nodes, reckoning.grams, graph.left_g
     holders = {lot: node[3] for lot, node in nodes.items()}
     arrived = set(asked)
     arrived.update([edge[1] for edge in graph.edges if holders[edge[0]] != holders[edge[1]]])
-    found: dict[int | None, tuple[list[int], list[int]]] = {}
+    held: dict[int | None, list[int]] = {}
+    sums: dict[int | None, tuple[int, int, int]] = {}
     for lot in sorted(lots):
-        held = found.get(holders[lot])
-        if held is None:
-            held = found[holders[lot]] = [], []
-        held[0].append(lot)
+        holder = holders[lot]
+        if holder not in held:
+            held[holder], sums[holder] = [], (0, 0, 0)
+        held[holder].append(lot)
+        received_g, exposed_g, remaining_g = sums[holder]
         if lot in arrived:
-            held[1].append(lot)
-    return [
-        Receipt(
-            holder_id=holder_id,
-            lots=tuple(own),
-            received_g=sum([nodes[lot].mass_g for lot in came]),
-            exposed_g=sum([exposed_g[lot] for lot in came]),
-            remaining_g=sum([left_g.get(lot, 0) for lot in own]),
-        )
-        for holder_id, (own, came) in found.items()
-    ]
+            received_g += nodes[lot][10]
+            exposed_g += grams[lot]
+        sums[holder] = received_g, exposed_g, remaining_g + left_g.get(lot, 0)
+    return [Receipt(holder, tuple(own), *sums[holder]) for holder, own in held.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.ticket.rules import BuyerKind
 from app.trace import rules, schemas
 from app.trace.folding import Group
 from app.trace.kinship import Common
-from app.trace.memory import Named
+from app.trace.memory import Memory, Named, memory_of
 from app.trace.queries import Transit
 from app.trace.rules import Direction, Edge, Ending, Node, Reckoning, SubGraph, View
 
@@ -46,14 +46,11 @@ async def scribe_of(
     caller: Caller,
 ) -> "Scribe":
     """Fetch the words that a graph is described with."""
+    gazetteer, catalogue = await places.gazetteer(session), await products.catalogue(session)
+    memory = memory_of(session.get_bind().engine.pool)
+    memory.speak(catalogue, gazetteer)
     return Scribe(
-        graph=graph,
-        view=view,
-        parties=parties,
-        transits=transits,
-        gazetteer=await places.gazetteer(session),
-        catalogue=await products.catalogue(session),
-        me=caller.party_id,
+        graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id
     )
 
 
@@ -73,9 +70,9 @@ class Scribe:
     transits: Sequence[Transit]
     gazetteer: Gazetteer
     catalogue: Catalogue
+    memory: Memory
     me: int | None
     _people: dict[int, schemas.TracedParty] = field(default_factory=dict)
-    _villages: dict[tuple[str | None, date], str | None] = field(default_factory=dict)
 
     def in_full(self) -> Collection[int]:
         """Answer the natural persons whose full names the caller may read."""
@@ -103,12 +100,13 @@ class Scribe:
         if node.division_code is None:
             return None
         key = node.division_code, node.made_on or local_date(node.occurred_at)
-        if key not in self._villages:
+        villages = self.memory.villages
+        if key not in villages:
             try:
-                self._villages[key] = resolve(*key, self.gazetteer).name
+                villages[key] = resolve(*key, self.gazetteer).name
             except (UnknownDivision, DivisionNotInForce):
-                self._villages[key] = None
-        return self._villages[key]
+                villages[key] = None
+        return villages[key]
 
     def product_name(self, node: Node) -> str:
         """Name a lot's product."""

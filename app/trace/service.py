@@ -339,7 +339,7 @@ async def _written(books: Books, question: Question, found: _Found) -> bytes:
         receipts=receipts,
         roles=await queries.roles(books, (receipt.holder_id for receipt in receipts)),
     )
-    return write_out(told, found.scribe, reckoning, books.memory)
+    return write_out(told, found.scribe, reckoning)
 
 
 async def write_at_once(
@@ -390,10 +390,14 @@ async def write_at_once(
         view = _view_at_once(caller, question, graph, parties, direction)
         if view is None:
             return None
+        memory = books.memory
+        memory.speak(catalogue, gazetteer)
         found = _Found(
             graph=graph,
             view=view,
-            scribe=Scribe(graph, view, parties, transits, gazetteer, catalogue, caller.party_id),
+            scribe=Scribe(
+                graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id
+            ),
             reckoning=await _reckoned(graph, question, direction),
         )
         return await _written(books, question, found)

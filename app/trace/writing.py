@@ -15,7 +15,7 @@ import orjson
 from app.core.clock import local_date
 from app.party.access import DatedRole, in_force
 from app.trace import rules
-from app.trace.memory import EdgeWords, LotWords, Memory
+from app.trace.memory import EdgeWords, LotWords
 from app.trace.rules import Direction, Edge, Ending, Node, Reckoning
 from app.trace.scribe import Scribe
 
@@ -50,10 +50,9 @@ class Told:
     roles: Mapping[int, Sequence[DatedRole]]
 
 
-def write(told: Told, scribe: Scribe, reckoning: Reckoning, memory: Memory) -> bytes:
+def write(told: Told, scribe: Scribe, reckoning: Reckoning) -> bytes:
     """Write an answer as `schemas.TraceOut` describes it."""
-    memory.speak(scribe.catalogue, scribe.gazetteer)
-    page = _Page(told, scribe, reckoning, memory, _people(scribe))
+    page = _Page(told, scribe, reckoning, _people(scribe))
     beyond = scribe.beyond()
     lots = [str(lot) for lot in told.lots]
     head = {
@@ -117,7 +116,6 @@ class _Page:
     told: Told
     scribe: Scribe
     reckoning: Reckoning
-    memory: Memory
     people: Mapping[int | None, bytes]
 
     def nodes(self) -> Iterable[bytes]:
@@ -127,10 +125,10 @@ class _Page:
         if not view.everything:
             nodes = [node for node in nodes if node[0] in view.shown]
         lots = [node[0] for node in nodes]
-        words = self._lot_words(nodes)
-        left_g: list[Any] = [graph.left_g.get(lot, 0) for lot in lots]
+        words, people = self._lot_words(nodes), self.people
+        left_g: list[Any] = [*map(graph.left_g.__getitem__, lots)]
         masses: list[Any] = [node.mass_g for node in nodes]
-        grams: list[Any] = [reckoning.grams[lot] for lot in lots]
+        grams: list[Any] = [*map(reckoning.grams.__getitem__, lots)]
         if graph.held:
             ends = [_ENDS[node[0] in graph.held, node[-1]] for node in nodes]
         else:
@@ -150,19 +148,19 @@ class _Page:
             len(lots),
             (
                 [word[1] for word in words],
-                [self.people[node[3]] for node in nodes],
+                [people[node[3]] for node in nodes],
                 b',"producer":',
-                [self.people[node[4]] for node in nodes],
+                [people[node[4]] for node in nodes],
                 [word[2] for word in words],
                 _column(masses),
                 b',"remaining_g":',
                 _column(left_g),
                 ends,
-                _column([reckoning.share[lot] for lot in lots]),
+                _column([*map(reckoning.share.__getitem__, lots)]),
                 b',"share_g":',
                 _column(grams),
                 b',"depth":',
-                _column([reckoning.depth[lot] for lot in lots]),
+                _column([*map(reckoning.depth.__getitem__, lots)]),
                 b"},",
             ),
         )
@@ -173,10 +171,12 @@ class _Page:
 
     def _lot_words(self, nodes: Sequence[Node]) -> list[LotWords]:
         lots = [node[0] for node in nodes]
-        known, unknown = self.memory.lot_words.recall(lots)
+        if (words := self.scribe.memory.lot_words.all_of(lots)) is not None:
+            return words
+        known, unknown = self.scribe.memory.lot_words.recall(lots)
         if unknown:
             fresh = {lot: self._describe(self.scribe.graph.nodes[lot]) for lot in unknown}
-            self.memory.lot_words.keep(fresh)
+            self.scribe.memory.lot_words.keep(fresh)
             known |= fresh
         return [known[lot] for lot in lots]
 
@@ -211,7 +211,7 @@ class _Page:
         keys = [edge[:2] for edge in edges]
         words = self._edge_words(edges, keys)
         masses: list[Any] = [edge[2] for edge in edges]
-        grams: list[Any] = [reckoning.edge_grams[key] for key in keys]
+        grams: list[Any] = [*map(reckoning.edge_grams.__getitem__, keys)]
         if not view.everything:
             masses = [edge.mass_g if view.witnessed(edge) else None for edge in edges]
             if reckoning.direction is Direction.FORWARD:
@@ -234,11 +234,13 @@ class _Page:
     def _edge_words(
         self, edges: Sequence[Edge], keys: Sequence[tuple[int, int]]
     ) -> list[EdgeWords]:
-        known, unknown = self.memory.edge_words.recall(keys)
+        if (words := self.scribe.memory.edge_words.all_of(keys)) is not None:
+            return words
+        known, unknown = self.scribe.memory.edge_words.recall(keys)
         if unknown:
             wanted = set(unknown)
             fresh = {edge.key: self._link(edge) for edge in edges if edge.key in wanted}
-            self.memory.edge_words.keep(fresh)
+            self.scribe.memory.edge_words.keep(fresh)
             known |= fresh
         return [known[key] for key in keys]
 
