@@ -112,17 +112,30 @@ class Named(NamedTuple):
 
 
 class LotWords(NamedTuple):
-    """The JSON of what never changes about a lot: up to its holder, and from there to its grams."""
+    """The JSON of what never changes about a lot, in the pieces between which people stand.
 
-    public_id: str
+    Attributes:
+        head: Up to its holder.
+        weighed: From its producer to what is left of it, with its grams.
+        hidden: The same for whoever may not know them.
+    """
+
     head: bytes
-    middle: bytes
+    weighed: bytes
+    hidden: bytes
 
 
 class EdgeWords(NamedTuple):
-    """The JSON of what never changes about an edge, before and after what differs."""
+    """The JSON of what never changes about an edge.
 
-    head: bytes
+    Attributes:
+        weighed: Up to the share in grams, with the grams that passed.
+        hidden: The same for whoever may not know them.
+        tail: After the proof.
+    """
+
+    weighed: bytes
+    hidden: bytes
     tail: bytes
 
 

@@ -77,15 +77,20 @@ _LEFT = """
 """
 
 
-def _statement(walk: Walk) -> str:
-    """Write the one statement of a walk."""
+def _statement(walk: Walk, *, stocked: bool = True) -> str:
+    """Write the one statement of a walk, with what is left of each lot if that is wanted."""
+    left = f"CROSS JOIN LATERAL ({_LEFT}) b" if stocked else ""
     return f"""
         WITH RECURSIVE {_walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
-        SELECT met.ids, b.ids, b.left_g, b.held FROM met CROSS JOIN LATERAL ({_LEFT}) b
+        SELECT met.ids, {"b.ids, b.left_g, b.held" if stocked else "NULL, NULL, NULL"} FROM met {left}
     """  # noqa: S608
 
 
-_WALKS = {walk: prepared(_statement(walk)) for walk in Walk}
+_WALKS = {
+    (walk, stocked): prepared(_statement(walk, stocked=stocked))
+    for walk in Walk
+    for stocked in (True, False)
+}
 
 
 class Strategy(StrEnum):
@@ -104,7 +109,9 @@ def strategy_of(session: AsyncSession) -> Strategy:
     return Strategy(options.get(TRACE_STRATEGY, Strategy.RECURSIVE))
 
 
-async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int) -> SubGraph:
+async def walk(
+    session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int, stocked: bool = True
+) -> SubGraph:
     """Fetch the lots that a walk meets and the edges among them.
 
     Args:
@@ -112,6 +119,7 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
         lots: Internal ids to begin at.
         kind: Where to go from there.
         limit: How many lots the graph may have at most.
+        stocked: Whether what is left of each lot, and what is held, will be looked at.
 
     Raises:
         TraceTooLarge: it has more.
@@ -120,18 +128,27 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
     if strategy_of(session) is Strategy.LEVELS:
         return await _LEVELS[kind](session, lots, limit=limit)
     with levels.in_time():
-        return await walk_at_once(books_of(session), lots, kind, limit=limit)
+        return await walk_at_once(
+            books_of(session), lots, kind, limit=limit, stocked=stocked
+        )
 
 
 async def walk_at_once(
-    books: "Books", lots: Collection[int], kind: Walk, *, limit: int
+    books: "Books", lots: Collection[int], kind: Walk, *, limit: int, stocked: bool = True
 ) -> SubGraph:
     """Let the server walk in one statement, and ask it about the lots that are not remembered.
+
+    Args:
+        books: Where to ask.
+        lots: Internal ids to begin at.
+        kind: Where to go from there.
+        limit: How many lots the graph may have at most.
+        stocked: Whether to ask what is left of each lot, and whether it is held.
 
     Raises:
         TraceTooLarge: the graph has more lots than `limit`.
     """
-    rows = await books.ask(_WALKS[kind], {"lots": list(lots), "most": limit + 1})
+    rows = await books.ask(_WALKS[kind, stocked], {"lots": list(lots), "most": limit + 1})
     return await graph_of(books, *rows[0], limit=limit)
 
 

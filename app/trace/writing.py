@@ -28,7 +28,6 @@ _ENDS = {
     for held in (False, True, None)
     for end in (None, *Ending)
 }
-_UNHELD = {end: _ENDS[False, end] for end in (None, *Ending)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ def _array(rows: int, columns: Sequence[list[bytes] | bytes]) -> Iterable[bytes]
     for place, column in enumerate(columns):
         parts[place::width] = [column] * rows if isinstance(column, bytes) else column
     parts[0] = b"[" + parts[0]
-    parts[-1] = b"}]"
+    parts[-1] = parts[-1][:-1] + b"]"  # the last row has no comma behind it
     return parts
 
 
@@ -125,35 +124,27 @@ class _Page:
         if not view.everything:
             nodes = [node for node in nodes if node[0] in view.shown]
         lots = [node[0] for node in nodes]
-        words, people = self._lot_words(nodes), self.people
-        left_g: list[Any] = [*map(graph.left_g.__getitem__, lots)]
-        masses: list[Any] = [node.mass_g for node in nodes]
-        grams: list[Any] = [*map(reckoning.grams.__getitem__, lots)]
-        if graph.held:
-            ends = [_ENDS[node[0] in graph.held, node[-1]] for node in nodes]
+        words, people = self._lot_words(lots), self.people
+        left_g: list[int | None] = [*map(graph.left_g.__getitem__, lots)]
+        grams: list[int | None] = [*map(reckoning.grams.__getitem__, lots)]
+        ends = [_ENDS[node[0] in graph.held, node[-1]] for node in nodes]
+        if view.everything:
+            facts = [word[1] for word in words]
         else:
-            ends = [_UNHELD[node[-1]] for node in nodes]
-        if not view.everything:
-            ends = [
-                end if lot in view.own else _ENDS[None, graph.nodes[lot].ending]
-                for lot, end in zip(lots, ends, strict=True)
-            ]
-            left_g = [gram if lot in view.own else None for lot, gram in zip(lots, left_g, strict=True)]
-            masses = self._weighed(lots, masses)
-            if reckoning.direction is Direction.FORWARD:
-                grams = self._weighed(lots, grams)
-            elif not view.measured:
-                grams = [None] * len(lots)
+            weighed = [lot in view.weighed for lot in lots]
+            facts = [word[1 if known else 2] for word, known in zip(words, weighed, strict=True)]
+            for place, lot in enumerate(lots):
+                if lot not in view.own:
+                    left_g[place], ends[place] = None, _ENDS[None, graph.nodes[lot].ending]
+            grams = self._known(grams, weighed)
         return _array(
             len(lots),
             (
-                [word[1] for word in words],
+                [word[0] for word in words],
                 [people[node[3]] for node in nodes],
                 b',"producer":',
                 [people[node[4]] for node in nodes],
-                [word[2] for word in words],
-                _column(masses),
-                b',"remaining_g":',
+                facts,
                 _column(left_g),
                 ends,
                 _column([*map(reckoning.share.__getitem__, lots)]),
@@ -165,29 +156,29 @@ class _Page:
             ),
         )
 
-    def _weighed(self, lots: Sequence[int], values: Sequence[int]) -> list[int | None]:
-        weighed = self.scribe.view.weighed
-        return [value if lot in weighed else None for lot, value in zip(lots, values, strict=True)]
+    def _known(self, grams: list[int | None], weighed: Sequence[bool]) -> list[int | None]:
+        """Leave out what the caller may not reckon; see `Scribe.node`."""
+        if self.reckoning.direction is Direction.FORWARD:
+            return [gram if known else None for gram, known in zip(grams, weighed, strict=True)]
+        return grams if self.scribe.view.measured else [None] * len(grams)
 
-    def _lot_words(self, nodes: Sequence[Node]) -> list[LotWords]:
-        lots = [node[0] for node in nodes]
-        if (words := self.scribe.memory.lot_words.all_of(lots)) is not None:
+    def _lot_words(self, lots: Sequence[int]) -> list[LotWords]:
+        memory = self.scribe.memory.lot_words
+        if (words := memory.all_of(lots)) is not None:
             return words
-        known, unknown = self.scribe.memory.lot_words.recall(lots)
-        if unknown:
-            fresh = {lot: self._describe(self.scribe.graph.nodes[lot]) for lot in unknown}
-            self.scribe.memory.lot_words.keep(fresh)
-            known |= fresh
+        known, unknown = memory.recall(lots)
+        fresh = {lot: self._describe(self.scribe.graph.nodes[lot]) for lot in unknown}
+        memory.keep(fresh)
+        known |= fresh
         return [known[lot] for lot in lots]
 
     def _describe(self, node: Node) -> LotWords:
-        public_id = str(node.public_id)
         head = {
-            "lot": public_id,
+            "lot": str(node.public_id),
             "product": node.product_id,
             "product_name": self.scribe.product_name(node),
         }
-        middle = {
+        facts = {
             "mixed": node.mixed,
             "origin": node.origin,
             "village": self.scribe.village(node),
@@ -195,10 +186,11 @@ class _Page:
             "made_on": node.made_on,
             "occurred_at": node.occurred_at,
         }
+        written = b"," + orjson.dumps(facts, option=orjson.OPT_UTC_Z)[1:-1]
         return LotWords(
-            public_id,
             orjson.dumps(head)[:-1] + b',"holder":',
-            b"," + orjson.dumps(middle, option=orjson.OPT_UTC_Z)[1:-1] + b',"mass_g":',
+            b'%b,"mass_g":%d,"remaining_g":' % (written, node.mass_g),
+            b'%b,"mass_g":null,"remaining_g":' % written,
         )
 
     def edges(self) -> Iterable[bytes]:
@@ -210,45 +202,48 @@ class _Page:
             edges = [edge for edge in edges if edge[0] in shown and edge[1] in shown]
         keys = [edge[:2] for edge in edges]
         words = self._edge_words(edges, keys)
-        masses: list[Any] = [edge[2] for edge in edges]
-        grams: list[Any] = [*map(reckoning.edge_grams.__getitem__, keys)]
-        if not view.everything:
-            masses = [edge.mass_g if view.witnessed(edge) else None for edge in edges]
-            if reckoning.direction is Direction.FORWARD:
-                grams = self._weighed([edge.dst for edge in edges], grams)
-            elif not view.measured:
-                grams = [None] * len(edges)
+        grams: list[int | None] = [*map(reckoning.edge_grams.__getitem__, keys)]
+        if view.everything:
+            facts = [word[0] for word in words]
+        else:
+            facts = [
+                word[0 if view.witnessed(edge) else 1]
+                for word, edge in zip(words, edges, strict=True)
+            ]
+            grams = self._known(grams, [edge.dst in view.weighed for edge in edges])
         return _array(
             len(edges),
             (
-                [word[0] for word in words],
-                _column(masses),
-                b',"share_g":',
+                facts,
                 _column(grams),
                 [_PROOFS[edge[3]] for edge in edges],
-                [word[1] for word in words],
-                b"},",
+                [word[2] for word in words],
             ),
         )
 
     def _edge_words(
         self, edges: Sequence[Edge], keys: Sequence[tuple[int, int]]
     ) -> list[EdgeWords]:
-        if (words := self.scribe.memory.edge_words.all_of(keys)) is not None:
+        memory = self.scribe.memory.edge_words
+        if (words := memory.all_of(keys)) is not None:
             return words
-        known, unknown = self.scribe.memory.edge_words.recall(keys)
-        if unknown:
-            wanted = set(unknown)
-            fresh = {edge.key: self._link(edge) for edge in edges if edge.key in wanted}
-            self.scribe.memory.edge_words.keep(fresh)
-            known |= fresh
+        known, unknown = memory.recall(keys)
+        wanted = set(unknown)
+        fresh = {edge.key: self._link(edge) for edge in edges if edge.key in wanted}
+        memory.keep(fresh)
+        known |= fresh
         return [known[key] for key in keys]
 
     def _link(self, edge: Edge) -> EdgeWords:
         nodes = self.scribe.graph.nodes
         ends = {"src": str(nodes[edge.src].public_id), "dst": str(nodes[edge.dst].public_id)}
+        head = orjson.dumps(ends)[:-1]
         when = orjson.dumps({"occurred_at": edge.occurred_at}, option=orjson.OPT_UTC_Z)
-        return EdgeWords(orjson.dumps(ends)[:-1] + b',"mass_g":', b"," + when[1:-1])
+        return EdgeWords(
+            b'%b,"mass_g":%d,"share_g":' % (head, edge.mass_g),
+            b'%b,"mass_g":null,"share_g":' % head,
+            b",%b," % when[1:],
+        )
 
     def sources(self) -> bytes:
         """Write the lots with which the asked goods began, oldest first."""
