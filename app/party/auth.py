@@ -12,7 +12,6 @@ from app.party.credentials import Credential
 SESSION_COOKIE = "ypt_session"
 
 
-
 def session_cookie(request: Request) -> str:
     """Name the session cookie; the `__Host-` prefix needs HTTPS, which a demo lacks."""
     secure = request.app.state.settings.cookie_secure

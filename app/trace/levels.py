@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -76,8 +77,8 @@ def in_time() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _CANCELLED:
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        if getattr(getattr(error, "orig", error), "sqlstate", None) != _CANCELLED:
             raise
         raise TraceTimedOut(seconds=WALK_S_MAX) from error
 

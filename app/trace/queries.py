@@ -65,7 +65,7 @@ def _walking(walk: Walk, begin: str) -> str:
         ), met AS MATERIALIZED (
             SELECT ARRAY(SELECT id FROM walk LIMIT :most) AS ids
         )
-    """
+    """  # noqa: S608
 
 
 # Looking up an array of ids is one way along the index; a join would look up each id from the root
@@ -79,10 +79,10 @@ _LEFT = """
 
 def _statement(walk: Walk, *, stocked: bool = True) -> str:
     """Write the one statement of a walk, with what is left of each lot if that is wanted."""
-    left = f"CROSS JOIN LATERAL ({_LEFT}) b" if stocked else ""
+    left = _LEFT if stocked else "SELECT NULL, NULL, NULL"
     return f"""
         WITH RECURSIVE {_walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
-        SELECT met.ids, {"b.ids, b.left_g, b.held" if stocked else "NULL, NULL, NULL"} FROM met {left}
+        SELECT met.ids, b.* FROM met CROSS JOIN LATERAL ({left}) b
     """  # noqa: S608
 
 
@@ -128,9 +128,7 @@ async def walk(
     if strategy_of(session) is Strategy.LEVELS:
         return await _LEVELS[kind](session, lots, limit=limit)
     with levels.in_time():
-        return await walk_at_once(
-            books_of(session), lots, kind, limit=limit, stocked=stocked
-        )
+        return await walk_at_once(books_of(session), lots, kind, limit=limit, stocked=stocked)
 
 
 async def walk_at_once(
@@ -481,7 +479,9 @@ async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Na
     wanted = {party for party in party_ids if party is not None}
     known, unknown = books.memory.parties.recall(wanted)
     if unknown:
-        fetched = {row[0]: _named(*row[1:]) for row in await books.ask(_PARTIES, {"parties": unknown})}
+        fetched = {
+            row[0]: _named(*row[1:]) for row in await books.ask(_PARTIES, {"parties": unknown})
+        }
         books.memory.parties.keep(fetched)
         known |= fetched
     return known
@@ -589,7 +589,7 @@ _WHOLE = {
         SELECT who.*, asked.*, met.ids, b.*, w.*
         FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
         CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
-    """)
+    """)  # noqa: S608
     for credential, found in (
         (Credential.SESSION, credentials.BY_SESSION),
         (Credential.KEY, credentials.BY_KEY),
@@ -627,9 +627,11 @@ async def whole(
 
     Raises:
         TraceTooLarge: the graph has more lots than `limit`.
+        TraceTimedOut: it took too long.
     """
     parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
-    rows = await books.ask(_WHOLE[credential, kind], parameters)
+    with levels.in_time():
+        rows = await books.ask(_WHOLE[credential, kind], parameters)
     if not rows:
         return None
     row = tuple(rows[0])

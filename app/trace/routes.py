@@ -13,7 +13,7 @@ from app.core.db import Database, ReplicaSession
 from app.core.errors import DomainError
 from app.core.http import Shortcut
 from app.core.problems import declare
-from app.core.replica import DATABASE_FAULTS
+from app.core.replica import DATABASE_FAULTS, NoConnection
 from app.lot.rules import UnknownLot
 from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
 from app.party.auth import allow, credential_of
@@ -67,16 +67,23 @@ async def _trace_at_once(request: Request) -> Response | None:
         lot_id, direction = UUID(request.path_params["lot_id"]), Direction(asked["direction"])
     except ValueError:
         return None
-    written = await service.write_at_once(
-        _database(request),
-        credential,
-        secret,
-        lot_id,
-        direction,
-        action=_ACTION,
-        limit=service.LOTS_MAX,
-        now=request.app.state.clock(),
-    )
+    try:
+        written = await service.write_at_once(
+            _database(request),
+            credential,
+            secret,
+            lot_id,
+            direction,
+            action=_ACTION,
+            limit=service.LOTS_MAX,
+            now=request.app.state.clock(),
+        )
+    except (TraceTimedOut, NoConnection) as error:
+        # Whoever has waited for so long need not wait as long again to hear the same.
+        waited = error if isinstance(error, TraceTimedOut) else problems.Busy()
+        return problems.answer(request, waited)
+    except DATABASE_FAULTS:
+        return None
     return None if written is None else _json(written)
 
 

@@ -5,7 +5,6 @@ split and merged. Ids ascend along edges (a CHECK of the table): sorted ids are 
 every lot comes after all that went into it, and one pass without recursion meets each edge once.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -227,8 +226,7 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
             src = edge[0]
             flow[src] += part
             edge_grams[src, lot] = (part + _HALF) >> _FRACTION_BITS
-            if depth[src] < deeper:
-                depth[src] = deeper
+            depth[src] = max(depth[src], deeper)
     asked_g = sum(asked.values())
     source = Ending.SOURCE
     ends = [node for node in graph.nodes.values() if node[-1] is not None]
@@ -246,9 +244,7 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
         depth=depth,
         share_to_producer=ratio(sum([flow[lot] for lot in sources]), whole),
         proved_share=ratio(sum([proved[lot] for lot in sources]), whole),
-        broken_g=sum(
-            part for end, part in zip(ends, ends_g, strict=True) if end[-1] is not source
-        ),
+        broken_g=sum(part for end, part in zip(ends, ends_g, strict=True) if end[-1] is not source),
     )
 
 

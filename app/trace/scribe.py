@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
 from app.lot.rules import LotOrigin
-from app.party.access import Caller, DatedRole, RoleKind, in_force
+from app.party.access import Caller, RoleKind
 from app.party.identifiers import mask_name
 from app.place import service as places
 from app.place.models import Place
@@ -19,7 +18,7 @@ from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, reso
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.ticket.rules import BuyerKind
-from app.trace import rules, schemas
+from app.trace import schemas
 from app.trace.folding import Group
 from app.trace.kinship import Common
 from app.trace.memory import Memory, Named, memory_of
@@ -49,9 +48,7 @@ async def scribe_of(
     gazetteer, catalogue = await places.gazetteer(session), await products.catalogue(session)
     memory = memory_of(session.get_bind().engine.pool)
     memory.speak(catalogue, gazetteer)
-    return Scribe(
-        graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id
-    )
+    return Scribe(graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id)
 
 
 def _person(named: Named, *, in_full: bool) -> schemas.TracedParty:

@@ -27,7 +27,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import local_date
 from app.core.db import Database
 from app.core.errors import DomainError
-from app.core.replica import DATABASE_FAULTS
 from app.lot.rules import UnknownLot
 from app.party.access import (
     Audience,
@@ -368,6 +367,10 @@ async def write_at_once(
     Returns:
         The same as `write`, or None for everything that is less simple: a refusal, a market, an
         office outside whose area the goods are, a session that must be prolonged.
+
+    Raises:
+        TraceTimedOut: it took too long.
+        asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
     """
     pool = database.engine.sync_engine.pool
     gazetteer, catalogue = places.gazetteer.at_hand(pool), products.catalogue.at_hand(pool)
@@ -381,28 +384,21 @@ async def write_at_once(
         if whole is None or not whole.is_noted:
             return None
         authorize(whole.caller, action)
-    except (DomainError, *DATABASE_FAULTS):
+    except rules.TraceTimedOut:
+        raise
+    except DomainError:
         return None
     caller, graph, transits = whole.caller, whole.graph, whole.transits
     question = _about([whole.asked], caller)
-    try:
-        parties = await parties_of(books, graph, transits, question)
-        view = _view_at_once(caller, question, graph, parties, direction)
-        if view is None:
-            return None
-        memory = books.memory
-        memory.speak(catalogue, gazetteer)
-        found = _Found(
-            graph=graph,
-            view=view,
-            scribe=Scribe(
-                graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id
-            ),
-            reckoning=await _reckoned(graph, question, direction),
-        )
-        return await _written(books, question, found)
-    except DATABASE_FAULTS:
+    parties = await parties_of(books, graph, transits, question)
+    view = _view_at_once(caller, question, graph, parties, direction)
+    if view is None:
         return None
+    books.memory.speak(catalogue, gazetteer)
+    me, memory = caller.party_id, books.memory
+    scribe = Scribe(graph, view, parties, transits, gazetteer, catalogue, memory, me=me)
+    found = _Found(graph, view, scribe, await _reckoned(graph, question, direction))
+    return await _written(books, question, found)
 
 
 def _view_at_once(
@@ -493,9 +489,7 @@ async def picture(
     question = await question_about(session, [lot_public_id], caller)
     found = await _explore(session, question, direction, caller=caller, limit=PAGED_LOTS_MAX)
     shown, reckoning = found.shown, found.reckoning
-    roles = await queries.roles(
-        queries.books_of(session), (node.holder_id for node in shown)
-    )
+    roles = await queries.roles(queries.books_of(session), (node.holder_id for node in shown))
     kinds = {node.id: _kind(node, roles) for node in shown}
     looks = Looks(kinds, reckoning.depth, reckoning.grams, pinned=question.asked)
     opened = {node.id for node in shown if node.public_id in set(unfold)}

@@ -11,9 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 import bench as command
+import uvloop
 
 from benchmarks import bench, rows, stage
 from benchmarks.bench import FULL, SMOKE, Bench
