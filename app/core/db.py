@@ -173,6 +173,11 @@ class Database:
                 statement.sql, *[parameters[name] for name in statement.names], record_class=Row
             )
             may_stay = len(self._spare) < self._spare_max and not self._is_short()
+        except asyncpg.InternalClientError as confused:
+            # The server's farewell arrived between two questions.
+            driver.terminate()
+            message = "the connection broke"
+            raise asyncpg.InterfaceError(message) from confused
         finally:
             if driver.is_closed():
                 await greenlet_spawn(pooled.invalidate)
