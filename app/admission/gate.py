@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
-from app.admission.policy import GRAVITY, Decision, Severity
+from app.admission.policy import GRAVITY, LET_IN, Decision, Severity
 from app.admission.rules import Entry
 from app.core.errors import DomainError, Kind, Text
+from app.party.access import BEYOND_THE_GATE, Department, RoleKind
 
 
 class CaseKind(StrEnum):
@@ -114,8 +115,10 @@ class RulingNotYours(DomainError):
         "您无权作出该处理决定", "This decision about the goods is not yours to make"
     )
     next_step: ClassVar[Text] = Text(
-        "拒绝入场或被控制的货物只能由监管部门放行; 请报告辖区监管部门",
-        "Goods refused or on hold are released by the regulator alone: report them",
+        "拒绝入场或被控制的货物只能由监管部门放行; 入场归市场监管部门, 生产者直接运来且尚未入场的"
+        "货物也归农业农村部门; 请报告其中之一",
+        "Goods refused or on hold are released by the regulator alone: market regulation at the "
+        "gate and beyond it, agriculture too for what comes from a producer and is not in yet",
     )
 
 
@@ -258,6 +261,26 @@ RESERVED: Final = frozenset({"lot-on-hold", "source-on-hold", "test-failed", "te
 _OF_MARKET: Final = frozenset({Decision.HOLD, Decision.ADMIT_AFTER_TEST})
 
 
+def departments_at(
+    former: Decision, *, from_roles: Collection[RoleKind], through_market: bool
+) -> frozenset[Department]:
+    """Say which offices rule over goods at a market's gate (domain.md §1.4; APQSL arts. 60, 77).
+
+    Who may come into a market is market regulation's to say, and so is what is in it. Agriculture
+    answers until goods enter one: what comes straight from whoever grew it stands on both sides of
+    the gate until it is let in.
+
+    Args:
+        former: The decision that stands.
+        from_roles: What whoever sent the goods is in the trade; empty where nobody knows.
+        through_market: Whether they were sold in a market, or came out of one, before.
+    """
+    beyond = through_market or not from_roles or not BEYOND_THE_GATE.isdisjoint(from_roles)
+    if beyond or former in LET_IN:
+        return frozenset({Department.MARKET_REGULATION})
+    return frozenset(Department)
+
+
 def may_rule(
     former: Decision,
     decision: Decision,
@@ -279,7 +302,8 @@ def may_rule(
         decision: The new one.
         findings: Codes of the line's findings, and of what has turned up since.
         market: Whether the caller answers for the market.
-        regulator: Whether the market lies in the caller's jurisdiction.
+        regulator: Whether the caller's office answers here, by its area and its department; see
+            `departments_at`.
         by_regulator: Whether the decision that stands is a regulator's.
     """
     if decision is Decision.RELEASED_BY_REGULATOR:

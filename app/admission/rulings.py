@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -32,7 +32,7 @@ from app.core.sealing import Vault
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
-from app.party.access import Audience, Caller, RoleKind, may_supervise
+from app.party.access import Audience, Caller, Department, RoleKind, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
@@ -68,7 +68,8 @@ async def rule(
         IdReused: the id names another ruling.
         UnknownInspection: there is no such line, or the caller does not answer for its market.
         RulingChangesNothing: the line stands at this decision.
-        RulingNotYours: the decision is the regulator's, or is about goods on hold.
+        RulingNotYours: the decision is the regulator's, or another department's, or is about
+            goods on hold.
         TestMissing: goods that wait for a test come in without one.
         TestNotPassed: the test that is named is a sample of the caller's, which has not passed.
     """
@@ -89,7 +90,8 @@ async def rule(
     former = Decision(line.decided_offline or line.decision if last is None else last.decision)
     by_regulator = last is not None and await _was_regulator(session, last)
     since = await _since(session, line, caller, now=now)
-    _check(former, body, line, caller, market, since, by_regulator=by_regulator)
+    departments = await _departments(session, line, former, on=local_date(inspection.inspected_at))
+    _check(former, body, line, caller, market, since, departments, by_regulator=by_regulator)
     await _check_test(session, body, caller)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     ruling = Ruling(
@@ -164,6 +166,7 @@ def _check(
     caller: Caller,
     market: Place,
     since: frozenset[str],
+    departments: frozenset[Department],
     *,
     by_regulator: bool,
 ) -> None:
@@ -175,14 +178,38 @@ def _check(
         {finding["code"] for finding in line.findings} | since,
         market=papers.runs(caller, market),
         regulator=Audience.REGULATOR in caller.audiences
-        and may_supervise(caller, market.division_code),
+        and may_supervise(caller, market.division_code)
+        and not departments.isdisjoint(caller.departments),
         by_regulator=by_regulator,
     )
     if not allowed:
-        raise gate.RulingNotYours(former=former, decision=body.decision)
+        raise gate.RulingNotYours(
+            former=former, decision=body.decision, departments=sorted(departments)
+        )
     severities = {finding["severity"] for finding in line.findings}
     if gate.needs_test(former, body.decision, severities) and body.test is None:
         raise gate.TestMissing(pointer="/test")
+
+
+async def _departments(
+    session: AsyncSession, line: InspectionLine, former: Decision, *, on: date
+) -> frozenset[Department]:
+    """Say whose offices answer for a line's goods: see `gate.departments_at`."""
+    lot_ids: set[int] = set()
+    sender = None
+    if line.ticket_id is not None:
+        ticket, _ = await tickets.by_id(session, line.ticket_id)
+        sender = ticket.seller_id
+        lot_ids = {draw.lot_id for draw in await tickets.draws_of(session, ticket.id)}
+    elif line.certificate_id is not None:
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        sender, lot_ids = certificate.issuer_id, {certificate.lot_id}
+    if sender is not None:
+        roles = await parties.role_kinds(session, sender, on)
+    else:
+        roles = frozenset({RoleKind.FARMER} if line.self_producer_sealed is not None else ())
+    through = await tickets.came_through_market(session, lot_ids)
+    return gate.departments_at(former, from_roles=roles, through_market=through)
 
 
 async def _last_ruling(session: AsyncSession, line: InspectionLine) -> Ruling | None:

@@ -32,7 +32,7 @@ from app.place.rules import UnknownPlace
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import qr, token
-from app.signing.rules import NoSigningKey
+from app.signing.rules import ClockBeforeTokens, NoSigningKey
 from app.ticket import decide, issue, queries, rules, service, void
 from app.ticket.decide import DecisionDraft
 from app.ticket.drafts import Circumstances, LineDraft, TicketDraft, line_of
@@ -75,6 +75,7 @@ Reader = Annotated[Caller, Depends(allow("ticket.read"))]
             MadeTooEarly,
             CertificateVoided,
             CertificateMissing,
+            ClockBeforeTokens,
             NoSigningKey,
         ),
     },
@@ -102,7 +103,7 @@ async def issue_ticket(
     return answer.model_copy(update={"claim_code": asked.claim_code})
 
 
-@router.post("/tickets/bulk", responses=declare(MalformedRequest, NoSigningKey))
+@router.post("/tickets/bulk", responses=declare(MalformedRequest, ClockBeforeTokens, NoSigningKey))
 async def issue_many(
     body: RowsIn[TicketIn], request: Request, session: DbSession, caller: Seller
 ) -> BulkOut[TicketOut]:

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -200,3 +200,18 @@ async def receipts_of(session: AsyncSession, *ticket_ids: int) -> Sequence[Ticke
         .order_by(TicketReceipt.ticket_id, TicketReceipt.line_no, TicketReceipt.lot_id)
     )
     return found.all()
+
+
+_THROUGH_MARKET = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM lot_edge e
+        JOIN ticket_receipt r ON r.lot_id = e.src AND r.received_lot_id = e.dst
+        JOIN ticket t ON t.id = r.ticket_id AND t.market_id IS NOT NULL
+        WHERE e.dst = ANY(CAST(:lots AS bigint[]))
+    )
+""")
+
+
+async def came_through_market(session: AsyncSession, lot_ids: Iterable[int]) -> bool:
+    """Whether any of these lots was bought in a market by whoever holds it now."""
+    return bool(await session.scalar(_THROUGH_MARKET, {"lots": sorted(set(lot_ids))}))

@@ -11,7 +11,7 @@ from app.admission import sampling
 from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
-from tests.factories import CHIVES, EGGS, GREENS, PIGS, Json, Trade, code_of, new_id
+from tests.factories import CHIVES, EGGS, GREENS, PIGS, Actor, Json, Trade, code_of, new_id, received
 from tests.gate import (
     GRANDMOTHER,
     agrees,
@@ -418,6 +418,46 @@ async def test_what_a_regulator_has_stopped_no_market_lets_in(market: Market) ->
         assert code_of(answer) == "ruling-not-yours"
     await rules(market.regulator, line, "RELEASED_BY_REGULATOR", "复核无误")
     await rules(market.office, line, "REFUSE", "车厢有异味")
+
+
+async def test_the_office_of_the_right_department_rules(market: Market) -> None:
+    farms, shops, both = [
+        await market.add(name, name, RoleKind.REGULATOR, division="320600")
+        for name in ("farms", "shops", "both")
+    ]
+    for office, department in ((farms, "agriculture"), (shops, "market_regulation")):
+        await market.trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=department,
+            party=office.id,
+        )
+    from_farm = scanned(await market.sound_ticket())
+    lot = received(await market.stall.decides((await market.sound_ticket())["ticket"]))
+    resold = scanned(await market.sell(market.stall, market.stranger, lot, 5))
+    papers = brought(GREENS, 1_000, seller=str(market.stall.public_id))
+    own = brought(GREENS, 8_000, self_producer=GRANDMOTHER)
+    told = await inspects(market, from_farm, resold, papers, own)
+    fresh, traded, nobodys, grown = told["lines"]
+
+    async def code(actor: Actor, line: Json, decision: str) -> str:
+        body = {"line": line["line"], "decision": decision, "reason": "x", "accountable": "吴"}
+        answer = await actor.put(f"/rulings/{new_id()}", body)
+        return "" if answer.is_success else code_of(answer)
+
+    release = "RELEASED_BY_REGULATOR"
+    # Beyond the gate, or of nobody's growing: agriculture has no say.
+    for line in (traded, nobodys):
+        assert await code(farms, line, release) == "ruling-not-yours"
+        assert await code(shops, line, release) == ""
+    # What comes from whoever grew it is both's, until it is in the market.
+    assert await code(farms, grown, "HOLD") == ""
+    assert await code(farms, grown, release) == ""
+    assert await code(farms, grown, "HOLD") == "ruling-not-yours"
+    assert await code(shops, grown, "HOLD") == ""
+    assert fresh["decision"] == "ADMIT"
+    assert await code(farms, fresh, "HOLD") == "ruling-not-yours"
+    assert await code(shops, fresh, "HOLD") == ""
+    assert await code(both, fresh, release) == ""
 
 
 async def test_holding_goods_first_is_no_way_around_their_test(market: Market) -> None:
