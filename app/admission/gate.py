@@ -160,6 +160,37 @@ class TestNotPassed(DomainError):
     )
 
 
+class TestDoesNotFit(DomainError):
+    """The number names a test in the books, and it is none of these goods."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-does-not-fit"
+    title: ClassVar[Text] = Text(
+        "该检测编号属于其他货物", "The test of this number is not of these goods"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对编号; 批次、产品和日期须与货物相符, 否则请重新检测",
+        "Check the number: lot, product and date must be those of the goods; else test them",
+    )
+
+
+class TestNotVerified(DomainError):
+    """The books know no test of this number, and the rules of the day ask for one that they do."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-not-verified"
+    title: ClassVar[Text] = Text(
+        "本平台没有该检测编号的记录", "The books know no test of this number"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先在本平台登记抽样和检测结果", "Record the sample and its result here first"
+    )
+
+
 class UnknownCase(DomainError):
     """No case has this id, or none that the caller answers for."""
 
@@ -255,8 +286,11 @@ def conflict(entry: Entry, *, place: UUID) -> CaseKind | None:
 
 # --- who may overrule -----------------------------------------------------------------------------
 
-RESERVED: Final = frozenset({"lot-on-hold", "source-on-hold", "test-failed", "test-suspect"})
-"""Findings that a market may not set aside: goods on hold are released by whoever holds them."""
+RESERVED: Final = frozenset(
+    {"lot-on-hold", "source-on-hold", "test-failed", "test-suspect", "voided", "refused"}
+)
+"""What a market may not set aside: goods on hold are released by whoever holds them, and a ticket
+that was taken back, or whose goods were refused, is a ticket for nothing."""
 
 _OF_MARKET: Final = frozenset({Decision.HOLD, Decision.ADMIT_AFTER_TEST})
 
@@ -286,31 +320,36 @@ def may_rule(
     decision: Decision,
     findings: Collection[str],
     *,
+    verdict: Decision,
     market: bool,
     regulator: bool,
-    by_regulator: bool = False,
+    regulator_said: Decision | None = None,
 ) -> bool:
     """Whether somebody may put a decision in the place of another (domain.md §2.7).
 
     Everybody who answers for the gate may be stricter. The market's food-safety officer may let in
     what was held or waits for a test; the regulator alone releases what was refused, or what is on
     hold, and that is then said: RELEASED_BY_REGULATOR. What a regulator decided stands until a
-    regulator says otherwise, or the market is stricter.
+    regulator says otherwise, or the market is stricter; and what a device or a ruling made of goods
+    in the meantime gives the market no more of a say than the verdict left it.
 
     Args:
         former: The decision that stands.
         decision: The new one.
         findings: Codes of the line's findings, and of what has turned up since.
+        verdict: What the rules came to.
         market: Whether the caller answers for the market.
         regulator: Whether the caller's office answers here, by its area and its department; see
             `departments_at`.
-        by_regulator: Whether the decision that stands is a regulator's.
+        regulator_said: The last decision of a regulator about the goods, if there was one.
     """
     if decision is Decision.RELEASED_BY_REGULATOR:
         return regulator and former is not Decision.ADMIT
     if GRAVITY[decision] > GRAVITY[former]:
         return market or regulator
-    if by_regulator or not RESERVED.isdisjoint(findings):
+    if regulator_said is not None and is_milder(decision, regulator_said):
+        return False
+    if Decision.REFUSE in {former, verdict} or not RESERVED.isdisjoint(findings):
         return False
     return market and former in _OF_MARKET
 

@@ -691,6 +691,39 @@ class Lineage:
     products: Mapping[int, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedTest:
+    """What a number on somebody's paper stands for in the books.
+
+    Attributes:
+        holder: Who held the goods when the sample was taken, and
+        taken_by: who took it.
+        status: Where its case stood at the instant that was asked for; None before its first step.
+    """
+
+    sample: UUID
+    lot: int
+    product: int
+    holder: int
+    taken_by: int
+    taken_at: datetime
+    status: Status | None
+
+
+def undivided(lot: int, lineage: Lineage) -> frozenset[int]:
+    """Answer a lot and what it was before, as long as nothing else went into it.
+
+    A test of any of these is a test of the same goods; that of one of several sources is not.
+    """
+    found = {lot}
+    parents = lineage.parents.get(lot, ())
+    while len(parents) == 1 and lineage.products.get(parents[0]) == lineage.products.get(lot):
+        (lot,) = parents
+        found.add(lot)
+        parents = lineage.parents.get(lot, ())
+    return frozenset(found)
+
+
 def inherit(lot: int, own: Mapping[int, Standing], lineage: Lineage) -> Standing:
     """Say how a lot stands when what it came from counts too.
 

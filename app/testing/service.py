@@ -1,5 +1,6 @@
 """Takes samples, records tests, and says how lots stand."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -35,6 +36,7 @@ from app.testing.rules import (
     JudgedItem,
     Layer,
     Method,
+    NamedTest,
     Outcome,
     QuickReading,
     Standing,
@@ -622,3 +624,55 @@ async def all_standings(
             )
         )
     return found
+
+
+# --- tests by their numbers -----------------------------------------------------------------------
+
+_NAMED = prepared("""
+    SELECT x.number, s.public_id, s.lot_id, s.product_id, s.holder_id, s.taken_by, s.taken_at, (
+        SELECT step.status FROM sample_step step
+        WHERE step.sample_id = s.id AND step.at <= :at ORDER BY step.id DESC LIMIT 1
+    )
+    FROM unnest(CAST(:numbers AS text[]), CAST(:ids AS uuid[])) AS x (number, id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM sample WHERE number = x.number
+        UNION SELECT sample_id FROM test WHERE raw ->> 'report_number' = x.number
+        UNION SELECT id FROM sample WHERE public_id = x.id
+        UNION SELECT sample_id FROM test WHERE public_id = x.id
+    ) named
+    JOIN sample s ON s.id = named.id
+    ORDER BY s.id
+""")
+
+
+async def named(
+    session: AsyncSession, numbers: Collection[str], at: datetime
+) -> dict[str, list[NamedTest]]:
+    """Say what numbers on papers stand for: of samples, of reports, or their ids here.
+
+    Two samplers may have used one number; all that bear it are told.
+
+    Args:
+        session: The caller's session; one statement, however many numbers.
+        numbers: As somebody typed them.
+        at: The instant as of which the cases are asked.
+    """
+    if not numbers:
+        return {}
+    wanted = sorted(set(numbers))
+    found: dict[str, list[NamedTest]] = defaultdict(list)
+    parameters = {"numbers": wanted, "ids": [_uuid(number) for number in wanted], "at": at}
+    for number, sample, lot, product, holder, taken_by, taken_at, status in await fetch(
+        session, _NAMED, parameters
+    ):
+        known = None if status is None else Status(status)
+        test = NamedTest(sample, lot, product, holder, taken_by, taken_at, known)
+        found[number].append(test)
+    return found
+
+
+def _uuid(number: str) -> UUID | None:
+    try:
+        return UUID(number)
+    except ValueError:
+        return None

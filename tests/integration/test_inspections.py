@@ -11,7 +11,18 @@ from app.admission import sampling
 from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
-from tests.factories import CHIVES, EGGS, GREENS, PIGS, Actor, Json, Trade, code_of, new_id, received
+from tests.factories import (
+    CHIVES,
+    EGGS,
+    GREENS,
+    PIGS,
+    Actor,
+    Json,
+    Trade,
+    code_of,
+    new_id,
+    received,
+)
 from tests.gate import (
     GRANDMOTHER,
     agrees,
@@ -186,21 +197,25 @@ async def test_what_papers_prove_and_what_is_wrong_with_them(market: Market) -> 
     lasts = await paper(market, "product_a", TODAY - timedelta(days=7))
     same_day = await paper(market, "product_b", TODAY - timedelta(days=1))
     rows: list[tuple[Json, str, list[str]]] = [
-        (brought(GREENS, 1_000, voucher, report_), "ADMIT", []),
+        (brought(GREENS, 1_000, voucher, report_), "ADMIT", ["test-not-verified"]),
         (brought(GREENS, 1_000, voucher, based), "ADMIT", []),
         (brought(GREENS, 1_000, voucher, bare), "ADMIT_AFTER_TEST", ["certificate-without-basis"]),
         (brought(GREENS, 1_000, voucher, former), "ADMIT", []),  # on the form of its day
         (brought(GREENS, 1_000, voucher), "ADMIT_AFTER_TEST", ["certificate-missing"]),
-        (brought(GREENS, 1_000, report_), "REFUSE", ["no-source-proof"]),
+        (
+            brought(GREENS, 1_000, report_),
+            "REFUSE",
+            ["test-not-verified", "no-source-proof"],
+        ),
         (
             brought(GREENS, 1_000, voucher, ahead),
             "HOLD",
-            ["paper-dated-ahead", "certificate-missing"],
+            ["test-not-verified", "paper-dated-ahead", "certificate-missing"],
         ),
         (
             brought(EGGS, 1_000, voucher, report_),
             "HOLD",
-            ["paper-product-differs", "certificate-missing"],
+            ["test-not-verified", "paper-product-differs", "certificate-missing"],
         ),
         (
             brought(GREENS, 1_000, voucher, based, imported=True),
@@ -219,7 +234,11 @@ async def test_what_papers_prove_and_what_is_wrong_with_them(market: Market) -> 
             "REFUSE",
             ["paper-expired", "quarantine-missing", "meat-inspection-missing"],
         ),
-        (brought(GREENS, 49_000, voucher, report_), "HOLD", ["paper-mass-short"]),
+        (
+            brought(GREENS, 49_000, voucher, report_),
+            "HOLD",
+            ["test-not-verified", "paper-mass-short"],
+        ),
     ]
     told = await inspects(market, *({**line, **seller} for line, _, _ in rows))
     for line, (_, decision, found) in zip(told["lines"], rows, strict=True):
@@ -492,7 +511,7 @@ async def test_what_failed_since_the_verdict_is_not_the_markets_to_let_in(market
     number = (await market.office.read(f"/samples/{own}"))["number"]
     body = {**body, "line": waiting["line"], "test": number}
     answer = await market.office.put(f"/rulings/{new_id()}", body)
-    assert (code_of(answer), answer.json()["facts"]["status"]) == ("test-not-passed", "sampled")
+    assert (code_of(answer), answer.json()["facts"]) == ("test-not-passed", {"misfits": ["result"]})
     await judged(market.office, own, inhibition(11))
     await market.office.make(f"/rulings/{new_id()}", body)
 

@@ -477,9 +477,7 @@ async def test_a_case_that_an_office_does_not_take_up_in_time(market: Market) ->
 # Held on Thursday, 18 June 2026: the five working days after it are over with Friday the 26th, for
 # the Dragon Boat Festival and a weekend lie between them.
 @pytest.mark.parametrize(("hours", "warned"), [(8 * 24 + 19, False), (8 * 24 + 21, True)])
-async def test_a_hold_that_nobody_decides_about(
-    market: Market, hours: int, warned: bool
-) -> None:
+async def test_a_hold_that_nobody_decides_about(market: Market, hours: int, warned: bool) -> None:
     held, released = await market.certified(), await market.certified()
     for lot in (held, released):
         hold = new_id()
