@@ -278,8 +278,9 @@ async def _look(
     looks = []
     for no, line in enumerate(body.lines, start=1):
         code, found, facts = gathered.get(line.id, (None, Found(), Facts(None, scene.at)))
-        # The device's clock as it would have shown the true instant of the inspection.
-        facts = replace(facts, device_at=scene.at - scene.clocking.offset)
+        # What the device's clock showed at the gate, or would have shown.
+        shown_at = scene.clocking.device_at or scene.at - scene.clocking.offset
+        facts = replace(facts, device_at=shown_at)
         goods = facts.paper.goods if facts.paper else ()
         looks.append(
             Look(
