@@ -206,6 +206,25 @@ class Sample(Base):
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("hold.id"))
 
 
+class SampleCommission(Base):
+    """That a sample was sent to a laboratory, or to a test point; appended."""
+
+    __tablename__ = "sample_commission"
+    __table_args__ = (
+        UniqueConstraint("sample_id", "lab_id"),
+        Index("ix_sample_commission_lab_id_sample_id", "lab_id", "sample_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    sample_id: Mapped[int] = mapped_column(ForeignKey("sample.id"))
+    lab_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    sent_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    sent_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+
 class TestRow(Base):
     """One test, appended: what was read, and what it came to by which rule."""
 
