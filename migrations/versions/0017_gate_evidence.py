@@ -43,6 +43,10 @@ def upgrade() -> None:
     )
     op.execute("GRANT SELECT, INSERT ON sample_commission TO ypt_app")
     op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ypt_app")
+    op.add_column(
+        "ticket_state",
+        sa.Column("evidence_ids", postgresql.ARRAY(sa.BigInteger()), nullable=True),
+    )
     # A certificate alone is looked up at every gate, as a ticket is.
     op.create_index("ix_inspection_line_certificate_id", "inspection_line", ["certificate_id"])
     op.add_column(
@@ -60,6 +64,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_column("ticket_state", "evidence_ids")
     op.drop_column("ruling", "findings")
     op.drop_index("ix_inspection_line_certificate_id", table_name="inspection_line")
     op.drop_table("sample_commission")

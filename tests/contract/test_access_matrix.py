@@ -171,6 +171,7 @@ ACTIONS = {
     "PUT /tickets/{ticket_id}": "ticket.issue",
     "GET /tickets/{ticket_id}/code.png": "ticket.read",
     "GET /tickets/{ticket_id}/code.svg": "ticket.read",
+    "GET /tickets/{ticket_id}/evidence/{evidence_id}": "ticket.read",
     "PUT /tickets/{ticket_id}/decision": "ticket.decide",
     "GET /tickets/{ticket_id}/print": "label.print",
     "GET /tickets/{ticket_id}/trace": "trace.read",
