@@ -195,7 +195,7 @@ async def test_photos_of_a_decision_refused_in_order(trade: Trade) -> None:
         (stall, voided, {}, "ticket-voided"),
         (stall, decided, {}, "ticket-already-decided"),
         (stall, ticket, {}, "unknown-evidence"),
-        (stall, ticket, {"evidence": [mine]}, "accepted-too-much"),
+        (stall, ticket, {"evidence": [mine]}, "accepted-mass-impossible"),
     ):
         answer = await who.put(f"/tickets/{of}/decision", {**too_much, **more})
         assert code_of(answer) == code
