@@ -206,8 +206,8 @@ async def test_photos_of_a_decision_refused_in_order(trade: Trade) -> None:
         "/decisions/bulk",
         json={
             "rows": [
-                {"id": ticket, **refuse, "evidence": [theirs]},
-                {"id": second, **refuse, "evidence": [mine]},
+                {"id": ticket, "body": {**refuse, "evidence": [theirs]}},
+                {"id": second, "body": {**refuse, "evidence": [mine]}},
             ]
         },
         headers=stall.headers,
