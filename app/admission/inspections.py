@@ -181,7 +181,7 @@ async def record(
     """
     if body.sequence is not None:
         # Two of one number that arrive together would not see each other.
-        await take_turns(session, [f"gate/device/{caller.acting_party}/{body.device}"])
+        await take_turns(session, [turn_of_device(caller, body.device or "")])
     existing = await session.scalar(select(Inspection).where(Inspection.public_id == public_id))
     if existing is not None:
         if existing.digest != digest(body, caller):
@@ -352,6 +352,11 @@ _LOCK = text("""
         FROM unnest(CAST(:keys AS text[])) key ORDER BY number
     ) turns
 """)
+
+
+def turn_of_device(caller: Caller, device: str) -> str:
+    """Name the turn that a device's inspections take: it counts them, one by one."""
+    return f"gate/device/{caller.acting_party}/{device}"
 
 
 async def take_turns(session: AsyncSession, keys: Iterable[str]) -> None:
