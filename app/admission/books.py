@@ -132,6 +132,8 @@ async def _by_short_code(session: AsyncSession, codes: Collection[str]) -> dict[
 async def _behind_labels(session: AsyncSession, codes: Collection[str]) -> dict[str, Found]:
     """Find the tickets that blank labels were bound to, or the certificates of their lots."""
     bindings = await labels.bindings_of(session, codes)
+    if not bindings:
+        return {}
     issued = await tickets.by_ids(
         session, (row.ticket_id for row in bindings.values() if row.ticket_id is not None)
     )

@@ -104,7 +104,7 @@ async def scan(
         )
     row = keep(session, draft, caller, code, found, verdict, place=place, now=now)
     await session.flush()
-    return await _answer(session, row, code, caller, place=draft.place), True
+    return await _answer(session, row, code, caller, place=draft.place, found=found), True
 
 
 def keep(
@@ -256,20 +256,38 @@ def would_be(findings: Sequence[FindingOut]) -> Decision | None:
 
 
 async def _answer(
-    session: AsyncSession, row: Scan, code: Code, caller: Caller, *, place: UUID | None
+    session: AsyncSession,
+    row: Scan,
+    code: Code,
+    caller: Caller,
+    *,
+    place: UUID | None,
+    found: Found | None = None,
 ) -> VerdictOut:
-    """Write a verdict from what was recorded, so that a repeat says what was true at the time."""
+    """Write a verdict from what was recorded, so that a repeat says what was true at the time.
+
+    Args:
+        session: The caller's transaction.
+        row: What was recorded.
+        code: What was read.
+        caller: Who asked.
+        place: Where.
+        found: The document, where it was read a moment ago; what it says never changes.
+    """
     findings = [read_back(stored) for stored in row.findings]
     facts = {finding.code: finding.facts for finding in findings}
     ticket = certificate = None
     if row.ticket_id is not None:
-        known, _ = await tickets.by_id(session, row.ticket_id)
+        if found is not None and found.ticket is not None:
+            known = found.ticket.ticket
+        else:
+            known, _ = await tickets.by_id(session, row.ticket_id)
         status = facts["in-the-books"]["status"]
         ticket = await queries.summarise_ticket(session, known, caller, status=TicketStatus(status))
     if row.certificate_id is not None:
-        (found,) = await certificates.by_ids(session, [row.certificate_id])
+        (issued,) = await certificates.by_ids(session, [row.certificate_id])
         certificate = await queries.summarise_certificate(
-            session, found, caller, voided="voided" in facts
+            session, issued, caller, voided="voided" in facts
         )
     foreign = "foreign-code" in facts
     return VerdictOut(
