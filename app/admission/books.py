@@ -62,11 +62,30 @@ class FoundTicket(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """What is behind a ticket, and is shown with it.
+
+    Attributes:
+        lots: Those of the draws, by internal id.
+        involved: Whether the scanner has a part in the ticket.
+    """
+
+    draws: Sequence[TicketDraw]
+    lots: Mapping[int, LotState]
+    involved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """The document that a code stands for; at most one of the two."""
+    """The document that a code stands for; at most one of the two.
+
+    Attributes:
+        behind: What was read of a ticket by the way, once it was.
+    """
 
     ticket: FoundTicket | None = None
     certificate: Certificate | None = None
+    behind: Behind | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         """Whether there is one."""
@@ -261,21 +280,28 @@ class _Known:
 
 async def papers_of(
     session: AsyncSession, found: Sequence[Found], caller: Caller, *, at: datetime
-) -> list[Paper | None]:
-    """Gather what bears on verdicts about documents, as their state was at an instant."""
+) -> list[tuple[Found, Paper | None]]:
+    """Gather what bears on verdicts about documents, as their state was at an instant.
+
+    Returns:
+        The documents, with what was read of them by the way, and what bears on a verdict.
+    """
     issued = [one.ticket for one in found if one.ticket is not None]
     certified = [one.certificate for one in found if one.certificate is not None]
     if not issued and not certified:
-        return [None for _ in found]
+        return [(one, None) for one in found]
     known = await _read(session, issued, certified, caller, at=at)
-    return [
-        _paper_of_ticket(one.ticket, caller, known)
-        if one.ticket is not None
-        else None
-        if one.certificate is None
-        else _paper_of_certificate(one.certificate, known)
-        for one in found
-    ]
+    return [_with_paper(one, caller, known) for one in found]
+
+
+def _with_paper(found: Found, caller: Caller, known: _Known) -> tuple[Found, Paper | None]:
+    if found.ticket is not None:
+        ticket = found.ticket.ticket
+        behind = Behind(known.draws[ticket.id], known.states, ticket.id in known.involved)
+        return replace(found, behind=behind), _paper_of_ticket(found.ticket, caller, known)
+    if found.certificate is not None:
+        return found, _paper_of_certificate(found.certificate, known)
+    return found, None
 
 
 async def _read(

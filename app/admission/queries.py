@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import books
+from app.admission.books import Behind
 from app.admission.schemas import (
     CertificateSummary,
     LineSummary,
@@ -65,7 +66,12 @@ def origin_of(lot: LotState, gazetteer: Gazetteer) -> str | None:
 
 
 async def summarise_ticket(
-    session: AsyncSession, ticket: Ticket, caller: Caller, *, status: TicketStatus | None
+    session: AsyncSession,
+    ticket: Ticket,
+    caller: Caller,
+    *,
+    status: TicketStatus | None,
+    behind: Behind | None = None,
 ) -> TicketSummary:
     """Write what a ticket says, for whoever compares it with the goods.
 
@@ -74,10 +80,14 @@ async def summarise_ticket(
         ticket: The ticket.
         caller: Who scanned it.
         status: What had become of it when it was scanned.
+        behind: What is behind it, if that was read a moment ago.
     """
     lines = await tickets.lines_of(session, ticket.id)
-    draws = await tickets.draws_of(session, ticket.id)
-    states = await lots.states_by_id(session, (draw.lot_id for draw in draws))
+    if behind is None:
+        drawn = await tickets.draws_of(session, ticket.id)
+        states = await lots.states_by_id(session, (draw.lot_id for draw in drawn))
+        part = await books.involved(session, [ticket], caller)
+        behind = Behind(drawn, states, bool(part))
     catalogue = await products.catalogue(session)
     gazetteer = await places.gazetteer(session)
     known = await parties.by_ids(
@@ -85,12 +95,10 @@ async def summarise_ticket(
     )
     markets = await places.by_ids(session, [ticket.market_id] if ticket.market_id else [])
     seller = known[ticket.seller_id]
-    in_full = may_supervise(caller, seller.division_code) or bool(
-        await books.involved(session, [ticket], caller)
-    )
+    in_full = may_supervise(caller, seller.division_code) or behind.involved
     origins: dict[int, dict[str, None]] = {line.no: {} for line in lines}
-    for draw in draws:
-        if origin := origin_of(states[draw.lot_id], gazetteer):
+    for draw in behind.draws:
+        if origin := origin_of(behind.lots[draw.lot_id], gazetteer):
             origins[draw.line_no][origin] = None
     return TicketSummary(
         id=ticket.public_id,

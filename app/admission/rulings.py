@@ -165,7 +165,7 @@ async def _paper_now(
 
     The test that a verdict asked for may have failed since, and its lot be on hold.
     """
-    (paper,) = await books.papers_of(session, [await _found(session, line)], caller, at=now)
+    ((_, paper),) = await books.papers_of(session, [await _found(session, line)], caller, at=now)
     return paper
 
 

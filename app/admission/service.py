@@ -200,8 +200,8 @@ async def gather(
                 device_at=None if draft is None else draft.device_at,
             ),
         )
-        for (code, draft), signature, document, paper in zip(
-            asked, signatures, found, papers, strict=True
+        for (code, draft), signature, (document, paper) in zip(
+            asked, signatures, papers, strict=True
         )
     ]
 
@@ -283,7 +283,13 @@ async def _answer(
         else:
             known, _ = await tickets.by_id(session, row.ticket_id)
         status = facts["in-the-books"]["status"]
-        ticket = await queries.summarise_ticket(session, known, caller, status=TicketStatus(status))
+        ticket = await queries.summarise_ticket(
+            session,
+            known,
+            caller,
+            status=TicketStatus(status),
+            behind=None if found is None else found.behind,
+        )
     if row.certificate_id is not None:
         (issued,) = await certificates.by_ids(session, [row.certificate_id])
         certificate = await queries.summarise_certificate(

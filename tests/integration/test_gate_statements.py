@@ -18,7 +18,9 @@ from tests.laboratory import inhibition, judged, sampled
 from tests.market import PORK, Market
 
 STATEMENTS_MAX = 60
-"""For a vehicle of forty lines with tickets, certificates, short codes, labels and papers."""
+"""For a vehicle with tickets, certificates, short codes, papers and a self-producing seller."""
+
+SCAN_STATEMENTS_MAX = 16
 
 
 @pytest.fixture
@@ -84,6 +86,16 @@ async def test_a_truck_costs_as_many_statements_as_a_basket(market: Market) -> N
     assert max(counts) <= STATEMENTS_MAX, counts
     # Rows are written in groups, and a large group goes out in two.
     assert counts[-1] <= counts[0] + 2, counts
+
+
+async def test_a_scan_reads_nothing_twice(market: Market) -> None:
+    ticket = await market.sound_ticket()
+    body = {"text": ticket["url"], "place": str(market.gate)}
+    await market.office.send("POST", "/scans", {"id": new_id(), **body})
+    with counted(market.trade) as seen:
+        await market.office.send("POST", "/scans", {"id": new_id(), **body})
+    assert len(seen) <= SCAN_STATEMENTS_MAX
+    assert len(set(seen)) == len(seen)
 
 
 async def test_lines_are_judged_together_as_they_are_one_by_one(market: Market) -> None:
