@@ -34,6 +34,7 @@ MOVES_NOTHING = {
     "recall.step",
     "referral.answered",
     "referral.asked",
+    "sample.sent",
     "test.finished",
     "test.objected",
     "test.published",

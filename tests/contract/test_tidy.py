@@ -31,6 +31,7 @@ FILES_OF_A_FEATURE = {
 # files are its own.
 FURTHER_FILES = {
     "admission": {
+        "books.py",  # what the books know of codes, read for a whole vehicle at once
         "findings.py",  # pure: all that can be found, in both languages
         "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
         "inspections.py",  # a vehicle at a gate, decided and stored once
@@ -122,6 +123,7 @@ FURTHER_FILES = {
     "testing": {
         "calendar.py",  # working days, and the clocks that count in them
         "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "commissions.py",  # to whom samples were sent, and who may therefore report on them
         "devices.py",  # sources, and what they push
         "limits.py",  # which limit decides, and why
         "push.py",  # who signed a push, and what its numbers mean
