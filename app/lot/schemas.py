@@ -156,7 +156,7 @@ class DestructionMethod(StrEnum):
 
 
 class DestructionIn(In):
-    """Goods that were destroyed; a lot on hold can only leave this way."""
+    """Goods that were destroyed; a lot on hold leaves this way only, a recalled one in its case."""
 
     lot: UUID
     mass_g: MassG | None = Field(default=None, description="All that is left, if left out.")

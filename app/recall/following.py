@@ -26,7 +26,7 @@ from app.hold import service as holds
 from app.hold.rules import NoticeKind
 from app.lot import changes
 from app.lot import service as lots
-from app.lot.changes import ChangeDraft, ChangeRequest, Input, Policy
+from app.lot.changes import ChangeDraft, Input, Policy
 from app.lot.models import Lot
 from app.lot.rules import ChangeKind, UnknownLot
 from app.lot.rules import digest as digest_of
@@ -341,18 +341,8 @@ async def _take_out(
             inputs=tuple(Input(states[lot.lot_id].public_id, grams[lot]) for lot in own),
             details={"reason": why, "recall": str(recall.public_id)},
         )
-        request = _request(draft)
+        request = changes.removing(draft, Policy(held_too=True))
         await changes.apply(session, request, catalogue=catalogue, now=now)
-
-
-def _request(draft: ChangeDraft) -> ChangeRequest:
-    return ChangeRequest(
-        draft.public_id,
-        draft.digest,
-        inputs=tuple(item.lot for item in draft.inputs),
-        outputs=(),
-        plan=lambda _: (draft, Policy(held_too=True)),
-    )
 
 
 # --- disposals --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""HTTP for holds, recalls, referrals and notices."""
+"""HTTP for holds, destructions, recalls, referrals and notices."""
 
 from datetime import date, datetime
 from http import HTTPStatus
@@ -16,8 +16,9 @@ from app.event.rules import ImpossibleDate
 from app.evidence.rules import UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind, UnknownHold
-from app.lot.routes import repeated
-from app.lot.rules import LotExhausted, UnknownLot
+from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
+from app.lot.rules import ChangeKind, LotExhausted, LotUnderRecall, UnknownLot
+from app.lot.schemas import ChangeOut, DestructionIn
 from app.paper.rules import PressBusy
 from app.party.access import Caller
 from app.party.auth import allow
@@ -30,8 +31,18 @@ LIMIT_MAX = 200
 
 router = APIRouter(tags=["holds"])
 
+Destroyer = Annotated[Caller, Depends(allow("lot.write"))]
 Placer = Annotated[Caller, Depends(allow("hold.place"))]
 Reader = Annotated[Caller, Depends(allow("hold.read"))]
+
+
+def _now(request: Request) -> datetime:
+    now: datetime = request.app.state.clock()
+    return now
+
+
+def _today(request: Request) -> date:
+    return local_date(_now(request))
 
 
 @router.put(
@@ -99,6 +110,32 @@ async def list_notices(
     ]
 
 
+@router.put(
+    "/destructions/{change_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={**repeated(ChangeOut), **declare(*CHANGE_REFUSALS, LotUnderRecall)},
+    tags=["lots"],
+)
+async def destroy(
+    change_id: UUID,
+    body: DestructionIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Destroyer,
+) -> ChangeOut:
+    """Record that goods were rendered harmless; of a recalled lot, its recall records it."""
+    now = _now(request)
+    words = {"reason": body.reason, **({"receipt": body.receipt} if body.receipt else {})}
+    draft = removal(
+        change_id, ChangeKind.DESTROY, body, caller, {"method": body.method}, words, now=now
+    )
+    change, created = await service.destroy(session, draft, now=now)
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return (await describe_changes(session, [change]))[0]
+
+
 # --- recalls ----------------------------------------------------------------------------------
 
 PAGE_LOTS_MAX = 1_000
@@ -116,15 +153,6 @@ _SCOPE_REFUSALS = (
     rules.RecallTooLarge,
 )
 _IN_A_CASE = (rules.UnknownRecall, rules.RecallNotYours, rules.RecallClosed)
-
-
-def _now(request: Request) -> datetime:
-    now: datetime = request.app.state.clock()
-    return now
-
-
-def _today(request: Request) -> date:
-    return local_date(_now(request))
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:

@@ -476,7 +476,8 @@ class Totals:
         total_g: Grams that the scope came to: what each lot did not pass on into another.
         exposed_g: Of these, what stems from the suspects.
         gone_g: Of these, consumed, lost or destroyed before the case began.
-        elsewhere_g: Destroyed by holders since, outside the case.
+        elsewhere_g: Gone since, outside the case: samples of offices, and what another case of the
+            same goods has proof of.
         accounted_g: Of which somebody has said what became of them.
         left_g: In the books of holders still, and not remedied (an exercise: not located).
         in_transit_g: Of these, on their way on tickets that nobody decided.

@@ -175,7 +175,10 @@ class TotalsOut(Out):
     destroyed_g: int
     remedied_g: int
     consumed_g: int
-    elsewhere_g: int = Field(description="Destroyed by holders outside the case since it began.")
+    elsewhere_g: int = Field(
+        description="Gone since it began, and not in this case: samples that offices took, and "
+        "what another case of the same goods has proof of."
+    )
     accounted_g: int
     left_g: int = Field(description="Still in the books and not remedied; mock: not located.")
     in_transit_g: int

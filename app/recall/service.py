@@ -1,4 +1,4 @@
-"""Places and releases holds, and tells the parties concerned."""
+"""Places and releases holds, destroys goods, and tells the parties concerned."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,10 +12,13 @@ from app.core.clock import local_date
 from app.hold import service as holds
 from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
+from app.lot import changes
 from app.lot import service as lots
-from app.lot.models import Lot
+from app.lot.changes import ChangeDraft, Policy
+from app.lot.models import Lot, LotChange
 from app.party import service as parties
 from app.party.access import Audience, Caller
+from app.product import service as products
 from app.recall import authority, rules
 from app.recall.opening import SCOPE_LOTS_MAX, be_patient
 from app.recall.schemas import HoldIn, HoldOut
@@ -69,6 +72,38 @@ async def release(
         await authority.check_may_hold(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
+
+
+# --- destructions -----------------------------------------------------------------------------
+
+_RECALL_OF = text("""
+    SELECT r.public_id FROM recall_lot s JOIN recall r ON r.id = s.recall_id
+    WHERE s.lot_id = ANY(CAST(:lots AS bigint[])) AND r.closed_at IS NULL AND NOT r.mock
+    ORDER BY r.id LIMIT 1
+""")
+
+
+async def destroy(
+    session: AsyncSession, draft: ChangeDraft, *, now: datetime
+) -> tuple[LotChange, bool]:
+    """Destroy goods outside any recall, as their holder.
+
+    The balance is locked before the cases are looked at: a recall that is being opened either finds
+    the goods gone, or refuses to let them go without proof of their disposal.
+
+    Returns:
+        The change, and whether it is new.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        LotUnderRecall: an open case has to say what becomes of it.
+        IdReused, ImpossibleDate, MadeTooEarly, NotHolder, LotExhausted: see `changes.apply`.
+    """
+    found = await lots.lock(session, (item.lot for item in draft.inputs))
+    recall = await session.scalar(_RECALL_OF, {"lots": [lot.id for lot in found.values()]})
+    catalogue = await products.catalogue(session)
+    request = changes.removing(draft, Policy(recall=recall))
+    return await changes.apply(session, request, catalogue=catalogue, now=now)
 
 
 def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:

@@ -223,3 +223,36 @@ async def test_a_closing_and_a_step_at_once_leave_no_step_in_a_closed_case(trade
         counted = sum(answer.status_code == 201 for answer in answers)
         assert {code_of(answer) for answer in answers if answer.is_error} <= {"recall-closed"}
         assert answers[3].json()["totals"]["located_g"] == counted
+
+
+async def test_nothing_is_destroyed_without_proof_while_a_recall_is_being_opened(
+    trade: Trade,
+) -> None:
+    hall, chance = await Hall(trade).begin(), random.Random(5)
+    outcomes: set[str] = set()
+    for _ in range(ROUNDS):
+        await hall.stock()
+        recall, lot = new_id(), hall.lot
+        before = (await hall.seller.lot(lot))["remaining_g"]
+        body = {"lot": lot, "mass_g": 700, "method": "buried", "reason": "烂"}
+        answers = await asyncio.gather(
+            _late(chance.random() * 0.03, hall.opening(recall)),
+            *(
+                _late(chance.random() * 0.06, hall.seller.put(f"/destructions/{new_id()}", body))
+                for _ in range(6)
+            ),
+        )
+        assert answers[0].status_code == 201, answers[0].text
+        done = sum(answer.status_code == 201 for answer in answers[1:])
+        outcomes |= {code_of(answer) for answer in answers if answer.is_error}
+        outcomes |= {"destroyed"} if done else set()
+        # What got through was gone when the goods were counted; nothing went after that.
+        seen = await trade.rows(
+            "SELECT s.on_hand_g, b.remaining_g FROM recall_lot s JOIN lot_balance b USING (lot_id) "
+            "JOIN lot l ON l.id = s.lot_id WHERE l.public_id = :lot",
+            lot=UUID(lot),
+        )
+        assert [tuple(row) for row in seen] == [(before - done * 700,) * 2]
+        totals = (await hall.office.read(f"/recalls/{recall}"))["totals"]
+        assert totals["elsewhere_g"] == 0
+    assert outcomes == {"destroyed", "lot-under-recall"}

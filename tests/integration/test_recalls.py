@@ -25,6 +25,7 @@ from tests.factories import (
     open_trade,
     received,
 )
+from tests.laboratory import OWN, sample_of, sampled
 from tests.recalls import (
     Morning,
     account_for,
@@ -389,13 +390,12 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     assert await stall.make(f"{at}/disposals/{name}", body, status=200) == done
     assert len(done["evidence_sha256"][0]) == 64
     assert (await stall.lot(lot))["remaining_g"] == 1_000
-    # What its holder destroys outside the case is seen.
-    alone = {"lot": lot, "method": "buried", "reason": "rotten"}
-    await stall.make(f"/destructions/{new_id()}", alone)
+    # What an office takes as a sample is seen.
+    await sampled(office, lot, mass_g=300)
     totals = (await office.read(at))["totals"]
-    assert totals["elsewhere_g"] == 1_000
+    assert totals["elsewhere_g"] == 300
     assert totals["destroyed_g"] == 16_000
-    assert totals["left_g"] == 80_000
+    assert totals["left_g"] == 80_700
     # A walk-in brings some of it back to the stall.
     await stall.make(f"{at}/steps/{new_id()}", said("located", 500, morning.home))
     await stall.make(f"{at}/steps/{new_id()}", said("recovered", 500, morning.home))
@@ -404,6 +404,57 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     back = await disposal(stall, (morning.home, 500))
     await stall.make(f"{at}/disposals/{new_id()}", back)
     assert (await office.read(at))["totals"]["half_way_g"] == 0
+
+
+async def test_recalled_goods_do_not_vanish_without_proof(morning: Morning) -> None:
+    office, stall, lot = morning.office, morning.first, morning.at_first
+    before = (await stall.lot(lot))["remaining_g"]
+    early, once = {"lot": lot, "mass_g": 100, "method": "buried", "reason": "烂"}, new_id()
+    await stall.make(f"/destructions/{once}", early)
+    exercise = (await recalled(office, lot, mock=True))["recall"]
+    await stall.make(f"/destructions/{new_id()}", early)
+    recall = (await recalled(office, lot))["recall"]
+    # Sent again it is what it was; a further one is not.
+    await stall.make(f"/destructions/{once}", early, status=200)
+    refused = await stall.put(f"/destructions/{new_id()}", early)
+    assert (refused.status_code, code_of(refused)) == (409, "lot-under-recall")
+    assert refused.json()["facts"] == {"lot": lot, "recall": recall}
+    some = {"inputs": [{"lot": lot, "mass_g": 100}]}
+    out = {"lot": new_id(), "product": CHIVES, "quantity": "0.08", "unit": "公斤"}
+    trimmed = {"process": "trim_leaf", **some, "outputs": [out]}
+    for path, body in (
+        ("/losses", {"lot": lot, "mass_g": 100, "reason": "spoiled"}),
+        ("/transforms", trimmed),
+        ("/samples", sample_of(lot, **OWN)),
+    ):
+        assert code_of(await stall.put(f"{path}/{new_id()}", body)) == "lot-on-hold", path
+    rows = {"rows": [{"id": new_id(), "body": trimmed}]}
+    many = await stall.send("POST", "/transforms/bulk", rows)
+    assert [row["problem"]["code"] for row in many.json()["rows"]] == ["lot-on-hold"]
+    assert (await stall.lot(lot))["remaining_g"] == before - 200
+    assert (await office.read(f"/recalls/{recall}"))["totals"]["elsewhere_g"] == 0
+    # What was booked out before the case began is gone, as the exercise may see later.
+    assert (await lots_of(office, recall))[lot]["gone_g"] == 200
+    for case in (exercise, recall):
+        lifted = {"outcome": "lifted", "reason": "误报"}
+        await office.make(f"/recalls/{case}/closure", lifted, status=200)
+    await stall.make(f"/destructions/{new_id()}", early)
+
+
+async def test_refusals_of_a_destruction_come_in_order(morning: Morning) -> None:
+    await recalled(morning.office, morning.at_first)
+    later = (morning.trade.clock() + timedelta(hours=1)).isoformat()
+    stranger, stall = morning.second, morning.first
+
+    async def refused(actor: Actor, lot: str, **more: Any) -> str:
+        body = {"lot": lot, "mass_g": 90_000, "method": "buried", "reason": "烂", **more}
+        return code_of(await actor.put(f"/destructions/{new_id()}", body))
+
+    assert await refused(stranger, new_id(), occurred_at=later) == "unknown-lot"
+    assert await refused(stranger, morning.at_first, occurred_at=later) == "impossible-date"
+    assert await refused(stranger, morning.at_first) == "not-holder"
+    assert await refused(stall, morning.at_first) == "lot-under-recall"
+    assert await refused(morning.neighbour, morning.kept) == "lot-exhausted"
 
 
 async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:

@@ -376,6 +376,7 @@ class Books:
             grams = lot.left if wanted is None else wanted
             refuse_if(lot.holder != me, "not-holder")
             refuse_if(lot.holds and kind != "destroy", "lot-on-hold")
+            refuse_if(kind == "destroy" and self._recalled(name), "lot-under-recall")
             refuse_if(grams > lot.left or grams == 0, "lot-exhausted")
             refuse_if(on < lot.made_on, "made-too-early")
             taken.append((lot, grams))
@@ -911,6 +912,13 @@ class Books:
                     found.add(there)
                     waiting.append(there)
         return found
+
+    def _recalled(self, lot: str) -> bool:
+        """Whether an open case has to say what becomes of a lot."""
+        return any(
+            lot in recall.lots and recall.outcome is None and not recall.mock
+            for recall in self.recalls.values()
+        )
 
     def _transit(self, lot: str) -> list[tuple[str | None, int]]:
         """Answer the grams of a lot on their way, by buyer."""
