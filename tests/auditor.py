@@ -27,6 +27,7 @@ MOVES_NOTHING = {
     "hold.hold",
     "hold.release",
     "recall.acknowledged",
+    "recall.annulled",
     "recall.closed",
     "recall.disposal",
     "recall.forwarded",

@@ -58,7 +58,7 @@ from app.transparency.service import Statement
 Record = TypeVar("Record", RecallStep, RecallDisposal, RecallForwarding)
 
 
-async def _open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
+async def open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
     """Lock a case: for sharing with others who record in it, or alone to close it.
 
     Raises:
@@ -89,7 +89,12 @@ async def _repeated(
     return found
 
 
-def _check_open(recall: Recall) -> None:
+def check_open(recall: Recall) -> None:
+    """Refuse to record anything more in a case that was signed off.
+
+    Raises:
+        RecallClosed: it was.
+    """
     if recall.closed_at is not None:
         raise rules.RecallClosed(outcome=recall.outcome)
 
@@ -156,7 +161,8 @@ async def _lots(
     }
 
 
-def _account(lot: RecallLot) -> LotAccount:
+def account(lot: RecallLot) -> LotAccount:
+    """Answer what there was of a lot, and what became of it."""
     return LotAccount(
         on_hand_g=lot.on_hand_g,
         in_transit_g=lot.in_transit_g,
@@ -191,7 +197,7 @@ async def acknowledge(
         RecallClosed: the case is closed.
         GramsDiffer: more would be located than there was.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     told = await parties.find(session, party)
     notice = await session.scalar(
         select(RecallNotice)
@@ -203,7 +209,7 @@ async def acknowledge(
     await _check_speaks_for(session, recall, caller, {told.id})
     if notice.acknowledged_at is not None:
         return notice
-    _check_open(recall)
+    check_open(recall)
     found = await _lots(session, recall, (item.lot for item in body.located))
     for item in body.located:
         if found[item.lot].speaker != told.id:
@@ -213,7 +219,7 @@ async def acknowledge(
     notice.words = body.note
     for item in body.located:
         lot = found[item.lot].lot
-        rules.check_step(_account(lot), StepKind.LOCATED, item.mass_g, mock=recall.mock)
+        rules.check_step(account(lot), StepKind.LOCATED, item.mass_g, mock=recall.mock)
         lot.located_g += item.mass_g
     await session.flush()
     document = {
@@ -261,15 +267,15 @@ async def record_step(
         GramsDiffer: less is left to account for.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     found = (await _lots(session, recall, [body.lot]))[body.lot]
     lot = found.lot
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallStep, step_id, digest):
         return existing, False
     await _check_speaks_for(session, recall, caller, {found.speaker})
-    _check_open(recall)
-    rules.check_step(_account(lot), body.kind, body.mass_g, mock=recall.mock)
+    check_open(recall)
+    rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
     elif body.kind is StepKind.RECOVERED:
@@ -376,19 +382,19 @@ async def record_disposal(
         GramsDiffer: less was recovered.
         LotExhausted: the goods left the books in another way.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     found = await _lots(session, recall, (item.lot for item in body.lots))
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallDisposal, disposal_id, digest):
         return existing, False
     await _check_speaks_for(session, recall, caller, (one.speaker for one in found.values()))
-    _check_open(recall)
+    check_open(recall)
     check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
     if body.announced_at >= body.disposed_at:
         raise rules.NotAnnounced(pointer="/announced_at")
     images = await evidence.of_party(session, body.evidence, caller.acting_party)
     grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
-    accounts = {public: _account(one.lot) for public, one in found.items()}
+    accounts = {public: account(one.lot) for public, one in found.items()}
     rules.check_disposal(accounts, grams, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
     disposal = RecallDisposal(
@@ -482,12 +488,12 @@ async def record_forwarding(
         RecallClosed: the case is closed.
         ImpossibleDate: it cannot have happened then.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     await queries.check_may_see(session, recall, caller)
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallForwarding, forwarding_id, digest):
         return existing, False
-    _check_open(recall)
+    check_open(recall)
     check_occurred(body.told_at, now=now, pointer="/told_at")
     forwarding = RecallForwarding(
         public_id=forwarding_id,
@@ -535,7 +541,7 @@ async def close(
         RecallClosed: it was closed otherwise before.
         GramsOpen, StepsOpen: see `rules.check_closure`.
     """
-    recall = await _open_case(session, public_id, alone=True)
+    recall = await open_case(session, public_id, alone=True)
     await queries.check_may_see(session, recall, caller)
     if not await queries.leads(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))

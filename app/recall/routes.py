@@ -23,9 +23,20 @@ from app.paper.rules import PressBusy
 from app.party.access import Caller
 from app.party.auth import allow
 from app.party.rules import UnknownParty
-from app.recall import following, opening, printing, queries, referrals, rules, schemas, service
+from app.recall import (
+    annulments,
+    following,
+    opening,
+    printing,
+    queries,
+    referrals,
+    rules,
+    schemas,
+    service,
+)
 from app.recall.queries import Sight
 from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn
+from app.ticket.rules import UnknownTicket
 
 LIMIT_MAX = 200
 
@@ -144,6 +155,7 @@ SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
 Opener = Annotated[Caller, Depends(allow("recall.open"))]
 Viewer = Annotated[Caller, Depends(allow("recall.read"))]
 Follower = Annotated[Caller, Depends(allow("recall.follow"))]
+Annuller = Annotated[Caller, Depends(allow("recall.annul"))]
 Closer = Annotated[Caller, Depends(allow("recall.close"))]
 
 _SCOPE_REFUSALS = (
@@ -366,6 +378,56 @@ async def record_disposal(
     if not created:
         response.status_code = HTTPStatus.OK
     return (await queries.disposals_of(session, disposal.recall_id, only=disposal))[0]
+
+
+@router.get(
+    "/recalls/{recall_id}/hand-overs", responses=declare(rules.UnknownRecall), tags=["recalls"]
+)
+async def list_hand_overs(
+    recall_id: UUID,
+    session: DbSession,
+    caller: Viewer,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
+) -> list[schemas.HandOverOut]:
+    """List the hand-overs of goods in scope that nobody has decided about; a trader's own only."""
+    recall = await queries.find(session, recall_id)
+    sight = await queries.check_may_see(session, recall, caller)
+    party = None if sight is Sight.ALL else caller.acting_party
+    return await annulments.on_their_way(session, recall, party=party, most=limit)
+
+
+@router.put(
+    "/recalls/{recall_id}/annulments/{ticket_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(schemas.AnnulmentOut),
+        **declare(
+            *_IN_A_CASE,
+            UnknownTicket,
+            IdReused,
+            rules.MockOnly,
+            rules.NotInScope,
+            rules.NothingToAnnul,
+        ),
+    },
+    tags=["recalls"],
+)
+async def annul_hand_over(
+    recall_id: UUID,
+    ticket_id: UUID,
+    body: schemas.AnnulmentIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Annuller,
+) -> schemas.AnnulmentOut:
+    """Take back a hand-over of goods on their way, in the seller's place, as office in charge."""
+    annulment, created = await annulments.annul(
+        session, recall_id, ticket_id, body, caller, now=_now(request)
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return (await annulments.annulments_of(session, annulment.recall_id, only=annulment))[0]
 
 
 @router.put(

@@ -187,6 +187,20 @@ class MockOnly(DomainError):
     next_step: ClassVar[Text] = Text("演练只登记查到的数量", "Record what was located only")
 
 
+class NothingToAnnul(DomainError):
+    """Only goods that are on their way can be sent back; the others are where they are."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "nothing-to-annul"
+    title: ClassVar[Text] = Text(
+        "该票据的货物不在途, 无可撤销", "The goods of this ticket are not on their way"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请按票据现状核查: 已验收的在买方, 已作废的在卖方",
+        "See where the ticket left them: with the buyer if accepted, with the seller if voided",
+    )
+
+
 class NotAnnounced(DomainError):
     """Time and place of a disposal are told to the county regulator beforehand (FSL art. 63)."""
 
@@ -210,9 +224,9 @@ class GramsOpen(DomainError):
         "仍有货物未核清, 不能结案", "Grams are unaccounted for; the recall cannot be closed"
     )
     next_step: ClassVar[Text] = Text(
-        "请逐批登记收回、处置或已消费的数量; 在途货物请卖方先作废票据",
+        "请逐批登记收回、处置或已消费的数量; 在途货物请卖方先作废票据, 或由负责的监管部门撤销",
         "Record what was recovered, disposed of or consumed; for goods on their way the seller "
-        "voids the ticket first",
+        "voids the ticket first, or the office in charge annuls it",
     )
 
 

@@ -119,6 +119,8 @@ ACTIONS = {
     "GET /recalls/{recall_id}": "recall.read",
     "PUT /recalls/{recall_id}": "recall.open",
     "PUT /recalls/{recall_id}/acknowledgements/{party_id}": "recall.follow",
+    "PUT /recalls/{recall_id}/annulments/{ticket_id}": "recall.annul",
+    "GET /recalls/{recall_id}/hand-overs": "recall.read",
     "PUT /recalls/{recall_id}/closure": "recall.close",
     "PUT /recalls/{recall_id}/disposals/{disposal_id}": "recall.follow",
     "PUT /recalls/{recall_id}/forwardings/{forwarding_id}": "recall.follow",

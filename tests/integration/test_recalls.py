@@ -159,6 +159,112 @@ async def test_goods_on_their_way_can_go_back_to_the_seller(morning: Morning) ->
     assert (totals["in_transit_g"], totals["left_g"]) == (0, 98_000)
 
 
+async def test_an_office_sends_goods_back_that_their_seller_does_not(morning: Morning) -> None:
+    office, seller, buyer = morning.office, morning.second, morning.school
+    recall = (await recalled(office, morning.at_first))["recall"]
+    at = f"/recalls/{recall}"
+    waiting = await office.read(f"{at}/hand-overs")
+    assert [(row["ticket"], row["mass_g"]) for row in waiting] == [(morning.pending, 5_000)]
+    for actor, seen in ((seller, 1), (buyer, 1), (morning.first, 0)):
+        assert len(await actor.read(f"{at}/hand-overs")) == seen
+    path = f"{at}/annulments/{morning.pending}"
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+    first = await office.make(path, body)
+    assert first["mass_g"] == 5_000
+    assert await office.make(path, body, status=200) == first
+    assert code_of(await office.put(path, {**body, "reason": "!"})) == "id-reused"
+    assert (await seller.lot(morning.at_second))["remaining_g"] == 20_000
+    row = (await lots_of(office, recall))[morning.at_second]
+    assert (row["located_g"], row["in_transit_g"]) == (5_000, 5_000)
+    totals = (await office.read(at))["totals"]
+    assert (totals["in_transit_g"], totals["left_g"], totals["located_g"]) == (0, 98_000, 5_000)
+    assert await office.read(f"{at}/hand-overs") == []
+    for actor in (seller, buyer):
+        told = [row for row in await actor.read("/notices") if row["kind"] == "hand_over_annulled"]
+        assert [(row["subject"], row["facts"]["recall"]) for row in told] == [
+            (morning.pending, recall)
+        ]
+    accepted = await buyer.put(f"/tickets/{morning.pending}/decision", {"outcome": "accepted"})
+    assert code_of(accepted) == "ticket-voided"
+    await seller.put(f"/tickets/{morning.pending}/void", {"reason": "写错"})
+    kinds = await morning.trade.rows(
+        "SELECT kind FROM entry WHERE subject IN (:ticket, :recall) ORDER BY id",
+        ticket=UUID(morning.pending),
+        recall=UUID(recall),
+    )
+    assert [kind for (kind,) in kinds] == [
+        "ticket.issued",
+        "recall.opened",
+        "ticket.voided",
+        "recall.annulled",
+    ]
+    record = await office.read(f"{at}/record")
+    assert [row["accountable"] for row in record["annulments"]] == ["王五"]
+    assert (await seller.read(f"{at}/record"))["annulments"] == []
+    # Nobody's word is needed any more: the case comes to its end.
+    await account_for(office, recall)
+    done = {"outcome": "completed", "reason": "全部销毁"}
+    closed = await office.make(f"{at}/closure", done, status=200)
+    assert closed["totals"]["destroyed_g"] == 98_000
+
+
+async def test_what_was_located_on_its_way_is_not_located_again(morning: Morning) -> None:
+    office, lot = morning.office, morning.at_second
+    recall = (await recalled(office, lot))["recall"]
+    step = {"lot": lot, "kind": "located", "mass_g": 18_000, "note": "车上 3 公斤"}
+    await office.make(f"/recalls/{recall}/steps/{new_id()}", step)
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+    await office.make(f"/recalls/{recall}/annulments/{morning.pending}", body)
+    assert (await lots_of(office, recall))[lot]["located_g"] == 20_000
+
+
+async def test_refusals_of_an_annulment_come_in_order(morning: Morning) -> None:
+    trade, office = morning.trade, morning.office
+    mine = await recalled(morning.second, morning.at_second)
+    recall = (await recalled(office, morning.at_second))["recall"]
+    exercise = (await recalled(office, morning.at_second, mock=True))["recall"]
+    closed = (await recalled(office, morning.at_second))["recall"]
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await office.make(f"/recalls/{closed}/closure", lifted, status=200)
+    free = (await morning.neighbour.sells(morning.first, line(CHIVES, 1, morning.kept)))["ticket"]
+    elsewhere = await office_of(trade, "3205", division_code="320505")
+    county = await office_of(trade, "320611", division_code="320611")
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+
+    async def refused(actor: Actor, ticket: str, at: str = recall) -> str:
+        return code_of(await actor.put(f"/recalls/{at}/annulments/{ticket}", body))
+
+    assert await refused(morning.second, new_id(), new_id()) == "not-allowed"
+    assert await refused(elsewhere, new_id(), new_id()) == "unknown-recall"
+    assert await refused(elsewhere, new_id()) == "unknown-recall"
+    await trade.execute(
+        "INSERT INTO notice (party_id, kind, subject, facts, created_at) "
+        "VALUES (:party, 'recall_reported', :recall, '{}', now())",
+        party=county.id,
+        recall=UUID(recall),
+    )
+    assert await refused(county, new_id()) == "recall-not-yours"
+    assert await refused(office, new_id(), closed) == "unknown-ticket"
+    assert await refused(office, free, closed) == "recall-closed"
+    assert await refused(office, free, exercise) == "mock-recall"
+    assert await refused(office, free) == "not-in-scope"
+    nameless = await office.put(
+        f"/recalls/{recall}/annulments/{morning.pending}", {"reason": "卖方拒不作废"}
+    )
+    assert code_of(nameless) == "malformed-request"
+    # A trader's own case has an office over it too; in another case the ticket is done with.
+    await office.make(f"/recalls/{mine['recall']}/annulments/{morning.pending}", body)
+    assert await refused(office, morning.pending) == "id-reused"
+    # What is with its buyer, or back with its seller, is not on its way.
+    known = await trade.rows(
+        "SELECT t.public_id, s.status FROM ticket t JOIN ticket_state s ON s.ticket_id = t.id "
+        "WHERE t.hand_over = 'one_sided' OR s.status = 'accepted'"
+    )
+    assert {status for _, status in known} == {"issued", "accepted"}
+    for ticket, _ in known:
+        assert await refused(office, str(ticket)) == "nothing-to-annul"
+
+
 async def test_opening_twice_has_one_effect(morning: Morning) -> None:
     recall = new_id()
     body = order(morning.trade, morning.at_first)
