@@ -16,6 +16,7 @@ import pytest
 
 from app.party.access import RoleKind
 from tests.factories import CHIVES, Actor, Trade, code_of, line, new_id, open_trade, received
+from tests.integration.conftest import audit
 
 ROUNDS = int(os.environ.get("RECALL_ROUNDS", "10"))
 
@@ -44,6 +45,7 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
     async with open_trade(database_url, pool_size=16) as trade:
         yield trade
         assert trade.faults == []
+        await audit(trade)
 
 
 class Hall:
@@ -256,3 +258,53 @@ async def test_nothing_is_destroyed_without_proof_while_a_recall_is_being_opened
         totals = (await hall.office.read(f"/recalls/{recall}"))["totals"]
         assert totals["elsewhere_g"] == 0
     assert outcomes == {"destroyed", "lot-under-recall"}
+
+
+async def test_an_annulment_and_everybody_elses_word_at_once_leave_one_of_them(
+    trade: Trade,
+) -> None:
+    """An office annuls while its case may be lifted, the buyer decides and the seller voids."""
+    hall, chance = await Hall(trade).begin(), random.Random(6)
+    winners: set[str] = set()
+    for number in range(ROUNDS):
+        await hall.stock()
+        recall = new_id()
+        assert (await hall.opening(recall)).status_code == 201
+        buyer, ticket = hall.pending[0]
+        held_g = (await hall.seller.lot(hall.lot))["remaining_g"]
+        words = {"reason": "卖方拒不作废", "accountable": "王五"}
+        requests = [
+            hall.office.put(f"/recalls/{recall}/annulments/{ticket}", words),
+            hall.office.put(f"/recalls/{recall}/annulments/{ticket}", words),
+            buyer.put(f"/tickets/{ticket}/decision", {"outcome": "accepted"}),
+            buyer.put(f"/tickets/{ticket}/decision", {"outcome": "refused", "reason": "不要"}),
+        ]
+        if number % 2:
+            lifted = {"outcome": "lifted", "reason": "误报"}
+            requests.append(hall.office.put(f"/recalls/{recall}/closure", lifted))
+        if number % 3 == 0:
+            requests.append(hall.seller.put(f"/tickets/{ticket}/void", {"reason": "写错"}))
+        pauses = [chance.random() * 0.04 for _ in requests]
+        answers = await asyncio.gather(*map(_late, pauses, requests))
+        codes = {code_of(answer) for answer in answers if answer.is_error}
+        assert codes <= {
+            "lot-on-hold",
+            "nothing-to-annul",
+            "recall-closed",
+            "ticket-already-decided",
+            "ticket-voided",
+        }, codes
+        annulled = [answer.status_code for answer in answers[:2]]
+        status = (await hall.seller.read(f"/tickets/{ticket}"))["status"]
+        kinds = await trade.rows("SELECT kind FROM entry WHERE subject = :t", t=UUID(ticket))
+        assert sorted(kind for (kind,) in kinds) == ["ticket.issued", f"ticket.{status}"]
+        back_g = 3_000 if status == "voided" else 0
+        assert (await hall.seller.lot(hall.lot))["remaining_g"] == held_g + back_g
+        if 201 in annulled:
+            assert sorted(annulled) in ([200, 201], [201, 409])
+            assert status == "voided"
+            winners.add("annulled")
+        else:
+            winners.add(status)
+    assert "annulled" in winners
+    assert len(winners) > 1, "the rounds were all alike: nothing raced"

@@ -25,6 +25,7 @@ from tests.factories import (
     open_trade,
     received,
 )
+from tests.integration.conftest import audit
 from tests.laboratory import OWN, sample_of, sampled
 from tests.recalls import (
     Morning,
@@ -43,6 +44,7 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
     async with open_trade(database_url, pool_size=12) as trade:
         yield trade
         assert trade.faults == []
+        await audit(trade)
 
 
 @pytest.fixture
