@@ -215,6 +215,11 @@ class Recall:
     outcome: str | None = None
     closing: str | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether goods are called back by it."""
+        return self.outcome is None and not self.mock
+
 
 @dataclass
 class Books:
@@ -862,17 +867,22 @@ class Books:
         if ticket.one_sided:
             self._check_back((draw, draw.grams) for draw in ticket.draws)
         answer = yield 200
-        ticket.status = "voided"
-        for draw in ticket.draws:
-            if ticket.one_sided:
-                draw.accepted = 0
-            else:
-                self.lots[draw.lot].left += draw.grams
-                self.lots[draw.lot].used = max(0, self.lots[draw.lot].used - draw.cover)
         if ticket.one_sided:
+            ticket.status = "voided"
+            for draw in ticket.draws:
+                draw.accepted = 0
             self._back(ticket, ticket.draws, self._told(answer))
             self.events["return"] += 1
+        else:
+            self._put_back(ticket)
         self._log("ticket.voided", subject)
+
+    def _put_back(self, ticket: Ticket) -> None:
+        """Let goods that are on their way be in their seller's lots again."""
+        ticket.status = "voided"
+        for draw in ticket.draws:
+            self.lots[draw.lot].left += draw.grams
+            self.lots[draw.lot].used = max(0, self.lots[draw.lot].used - draw.cover)
 
     # --- holds -----------------------------------------------------------------------------------
 
@@ -915,10 +925,7 @@ class Books:
 
     def _recalled(self, lot: str) -> bool:
         """Whether an open case has to say what becomes of a lot."""
-        return any(
-            lot in recall.lots and recall.outcome is None and not recall.mock
-            for recall in self.recalls.values()
-        )
+        return any(lot in recall.lots and recall.open for recall in self.recalls.values())
 
     def _transit(self, lot: str) -> list[tuple[str | None, int]]:
         """Answer the grams of a lot on their way, by buyer."""
@@ -1045,6 +1052,29 @@ class Books:
         self.done["disposal", disposal] = (actor, name, body)
         self._log("recall.disposal", name)
 
+    def annul(self, actor: str, subject: str, body: Json) -> Command:
+        self._admit(actor, who=(OFFICE,))
+        name, _, ticket_id = subject.partition("/annulments/")
+        _, _, recall = self._case(actor, name)
+        refuse_if(ticket_id not in self.tickets, "unknown-ticket")
+        if self._repeated("annulment", ticket_id, (name, body)):
+            yield 200
+            return
+        refuse_if(recall.outcome, "recall-closed")
+        refuse_if(recall.mock, "mock-recall")
+        ticket = self.tickets[ticket_id]
+        scope = [draw for draw in ticket.draws if draw.lot in recall.lots]
+        refuse_if(not scope, "not-in-scope")
+        refuse_if(ticket.one_sided or ticket.status != "issued", "nothing-to-annul")
+        yield 201
+        self._put_back(ticket)
+        for draw in scope:
+            lot = recall.lots[draw.lot]
+            lot.located += min(draw.grams, lot.room)
+        self.done["annulment", ticket_id] = (name, body)
+        self._log("ticket.voided", ticket_id)
+        self._log("recall.annulled", name)
+
     def close(self, actor: str, subject: str, body: Json) -> Command:
         me, name, recall = self._case(actor, subject)
         leads = actor in {OFFICE, recall.opener}
@@ -1075,7 +1105,7 @@ class Books:
         return {
             lot: self._out(lot) - scope.passed
             for recall in self.recalls.values()
-            if not recall.mock and recall.outcome is None
+            if recall.open
             for lot, scope in recall.lots.items()
             if self._out(lot) != scope.passed
         }
