@@ -1,11 +1,14 @@
 """Samples and tests through HTTP: refusals in order, repeats, races, clocks, and who sees what."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from app.party.access import RoleKind
@@ -42,6 +45,8 @@ from tests.laboratory import (
     strip,
 )
 from tests.market import open_market
+
+ROUNDS = 8
 
 
 @pytest.fixture
@@ -449,6 +454,80 @@ async def test_a_retest_clears_and_its_result_is_published_instead(trade: Trade)
     assert (await farmer.lot(lot))["on_hold"] is False
     running = [clock["kind"] for clock in cleared["deadlines"] if clock["done_at"] is None]
     assert running == ["publication"]
+
+
+async def _race(
+    trade: Trade, chance: random.Random, found: str | None
+) -> tuple[str, bool, dict[str, int]]:
+    """Let an office release a test's hold while a laboratory reports; both may do so.
+
+    Returns:
+        Who released the hold, whether the lot is on hold, and the log's order by kind of entry.
+    """
+    farmer, supervisors, lot, sample = await _presumptive(trade)
+    laboratory = await lab(trade)
+    await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "大棚未用药"})
+    (held,) = await farmer.read("/holds")
+    path, test, reason = f"/holds/{held['hold']}/release", new_id(), {"reason": "另行核查"}
+    body = report(("克百威", found), retest=True)
+
+    async def late(request: Awaitable[httpx.Response]) -> httpx.Response:
+        await asyncio.sleep(chance.random() * 0.03)
+        return await request
+
+    answers = await asyncio.gather(
+        late(supervisors.put(path, reason)),
+        late(laboratory.put(f"/samples/{sample}/tests/{test}", body)),
+        late(supervisors.put(path, reason)),
+    )
+    assert [answer.status_code for answer in answers] == [200, 201, 200]
+    by = {
+        str(actor.public_id): name for actor, name in ((supervisors, "office"), (laboratory, "lab"))
+    }
+    rows = await trade.rows(
+        "SELECT kind, id, convert_from(leaf, 'UTF8') FROM entry "
+        "WHERE subject IN (:hold, :test) ORDER BY id",
+        hold=UUID(held["hold"]),
+        test=UUID(test),
+    )
+    order = {kind: entry for kind, entry, _ in rows}
+    assert sorted(order) == ["hold.hold", "hold.release", "test.recorded"]
+    assert len(rows) == 3, "one hold is released once"
+    said = json.loads(next(leaf for kind, _, leaf in rows if kind == "hold.release"))
+    first = next(row for row in await farmer.read("/holds") if row["hold"] == held["hold"])
+    assert first["released_by"] == said["by"]
+    notices = [row["kind"] for row in await farmer.read("/notices")]
+    assert notices.count("released") == 1
+    events = await trade.value(
+        "SELECT count(*) FROM event WHERE kind = 'release' AND details ->> 'hold' = :hold",
+        hold=held["hold"],
+    )
+    assert events == 1
+    now = await farmer.lot(lot)
+    holds = await trade.value(
+        "SELECT b.holds FROM lot_balance b JOIN lot l ON l.id = b.lot_id WHERE l.public_id = :lot",
+        lot=UUID(lot),
+    )
+    assert holds == int(now["on_hold"])
+    return by[said["by"]], now["on_hold"], order
+
+
+async def test_an_office_and_a_laboratory_release_the_same_lot_at_once(trade: Trade) -> None:
+    """Whoever comes first ends the hold, in its own name; the other finds it ended."""
+    chance = random.Random(7)
+    ended = [await _race(trade, chance, None) for _ in range(ROUNDS)]
+    assert {who for who, _, _ in ended} == {"office", "lab"}
+    assert {held for _, held, _ in ended} == {False}
+
+
+async def test_an_office_releases_while_a_laboratory_confirms_the_failure(trade: Trade) -> None:
+    """A finding that comes after the release holds the lot anew; an office that knew it may."""
+    chance = random.Random(8)
+    ended = [await _race(trade, chance, "0.5") for _ in range(ROUNDS)]
+    assert {who for who, _, _ in ended} == {"office"}
+    for _, held, order in ended:
+        assert held == (order["hold.release"] < order["test.recorded"])
+    assert {held for _, held, _ in ended} == {True, False}
 
 
 async def test_measures_stop_their_clocks(trade: Trade) -> None:
