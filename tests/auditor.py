@@ -35,6 +35,7 @@ MOVES_NOTHING = {
     "recall.step",
     "referral.answered",
     "referral.asked",
+    "test.extended",
     "test.finished",
     "test.objected",
     "test.published",

@@ -38,6 +38,7 @@ from app.testing.rules import (
 )
 from app.testing.schemas import (
     DeadlineOut,
+    ExtensionOut,
     Finding,
     ItemOut,
     LimitAnswer,
@@ -126,6 +127,20 @@ async def _describe(
         tests=[_test(test, named, caller, vault) for test in tests],
         steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
         deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
+        extensions=[
+            ExtensionOut(
+                extension=made.public_id,
+                kind=ClockKind(known.kind),
+                reason=made.reason,
+                approved_by=made.approved_by if caller.supervises else None,
+                due_before=made.due_before,
+                due_at=made.due_at,
+                source=made.source,
+                verified=made.verified,
+                made_at=made.made_at,
+            )
+            for made, known in await cases.extensions_of(session, sample.id)
+        ],
         objections=[_objection(known) for known in await cases.objections_of(session, sample.id)],
         measures=[
             MeasureOut(

@@ -143,6 +143,7 @@ ACTIONS = {
     "GET /samples": "sample.read",
     "GET /samples/{sample_id}": "sample.read",
     "PUT /samples/{sample_id}": "sample.take",
+    "PUT /samples/{sample_id}/extensions/{extension_id}": "test.follow-up",
     "PUT /samples/{sample_id}/measures/{measure_id}": "test.follow-up",
     "PUT /samples/{sample_id}/objections/{objection_id}": "test.object",
     "PUT /samples/{sample_id}/tests/{test_id}": "test.record",

@@ -568,6 +568,63 @@ async def test_measures_stop_their_clocks(trade: Trade) -> None:
         assert await queries.overdue(session, trade.clock(), most=10) == []
 
 
+async def test_the_end_of_handling_is_put_off_once_with_the_heads_approval(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    elsewhere = await office(trade, "3205")
+    sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    path, body = f"/samples/{sample}/extensions", {"reason": "案情复杂", "approved_by": "赵局长"}
+
+    async def refused_to(who: Actor, public_id: str | None = None, **more: Any) -> str:
+        return code_of(await who.put(f"{path}/{public_id or new_id()}", {**body, **more}))
+
+    assert await refused_to(farmer) == "not-allowed"
+    assert code_of(await supervisors.put(f"/samples/{new_id()}/extensions/{new_id()}", body)) == (
+        "unknown-sample"
+    )
+    objection = {"kind": "objection_lab"}
+    assert await refused_to(elsewhere, **objection) == "hold-not-yours"
+    assert await refused_to(supervisors, **objection) == "clock-not-extendable"
+    assert await refused_to(supervisors) == "clock-not-running"
+    failed = await judged(laboratory, sample, report(("克百威", "0.5")))
+    before = {clock["kind"]: clock["due_at"] for clock in failed["deadlines"]}
+    # The 90 days end on 16 September 2026 in Nantong, and 30 more on 16 October.
+    assert before["handling_finish"] == "2026-09-16T16:00:00Z"
+    nameless = await supervisors.put(f"{path}/{new_id()}", {"reason": "案情复杂"})
+    assert code_of(nameless) == "malformed-request"
+    trade.clock.now = datetime.fromisoformat(before["handling_finish"]) - timedelta(seconds=1)
+    extension = new_id()
+    answers = await asyncio.gather(
+        *(supervisors.put(f"{path}/{extension}", body) for _ in range(3)),
+        supervisors.put(f"{path}/{new_id()}", body),
+    )
+    codes = [answer.status_code for answer in answers]
+    won = next(answer for answer in answers if answer.status_code == 201)
+    assert sorted(codes) in ([200, 200, 201, 409], [201, 409, 409, 409])
+    told = won.json()
+    after = {clock["kind"]: clock["due_at"] for clock in told["deadlines"]}
+    assert after == {**before, "handling_finish": "2026-10-16T16:00:00Z"}
+    (made,) = told["extensions"]
+    assert (made["due_before"], made["due_at"]) == (
+        before["handling_finish"],
+        after["handling_finish"],
+    )
+    assert (made["approved_by"], made["verified"]) == ("赵局长", False)
+    assert (await farmer.read(f"/samples/{sample}"))["extensions"][0]["approved_by"] is None
+    assert await refused_to(supervisors, made["extension"], reason="!") == "id-reused"
+    assert await refused_to(supervisors) == "extended-already"
+    kinds = await trade.rows("SELECT kind FROM entry WHERE kind = 'test.extended'")
+    assert len(kinds) == 1
+    trade.clock.now = datetime.fromisoformat(after["handling_finish"]) - timedelta(seconds=1)
+    async with trade.database.reading() as session:
+        late = await queries.overdue(session, trade.clock(), most=10)
+    assert "handling_finish" not in {deadline.kind for deadline, _ in late}
+    trade.clock.now += timedelta(seconds=1)
+    assert await refused_to(supervisors) == "extension-late"
+    done = {"step": "finished", "words": "罚款, 销毁"}
+    await supervisors.make(f"/samples/{sample}/measures/{new_id()}", done)
+    assert await refused_to(supervisors) == "clock-not-running"
+
+
 # --- who sees what, who is told -------------------------------------------------------------------
 
 
