@@ -44,7 +44,7 @@ from app.recall.models import (
     RecallStep,
 )
 from app.recall.opening import be_patient, commit_to
-from app.recall.rules import LotAccount, Method, StepKind
+from app.recall.rules import LotAccount, Method, Outcome, StepKind
 from app.recall.schemas import (
     AcknowledgementIn,
     ClosureIn,
@@ -263,6 +263,7 @@ async def record_step(
         IdReused: the id names another step.
         RecallNotYours: the lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
+        ConsumedByOwnWord: the holder itself says that its goods are eaten.
         MockOnly: nothing is recovered in an exercise.
         GramsDiffer: less is left to account for.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
@@ -275,6 +276,8 @@ async def record_step(
         return existing, False
     await _check_speaks_for(session, recall, caller, {found.speaker})
     check_open(recall)
+    own = lot.holder_id == caller.party_id
+    rules.check_consumed(body.kind, own=own, by_office=caller.supervises, mock=recall.mock)
     rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
@@ -379,6 +382,7 @@ async def record_disposal(
         NotAnnounced: it was not announced beforehand.
         UnknownEvidence: there is no such image of the caller's.
         MockOnly: nothing is destroyed in an exercise.
+        NotRemediable: goods that harm are not sold again.
         GramsDiffer: less was recovered.
         LotExhausted: the goods left the books in another way.
     """
@@ -395,7 +399,7 @@ async def record_disposal(
     images = await evidence.of_party(session, body.evidence, caller.acting_party)
     grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
     accounts = {public: account(one.lot) for public, one in found.items()}
-    rules.check_disposal(accounts, grams, mock=recall.mock)
+    rules.check_disposal(accounts, grams, body.method, grade=recall.grade, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
     disposal = RecallDisposal(
         public_id=disposal_id,
@@ -523,14 +527,24 @@ async def record_forwarding(
 
 # --- the sign-off -----------------------------------------------------------------------------
 
-_SCOPE = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall ORDER BY lot_id")
+# What walk-ins took home is not sold again when it turns up later, nor counted twice where some of
+# it was brought back: it stays on hold, and whoever scans its code is told so.
+_SCOPE = text("""
+    SELECT lot_id FROM recall_lot
+    WHERE recall_id = :recall AND NOT (holder_id IS NULL AND (:completed OR recovered_g > 0))
+    ORDER BY lot_id
+""")
+_TOLD = text("""
+    SELECT party_id FROM recall_notice WHERE recall_id = :recall
+    UNION SELECT party_id FROM notice WHERE subject = :subject AND kind = :reported
+""")
 _LET_GO = text(lots.HOLD_SQL)
 
 
 async def close(
     session: AsyncSession, public_id: UUID, body: ClosureIn, caller: Caller, *, now: datetime
 ) -> tuple[Recall, bool]:
-    """Sign a recall off, or lift it; goods that are left move again.
+    """Sign a recall off, or lift it; goods that are left move again, and all who knew are told.
 
     Returns:
         The recall, and whether it was open until now.
@@ -553,16 +567,15 @@ async def close(
     totals = await queries.totals(session, recall)
     rules.check_closure(totals, body.outcome, mock=recall.mock)
     if not recall.mock:
-        await _let_go(session, recall, caller, now=now)
+        await _let_go(session, recall, body.outcome, caller, now=now)
     recall.closed_at = now
     recall.closed_by = caller.acting_party
     recall.outcome = body.outcome
     recall.closing_reason = body.reason
     recall.report = queries.report_of(recall, totals)
     await session.flush()
-    told = await session.scalars(
-        select(RecallNotice.party_id).where(RecallNotice.recall_id == recall.id)
-    )
+    parameters = {"recall": recall.id, "subject": public_id, "reported": NoticeKind.RECALL_REPORTED}
+    told = (await session.execute(_TOLD, parameters)).scalars()
     facts = {"outcome": body.outcome, "reason": body.reason}
     await holds.tell(session, NoticeKind.RECALL_CLOSED, public_id, told, facts, now)
     document = {
@@ -576,8 +589,11 @@ async def close(
     return recall, True
 
 
-async def _let_go(session: AsyncSession, recall: Recall, caller: Caller, *, now: datetime) -> None:
-    scope: Sequence[int] = (await session.execute(_SCOPE, {"recall": recall.id})).scalars().all()
+async def _let_go(
+    session: AsyncSession, recall: Recall, outcome: Outcome, caller: Caller, *, now: datetime
+) -> None:
+    parameters = {"recall": recall.id, "completed": outcome is Outcome.COMPLETED}
+    scope: Sequence[int] = (await session.execute(_SCOPE, parameters)).scalars().all()
     await lots.lock_balances(session, scope)
     await session.execute(_LET_GO, {"hold_lots": scope, "hold_change": -1})
     await events.record(
@@ -587,7 +603,7 @@ async def _let_go(session: AsyncSession, recall: Recall, caller: Caller, *, now:
             kind=EventKind.RELEASE,
             occurred_at=now,
             party_id=caller.acting_party,
-            details={"recall": str(recall.public_id), "lots": recall.lot_count},
+            details={"recall": str(recall.public_id), "lots": len(scope)},
         ),
         now=now,
     )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from app.core import dated
@@ -185,6 +185,36 @@ class MockOnly(DomainError):
         "演练中不得收回或销毁货物", "Nothing is brought back or destroyed in an exercise"
     )
     next_step: ClassVar[Text] = Text("演练只登记查到的数量", "Record what was located only")
+
+
+class ConsumedByOwnWord(DomainError):
+    """Nobody is believed alone that goods which were to be stopped in its hands are eaten."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "consumed-by-own-word"
+    title: ClassVar[Text] = Text(
+        "持有人不能自行登记自己的货物已消费",
+        "A holder's own word is not enough that its goods were consumed",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请告知立案方或辖区监管部门, 由其核实后登记",
+        "Tell whoever leads the recall, or the regulator of the area, who checks and records it",
+    )
+
+
+class NotRemediable(DomainError):
+    """Goods that harm are not sold again, whatever is done to them (FSL art. 63)."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "not-remediable"
+    title: ClassVar[Text] = Text(
+        "一级、二级召回的货物不得补救后再售",
+        "Goods of a class 1 or 2 recall cannot be remedied and sold",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请登记销毁或无害化处理; 只有标签、标识问题可以补救",
+        "Record that they were destroyed or rendered harmless; only labels can be put right",
+    )
 
 
 class NothingToAnnul(DomainError):
@@ -464,17 +494,39 @@ def check_step(account: LotAccount, kind: StepKind, mass_g: int, *, mock: bool) 
         raise GramsDiffer(step=kind, wanted_g=mass_g, left_g=room_g)
 
 
+def check_consumed(kind: StepKind, *, own: bool, by_office: bool, mock: bool) -> None:
+    """Refuse to believe a holder that what it was to keep is eaten.
+
+    Raises:
+        ConsumedByOwnWord: nobody else has looked.
+    """
+    if kind is StepKind.CONSUMED and own and not by_office and not mock:
+        raise ConsumedByOwnWord
+
+
+OF_LABELS: Final = 3
+"""The class of recalls because of labels (食品召回管理办法); others are about harm."""
+
+
 def check_disposal(
-    accounts: Mapping[UUID, LotAccount], grams: Mapping[UUID, int], *, mock: bool
+    accounts: Mapping[UUID, LotAccount],
+    grams: Mapping[UUID, int],
+    method: Method,
+    *,
+    grade: int,
+    mock: bool,
 ) -> None:
-    """Refuse to dispose of what was not brought back.
+    """Refuse to dispose of what was not brought back, or as it must not be.
 
     Raises:
         MockOnly: something is destroyed in an exercise.
+        NotRemediable: goods that harm would be sold again.
         GramsDiffer: less was recovered of a lot.
     """
     if mock:
         raise MockOnly
+    if method is Method.REMEDIED and grade != OF_LABELS:
+        raise NotRemediable(grade=grade)
     for lot, mass_g in grams.items():
         if mass_g > accounts[lot].disposable_g:
             raise GramsDiffer(

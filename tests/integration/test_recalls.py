@@ -485,7 +485,9 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     first = await stall.make(f"{at}/steps/{step}", said("located", 17_000))
     assert await stall.make(f"{at}/steps/{step}", said("located", 17_000), status=200) == first
     assert code_of(await stall.put(f"{at}/steps/{step}", said("located", 1))) == "id-reused"
-    await stall.make(f"{at}/steps/{new_id()}", said("consumed", 1_000))
+    # A holder alone is not believed; whoever leads the case looks, and records it.
+    assert await refused(stall, said("consumed", 1_000)) == "consumed-by-own-word"
+    await office.make(f"{at}/steps/{new_id()}", said("consumed", 1_000))
     assert (await stall.lot(lot))["remaining_g"] == 17_000
     assert await refused(stall, said("located", 1)) == "recall-grams-differ"
     assert await refused(morning.second, said("recovered", 1)) == "recall-not-yours"
@@ -588,6 +590,8 @@ async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:
     assert await refused(stall, **wrong) == "disposal-not-announced"
     del wrong["announced_at"]
     assert await refused(stall, **wrong) == "unknown-evidence"
+    # Goods that harm people are not put right and sold, whatever photo shows it.
+    assert await refused(stall, method="remedied") == "not-remediable"
     assert await refused(stall) == "recall-grams-differ"
     assert await refused(stall, evidence=[]) == "malformed-request"
 
@@ -630,6 +634,7 @@ async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
     morning: Morning,
 ) -> None:
     office, trade = morning.office, morning.trade
+    city = await office_of(trade)
     recall = (await recalled(office, morning.at_first))["recall"]
     at = f"/recalls/{recall}"
     done = {"outcome": "completed", "reason": "全部销毁"}
@@ -667,9 +672,49 @@ async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
     assert code_of(other) == "recall-closed"
     step = {"lot": morning.at_first, "kind": "located", "mass_g": 1, "note": "!"}
     assert code_of(await office.put(f"{at}/steps/{new_id()}", step)) == "recall-closed"
-    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+    held = await trade.rows(
+        "SELECT l.public_id FROM lot_balance b JOIN lot l ON l.id = b.lot_id WHERE b.holds > 0"
+    )
+    assert [str(lot) for (lot,) in held] == [morning.home]
     assert await trade.value("SELECT sum(remaining_g) FROM lot_balance") == 25_000
-    assert "recall_closed" in [row["kind"] for row in await morning.first.read("/notices")]
+    for actor in (morning.first, city):
+        assert "recall_closed" in [row["kind"] for row in await actor.read("/notices")]
+
+
+async def test_what_walk_ins_took_is_not_sold_after_its_recall(morning: Morning) -> None:
+    office, stall = morning.office, morning.first
+    ticket = await morning.trade.value(
+        "SELECT t.public_id FROM ticket t WHERE t.buyer_kind = 'walk_in'"
+    )
+
+    async def back() -> str | None:
+        answer = await stall.put(f"/tickets/{ticket}/void", {"reason": "退货"})
+        return code_of(answer) if answer.is_error else None
+
+    # What came back and was destroyed does not come back a second time, even of a false alarm.
+    recall = (await recalled(office, morning.at_first))["recall"]
+    for kind in ("located", "recovered"):
+        step = {"lot": morning.home, "kind": kind, "mass_g": 500, "note": "退回"}
+        await stall.make(f"/recalls/{recall}/steps/{new_id()}", step)
+    body = await disposal(stall, (morning.home, 500))
+    await stall.make(f"/recalls/{recall}/disposals/{new_id()}", body)
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    assert await back() == "lot-on-hold"
+    await stall.sells(morning.school, line(CHIVES, 1, morning.at_first))
+
+
+async def test_after_a_completed_recall_nothing_is_taken_back_from_walk_ins(trade: Trade) -> None:
+    stall, office = await trade.stall(), await office_of(trade)
+    lot = await stall.opens(kg=10, origin="declare")
+    sold = await stall.sells(None, line(CHIVES, 10, lot))
+    opened = await recalled(office, lot, grade=3)
+    at = f"/recalls/{opened['recall']}"
+    await stall.make(f"{at}/acknowledgements/{stall.public_id}", {}, status=200)
+    done = {"outcome": "completed", "reason": "已售完"}
+    await office.make(f"{at}/closure", done, status=200)
+    answer = await stall.put(f"/tickets/{sold['ticket']}/void", {"reason": "退货"})
+    assert code_of(answer) == "lot-on-hold"
 
 
 async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:

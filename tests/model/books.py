@@ -42,6 +42,7 @@ STATUS: Final = {
         "hold-not-yours",
         "recall-not-yours",
         "test-not-yours",
+        "consumed-by-own-word",
     },
     404: {
         "unknown-lot",
@@ -1004,7 +1005,7 @@ class Books:
         self._log("recall.acknowledged", name)
 
     def step(self, actor: str, subject: str, body: Json) -> Command:
-        _, name, recall = self._case(actor, subject)
+        me, name, recall = self._case(actor, subject)
         scope, step = self._in_case(recall, body["lot"]), subject.rpartition("/")[2]
         if self._repeated("step", step, (actor, name, body)):
             yield 200
@@ -1013,6 +1014,8 @@ class Books:
         self._speaks(recall, actor, lot.holder or lot.supplier)
         refuse_if(recall.outcome, "recall-closed")
         kind, grams = body["kind"], body["mass_g"]
+        own = actor != OFFICE and scope.held and lot.holder == me and not recall.mock
+        refuse_if(own and kind == "consumed", "consumed-by-own-word")
         refuse_if(recall.mock and kind == "recovered", "mock-recall")
         room = scope.located - scope.recovered if kind == "recovered" else scope.room
         refuse_if(grams > room, "recall-grams-differ")
@@ -1096,8 +1099,9 @@ class Books:
             refuse_if(not all(recall.told.values()), "recall-steps-open")
         yield 200
         recall.outcome, recall.closing = body["outcome"], body["reason"]
-        for lot in recall.lots:
-            self.lots[lot].holds -= not recall.mock
+        for lot, scope in recall.lots.items():
+            stays = not scope.held and (body["outcome"] == "completed" or scope.recovered)
+            self.lots[lot].holds -= not recall.mock and not stays
         self._log("recall.closed", name, None if recall.mock else "release")
 
     def escaped(self) -> dict[str, int]:

@@ -103,7 +103,9 @@ async def test_2_chives_with_carbofuran_are_called_back_from_five_stalls(  # noq
     answer = {"note": "已封存", "located": [{"lot": in_kitchen, "mass_g": 4_000}]}
     await school.make(f"{at}/acknowledgements/{school.public_id}", answer, status=200)
     eaten = {"lot": in_kitchen, "kind": "consumed", "mass_g": 2_000, "note": "午餐已用"}
-    await school.make(f"{at}/steps/{new_id()}", eaten)
+    own_word = await school.put(f"{at}/steps/{new_id()}", eaten)
+    assert code_of(own_word) == "consumed-by-own-word"
+    await office.make(f"{at}/steps/{new_id()}", eaten)
     assert (await school.lot(in_kitchen))["remaining_g"] == 4_000
 
     # It cannot be closed while goods are missing.
