@@ -20,7 +20,7 @@ from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Caller, OtherParty
 from app.testing import rules
-from app.testing.calendar import ClockKind
+from app.testing.calendar import ClockKind, ExtensionRule
 from app.testing.models import Deadline, Extension, Measure, Objection, Sample, SampleStep, TestRow
 from app.testing.rules import (
     HOLDING,
@@ -297,19 +297,7 @@ async def put_off(
     rule = known.extension(body.kind, authority, local_date(now))
     if rule is None:
         raise rules.ClockNotExtendable(clock=body.kind)
-    running = [
-        deadline
-        for deadline in await deadlines_of(session, sample.id)
-        if deadline.kind == body.kind and deadline.done_at is None
-    ]
-    if not running:
-        raise rules.ClockNotRunning(clock=body.kind)
-    deadline = running[-1]
-    if now >= deadline.due_at:
-        raise rules.ExtensionLate(until=deadline.due_at.isoformat())
-    earlier = await extensions_of(session, sample.id)
-    if sum(of.id == deadline.id for _, of in earlier) >= rule.most:
-        raise rules.ExtendedAlready(most=rule.most, until=deadline.due_at.isoformat())
+    deadline = await _extendable(session, sample, rule, now=now)
     due = known.working_days.put_off(rule, deadline.due_at)
     extension = Extension(
         public_id=public_id,
@@ -336,6 +324,25 @@ async def put_off(
     said = {"words": body.reason, "approved_by": body.approved_by}
     await _log_words(session, "test.extended", public_id, sample, caller, said, more, now=now)
     return extension, True
+
+
+async def _extendable(
+    session: AsyncSession, sample: Sample, rule: ExtensionRule, *, now: datetime
+) -> Deadline:
+    running = [
+        deadline
+        for deadline in await deadlines_of(session, sample.id)
+        if deadline.kind == rule.kind and deadline.done_at is None
+    ]
+    if not running:
+        raise rules.ClockNotRunning(clock=rule.kind)
+    deadline = running[-1]
+    if now >= deadline.due_at:
+        raise rules.ExtensionLate(until=deadline.due_at.isoformat())
+    earlier = await extensions_of(session, sample.id)
+    if sum(of.id == deadline.id for _, of in earlier) >= rule.most:
+        raise rules.ExtendedAlready(most=rule.most, until=deadline.due_at.isoformat())
+    return deadline
 
 
 # --- notices --------------------------------------------------------------------------------------
