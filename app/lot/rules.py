@@ -116,6 +116,21 @@ class LotUnderRecall(DomainError):
     )
 
 
+class DestructionNeedsProof(DomainError):
+    """What was to be kept for a test or an office is destroyed before somebody's eyes."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "destruction-needs-proof"
+    title: ClassVar[Text] = Text(
+        "该批次已被控制, 无害化处理须有照片和见证人",
+        "The lot is on hold: its destruction needs photos and a witness",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先上传照片, 再填写照片编号和见证人",
+        "Upload photos (PUT /evidence/{id}), then name them and the witness",
+    )
+
+
 class LotExhausted(DomainError):
     """More is wanted than is left: a lot cannot be sold twice."""
 
@@ -305,7 +320,12 @@ def digest(content: Mapping[str, Any]) -> bytes:
 
 
 def check_draw(
-    draw: Draw, *, holder_id: int, held_too: bool = False, recall: UUID | None = None
+    draw: Draw,
+    *,
+    holder_id: int,
+    held_too: bool = False,
+    recall: UUID | None = None,
+    proved: bool = True,
 ) -> None:
     """Refuse a draw that must not happen; the first failing rule is the answer.
 
@@ -315,11 +335,13 @@ def check_draw(
         held_too: Whether a lot on hold gives it away too (to be destroyed, or
             sampled by whoever answers for it).
         recall: The open case that has to say what became of the lot, where there is one.
+        proved: Whether images and a witness show what becomes of goods on hold.
 
     Raises:
         NotHolder: the lot is another party's.
         LotOnHold: the lot is held or recalled.
         LotUnderRecall: it leaves only as its recall says.
+        DestructionNeedsProof: it is on hold, and nobody shows what becomes of it.
         LotExhausted: less than that is left.
     """
     lot = draw.lot
@@ -329,6 +351,8 @@ def check_draw(
         raise LotOnHold(lot=str(lot.public_id))
     if recall is not None:
         raise LotUnderRecall(lot=str(lot.public_id), recall=str(recall))
+    if lot.holds and not proved:
+        raise DestructionNeedsProof(lot=str(lot.public_id))
     if draw.mass_g > lot.remaining_g:
         raise LotExhausted(
             lot=str(lot.public_id), wanted_g=draw.mass_g, remaining_g=lot.remaining_g

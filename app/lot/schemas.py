@@ -163,6 +163,12 @@ class DestructionIn(In):
     method: DestructionMethod
     reason: Line
     receipt: Line | None = Field(default=None, description="Number of the disposer's receipt.")
+    evidence: list[UUID] = Field(
+        default_factory=list, max_length=20, description="Photos; a lot on hold needs them."
+    )
+    witness: Line | None = Field(
+        default=None, description="Who saw it, and for whom; a lot on hold needs one."
+    )
     occurred_at: Instant | None = None
 
 

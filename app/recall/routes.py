@@ -17,7 +17,13 @@ from app.evidence.rules import UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind, UnknownHold
 from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
-from app.lot.rules import ChangeKind, LotExhausted, LotUnderRecall, UnknownLot
+from app.lot.rules import (
+    ChangeKind,
+    DestructionNeedsProof,
+    LotExhausted,
+    LotUnderRecall,
+    UnknownLot,
+)
 from app.lot.schemas import ChangeOut, DestructionIn
 from app.paper.rules import PressBusy
 from app.party.access import Caller
@@ -124,7 +130,10 @@ async def list_notices(
 @router.put(
     "/destructions/{change_id}",
     status_code=HTTPStatus.CREATED,
-    responses={**repeated(ChangeOut), **declare(*CHANGE_REFUSALS, LotUnderRecall)},
+    responses={
+        **repeated(ChangeOut),
+        **declare(*CHANGE_REFUSALS, UnknownEvidence, LotUnderRecall, DestructionNeedsProof),
+    },
     tags=["lots"],
 )
 async def destroy(
@@ -137,11 +146,12 @@ async def destroy(
 ) -> ChangeOut:
     """Record that goods were rendered harmless; of a recalled lot, its recall records it."""
     now = _now(request)
-    words = {"reason": body.reason, **({"receipt": body.receipt} if body.receipt else {})}
+    said = {"reason": body.reason, "receipt": body.receipt, "witness": body.witness}
+    words = {name: words for name, words in said.items() if words is not None}
     draft = removal(
         change_id, ChangeKind.DESTROY, body, caller, {"method": body.method}, words, now=now
     )
-    change, created = await service.destroy(session, draft, now=now)
+    change, created = await service.destroy(session, draft, body.evidence, now=now)
     if not created:
         response.status_code = HTTPStatus.OK
     return (await describe_changes(session, [change]))[0]

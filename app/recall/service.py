@@ -1,6 +1,7 @@
 """Places and releases holds, destroys goods, and tells the parties concerned."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
 from app.core.clock import local_date
+from app.evidence import service as evidence
 from app.hold import service as holds
 from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
@@ -84,7 +86,7 @@ _RECALL_OF = text("""
 
 
 async def destroy(
-    session: AsyncSession, draft: ChangeDraft, *, now: datetime
+    session: AsyncSession, draft: ChangeDraft, photos: Collection[UUID], *, now: datetime
 ) -> tuple[LotChange, bool]:
     """Destroy goods outside any recall, as their holder.
 
@@ -96,13 +98,19 @@ async def destroy(
 
     Raises:
         UnknownLot: there is no such lot.
+        UnknownEvidence: there is no such photo of the holder's.
         LotUnderRecall: an open case has to say what becomes of it.
+        DestructionNeedsProof: it is on hold, and photos or the witness are missing.
         IdReused, ImpossibleDate, MadeTooEarly, NotHolder, LotExhausted: see `changes.apply`.
     """
     found = await lots.lock(session, (item.lot for item in draft.inputs))
+    images = await evidence.of_party(session, photos, draft.holder_id)
     recall = await session.scalar(_RECALL_OF, {"lots": [lot.id for lot in found.values()]})
+    hashes = sorted(image.content_sha256.hex() for image in images.values())
+    shown = replace(draft, details={**draft.details, "evidence": hashes}) if hashes else draft
+    policy = Policy(recall=recall, proved=bool(hashes) and "witness" in draft.words)
     catalogue = await products.catalogue(session)
-    request = changes.removing(draft, Policy(recall=recall))
+    request = changes.removing(shown, policy)
     return await changes.apply(session, request, catalogue=catalogue, now=now)
 
 

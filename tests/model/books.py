@@ -383,6 +383,8 @@ class Books:
             refuse_if(lot.holder != me, "not-holder")
             refuse_if(lot.holds and kind != "destroy", "lot-on-hold")
             refuse_if(kind == "destroy" and self._recalled(name), "lot-under-recall")
+            shown = "evidence" in body and "witness" in body
+            refuse_if(kind == "destroy" and lot.holds and not shown, "destruction-needs-proof")
             refuse_if(grams > lot.left or grams == 0, "lot-exhausted")
             refuse_if(on < lot.made_on, "made-too-early")
             taken.append((lot, grams))

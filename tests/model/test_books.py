@@ -307,8 +307,13 @@ class Machine(RuleBasedStateMachine):
         body: Json = {"lot": lot, **self.when(data, "occurred_at")}
         if data.draw(st.booleans(), label="some of it"):
             body["mass_g"] = self.grams(data, self.left(lot) // 4 or 1)
-        why = {"reason": "spoiled"} if kind == "lose" else {"reason": "烂", "method": "buried"}
-        self.send(kind, self.actor(data, self.holder(lot)), body | why)
+        actor = self.actor(data, self.holder(lot))
+        why: Json = {"reason": "spoiled"}
+        if kind == "destroy":
+            why = {"reason": "烂", "method": "buried"}
+            if actor in TRADERS and data.draw(st.integers(0, 3), label="proof"):
+                why |= {"evidence": [photo_of(actor)], "witness": "李四"}
+        self.send(kind, actor, body | why)
 
     # --- tickets --------------------------------------------------------------------------------
 
