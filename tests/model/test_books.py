@@ -761,8 +761,8 @@ class RecalledMachine(Machine):
             self.send("destroy", self.holder(lot) or NOBODY, body)
 
     @precondition(lambda self: any(case.open for case in self.books.recalls.values()))
-    @rule(data=st.data())
-    def see_it_through(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), far=st.integers(1, 5))
+    def see_it_through(self, data: st.DataObject, far: int) -> None:
         """Bring a case some of the way to its end, in the order in which offices do it."""
         known = [name for name, case in self.books.recalls.items() if case.open]
         name = data.draw(st.sampled_from(known), label="open case")
@@ -773,8 +773,14 @@ class RecalledMachine(Machine):
             self.answer_for_all,
             self.sign_off,
         )
-        for step in steps[: data.draw(st.integers(1, len(steps)), label="how far")]:
+        for step in steps[:far]:
             step(name)
+
+    @precondition(lambda self: any(case.open for case in self.books.recalls.values()))
+    @rule(data=st.data())
+    def see_it_to_its_end(self, data: st.DataObject) -> None:
+        """Do all of it, so that cases are completed in every run, whatever else is played."""
+        self.see_it_through(data, 5)
 
     def send_back(self, name: str) -> None:
         """Annul what is on its way of a case."""
