@@ -74,6 +74,7 @@ _TICKETS = "tests/integration/test_tickets.py"
 _CERTIFICATES = "tests/integration/test_certificates.py"
 _LOTS = "tests/integration/test_lots.py"
 _HOLDS = "tests/integration/test_holds.py"
+_RECALLS = "tests/integration/test_recalls.py"
 _SCANS = "tests/integration/test_scans.py"
 _REFUSALS = "tests/integration/test_refusals.py"
 _INSPECTIONS = "tests/integration/test_inspections.py"
@@ -231,6 +232,18 @@ MUTANTS: Final = MappingProxyType(
             "    if lot.holds and not held_too:",
             "    if lot.holds < 0 and not held_too:",
             (_HOLDS,),
+        ),
+        "recalled-goods-destroyed-without-proof": Mutant(
+            "app/lot/rules.py",
+            "    if recall is not None:",
+            "    if recall is not None and lot.holds < 0:",
+            (_RECALLS,),
+        ),
+        "annulled-by-whoever-leads": Mutant(
+            "app/recall/annulments.py",
+            "    if not (caller.supervises and await queries.leads(session, recall, caller)):",
+            "    if not caller.supervises:",
+            (_RECALLS,),
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",

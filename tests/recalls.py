@@ -117,22 +117,18 @@ class Morning:
         return self
 
 
-async def account_for(office: Actor, recall: str, already: dict[str, int] | None = None) -> None:
-    """Locate, recover and destroy all that is there, and answer every notice, as the office.
-
-    What others have located `already` is not located again.
-    """
+async def account_for(office: Actor, recall: str) -> None:
+    """Locate, recover and destroy what is there yet, and answer every notice, as the office."""
     at = f"/recalls/{recall}"
     grams = []
     for lot, row in (await lots_of(office, recall)).items():
         there = row["on_hand_g"] + row["in_transit_g"] - row["consumed_g"]
         if row["holder"] is None or there == 0:
             continue
-        known = (already or {}).get(lot, 0)
-        assert known in {0, there}
-        for kind in ("recovered",) if known else ("located", "recovered"):
-            body = {"lot": lot, "kind": kind, "mass_g": there, "note": "过秤"}
-            await office.make(f"{at}/steps/{new_id()}", body)
+        for kind in ("located", "recovered"):
+            if open_g := there - row[f"{kind}_g"]:
+                body = {"lot": lot, "kind": kind, "mass_g": open_g, "note": "过秤"}
+                await office.make(f"{at}/steps/{new_id()}", body)
         grams.append((lot, there))
     await office.make(f"{at}/disposals/{new_id()}", await disposal(office, *grams))
     for notice in await office.read(f"{at}/notices"):

@@ -21,6 +21,7 @@ class NoticeKind(StrEnum):
     RECALL_LATE = "recall_late"
     RECALL_OVERDUE = "recall_overdue"
     RECALL_CLOSED = "recall_closed"
+    HAND_OVER_ANNULLED = "hand_over_annulled"
     REFERRED = "referred"
     REFERRAL_ANSWERED = "referral_answered"
     REFERRAL_OVERDUE = "referral_overdue"

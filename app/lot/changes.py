@@ -90,12 +90,16 @@ class Policy:
         certified: That certificate comes along.
         cover_passes: The parts of a split stay under the certificate of the whole.
         held_too: Goods on hold leave too, because a recall says what became of them.
+        recall: The open case that has to say so, where this change is none of it.
+        proved: Images and a witness show what becomes of goods on hold.
     """
 
     certificate_due: bool = False
     certified: bool = False
     cover_passes: bool = True
     held_too: bool = False
+    recall: UUID | None = None
+    proved: bool = True
 
 
 async def open_lot(
@@ -241,6 +245,17 @@ class ChangeRequest:
     plan: Callable[[Mapping[UUID, LotState]], tuple[ChangeDraft, Policy]]
 
 
+def removing(draft: ChangeDraft, policy: Policy) -> ChangeRequest:
+    """Ask for a change that takes goods out and brings nothing into being."""
+    return ChangeRequest(
+        draft.public_id,
+        draft.digest,
+        inputs=tuple(item.lot for item in draft.inputs),
+        outputs=(),
+        plan=lambda _: (draft, policy),
+    )
+
+
 Made = tuple[LotChange, bool]
 """A change, with what is worth a warning, and whether it is new."""
 
@@ -266,7 +281,8 @@ async def apply(
         IdReused: the id names a change with other content, or an output's id a lot.
         Cycle: a lot is to come out of itself.
         ImpossibleDate, MadeTooEarly: it cannot have happened then.
-        NotHolder, LotOnHold, LotExhausted: see `rules.check_draw`.
+        NotHolder, LotOnHold, LotUnderRecall, DestructionNeedsProof, LotExhausted: see
+            `rules.check_draw`.
         ProductsDiffer, MergeNeedsCertificate: see `rules.check_merge`.
         MassesDiffer: what comes out of a split or a merge is not what goes in.
         UnknownProcess: no such process for these products on the day.
@@ -392,6 +408,8 @@ def _check(
             draw,
             holder_id=draft.holder_id,
             held_too=policy.held_too or draft.kind is ChangeKind.DESTROY,
+            recall=policy.recall,
+            proved=policy.proved,
         )
         if draw.mass_g == 0:
             raise rules.LotExhausted(lot=str(draw.lot.public_id), remaining_g=0)

@@ -1,6 +1,7 @@
 """HTTP for lots: what a holder does with its own goods.
 
-Merging and splitting stand with the certificates, because the law ties them together.
+Merging and splitting stand with the certificates, and destroying with the recalls, because the law
+ties them together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -214,60 +215,23 @@ async def lose(
     caller: Writer,
 ) -> ChangeOut:
     """Record that goods are gone: rotten, dried out, taken as a sample, eaten at home."""
-    return await _remove(
-        change_id,
-        ChangeKind.LOSS,
-        body,
-        {"reason": body.reason},
-        {},
-        request,
-        response,
-        session,
-        caller,
-    )
+    now: datetime = request.app.state.clock()
+    draft = removal(change_id, ChangeKind.LOSS, body, caller, {"reason": body.reason}, {}, now=now)
+    return await answer_change(session, changes.removing(draft, Policy()), response, now=now)
 
 
-@router.put(
-    "/destructions/{change_id}",
-    status_code=HTTPStatus.CREATED,
-    responses={**repeated(ChangeOut), **declare(*CHANGE_REFUSALS)},
-)
-async def destroy(
-    change_id: UUID,
-    body: DestructionIn,
-    request: Request,
-    response: Response,
-    session: DbSession,
-    caller: Writer,
-) -> ChangeOut:
-    """Record that goods were rendered harmless; goods on hold leave only this way."""
-    words = {"reason": body.reason, **({"receipt": body.receipt} if body.receipt else {})}
-    return await _remove(
-        change_id,
-        ChangeKind.DESTROY,
-        body,
-        {"method": body.method},
-        words,
-        request,
-        response,
-        session,
-        caller,
-    )
-
-
-async def _remove(
+def removal(
     change_id: UUID,
     kind: ChangeKind,
     body: LossIn | DestructionIn,
+    caller: Caller,
     details: dict[str, Any],
     words: dict[str, str],
-    request: Request,
-    response: Response,
-    session: DbSession,
-    caller: Caller,
-) -> ChangeOut:
-    now: datetime = request.app.state.clock()
-    draft = ChangeDraft(
+    *,
+    now: datetime,
+) -> ChangeDraft:
+    """Write what a holder says about goods that are there no more."""
+    return ChangeDraft(
         public_id=change_id,
         kind=kind,
         digest=content_of(body, caller),
@@ -278,10 +242,6 @@ async def _remove(
         details=details,
         words=words,
     )
-    asked = ChangeRequest(
-        change_id, draft.digest, inputs=(body.lot,), outputs=(), plan=lambda _: (draft, Policy())
-    )
-    return await answer_change(session, asked, response, now=now)
 
 
 async def answer_change(

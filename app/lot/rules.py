@@ -100,6 +100,37 @@ class LotOnHold(DomainError):
     )
 
 
+class LotUnderRecall(DomainError):
+    """What is called back is disposed of in its case, with images and a witness (FSL art. 63)."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "lot-under-recall"
+    title: ClassVar[Text] = Text(
+        "该批次正在召回, 不能单独登记无害化处理",
+        "The lot is being recalled; its destruction is recorded in the recall",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请在召回案件中登记处置, 并附照片和见证人",
+        "Record the disposal in the recall, with photos and a witness "
+        "(PUT /recalls/{id}/disposals/{id})",
+    )
+
+
+class DestructionNeedsProof(DomainError):
+    """What was to be kept for a test or an office is destroyed before somebody's eyes."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "destruction-needs-proof"
+    title: ClassVar[Text] = Text(
+        "该批次已被控制, 无害化处理须有照片和见证人",
+        "The lot is on hold: its destruction needs photos and a witness",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先上传照片, 再填写照片编号和见证人",
+        "Upload photos (PUT /evidence/{id}), then name them and the witness",
+    )
+
+
 class LotExhausted(DomainError):
     """More is wanted than is left: a lot cannot be sold twice."""
 
@@ -288,7 +319,14 @@ def digest(content: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(canonical.dumps(dict(content))).digest()
 
 
-def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:
+def check_draw(
+    draw: Draw,
+    *,
+    holder_id: int,
+    held_too: bool = False,
+    recall: UUID | None = None,
+    proved: bool = True,
+) -> None:
     """Refuse a draw that must not happen; the first failing rule is the answer.
 
     Args:
@@ -296,10 +334,14 @@ def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:
         holder_id: Who takes it out.
         held_too: Whether a lot on hold gives it away too (to be destroyed, or
             sampled by whoever answers for it).
+        recall: The open case that has to say what became of the lot, where there is one.
+        proved: Whether images and a witness show what becomes of goods on hold.
 
     Raises:
         NotHolder: the lot is another party's.
         LotOnHold: the lot is held or recalled.
+        LotUnderRecall: it leaves only as its recall says.
+        DestructionNeedsProof: it is on hold, and nobody shows what becomes of it.
         LotExhausted: less than that is left.
     """
     lot = draw.lot
@@ -307,6 +349,10 @@ def check_draw(draw: Draw, *, holder_id: int, held_too: bool = False) -> None:
         raise NotHolder(lot=str(lot.public_id))
     if lot.holds and not held_too:
         raise LotOnHold(lot=str(lot.public_id))
+    if recall is not None:
+        raise LotUnderRecall(lot=str(lot.public_id), recall=str(recall))
+    if lot.holds and not proved:
+        raise DestructionNeedsProof(lot=str(lot.public_id))
     if draw.mass_g > lot.remaining_g:
         raise LotExhausted(
             lot=str(lot.public_id), wanted_g=draw.mass_g, remaining_g=lot.remaining_g

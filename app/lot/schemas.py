@@ -156,13 +156,19 @@ class DestructionMethod(StrEnum):
 
 
 class DestructionIn(In):
-    """Goods that were destroyed; a lot on hold can only leave this way."""
+    """Goods that were destroyed; a lot on hold leaves this way only, a recalled one in its case."""
 
     lot: UUID
     mass_g: MassG | None = Field(default=None, description="All that is left, if left out.")
     method: DestructionMethod
     reason: Line
     receipt: Line | None = Field(default=None, description="Number of the disposer's receipt.")
+    evidence: list[UUID] = Field(
+        default_factory=list, max_length=20, description="Photos; a lot on hold needs them."
+    )
+    witness: Line | None = Field(
+        default=None, description="Who saw it, and for whom; a lot on hold needs one."
+    )
     occurred_at: Instant | None = None
 
 

@@ -168,6 +168,7 @@ POLICY: dict[str, frozenset[Audience]] = {
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
+    "recall.annul": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "recall.close": _SIGNED_IN,
     "recall.follow": _SIGNED_IN,
     "recall.open": _SIGNED_IN,

@@ -26,7 +26,7 @@ from app.hold import service as holds
 from app.hold.rules import NoticeKind
 from app.lot import changes
 from app.lot import service as lots
-from app.lot.changes import ChangeDraft, ChangeRequest, Input, Policy
+from app.lot.changes import ChangeDraft, Input, Policy
 from app.lot.models import Lot
 from app.lot.rules import ChangeKind, UnknownLot
 from app.lot.rules import digest as digest_of
@@ -44,7 +44,7 @@ from app.recall.models import (
     RecallStep,
 )
 from app.recall.opening import be_patient, commit_to
-from app.recall.rules import LotAccount, Method, StepKind
+from app.recall.rules import LotAccount, Method, Outcome, StepKind
 from app.recall.schemas import (
     AcknowledgementIn,
     ClosureIn,
@@ -58,7 +58,7 @@ from app.transparency.service import Statement
 Record = TypeVar("Record", RecallStep, RecallDisposal, RecallForwarding)
 
 
-async def _open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
+async def open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
     """Lock a case: for sharing with others who record in it, or alone to close it.
 
     Raises:
@@ -89,7 +89,12 @@ async def _repeated(
     return found
 
 
-def _check_open(recall: Recall) -> None:
+def check_open(recall: Recall) -> None:
+    """Refuse to record anything more in a case that was signed off.
+
+    Raises:
+        RecallClosed: it was.
+    """
     if recall.closed_at is not None:
         raise rules.RecallClosed(outcome=recall.outcome)
 
@@ -156,7 +161,8 @@ async def _lots(
     }
 
 
-def _account(lot: RecallLot) -> LotAccount:
+def account(lot: RecallLot) -> LotAccount:
+    """Answer what there was of a lot, and what became of it."""
     return LotAccount(
         on_hand_g=lot.on_hand_g,
         in_transit_g=lot.in_transit_g,
@@ -191,7 +197,7 @@ async def acknowledge(
         RecallClosed: the case is closed.
         GramsDiffer: more would be located than there was.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     told = await parties.find(session, party)
     notice = await session.scalar(
         select(RecallNotice)
@@ -203,7 +209,7 @@ async def acknowledge(
     await _check_speaks_for(session, recall, caller, {told.id})
     if notice.acknowledged_at is not None:
         return notice
-    _check_open(recall)
+    check_open(recall)
     found = await _lots(session, recall, (item.lot for item in body.located))
     for item in body.located:
         if found[item.lot].speaker != told.id:
@@ -213,7 +219,7 @@ async def acknowledge(
     notice.words = body.note
     for item in body.located:
         lot = found[item.lot].lot
-        rules.check_step(_account(lot), StepKind.LOCATED, item.mass_g, mock=recall.mock)
+        rules.check_step(account(lot), StepKind.LOCATED, item.mass_g, mock=recall.mock)
         lot.located_g += item.mass_g
     await session.flush()
     document = {
@@ -257,19 +263,22 @@ async def record_step(
         IdReused: the id names another step.
         RecallNotYours: the lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
+        ConsumedByOwnWord: the holder itself says that its goods are eaten.
         MockOnly: nothing is recovered in an exercise.
         GramsDiffer: less is left to account for.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     found = (await _lots(session, recall, [body.lot]))[body.lot]
     lot = found.lot
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallStep, step_id, digest):
         return existing, False
     await _check_speaks_for(session, recall, caller, {found.speaker})
-    _check_open(recall)
-    rules.check_step(_account(lot), body.kind, body.mass_g, mock=recall.mock)
+    check_open(recall)
+    own = lot.holder_id == caller.party_id
+    rules.check_consumed(body.kind, own=own, by_office=caller.supervises, mock=recall.mock)
+    rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
     elif body.kind is StepKind.RECOVERED:
@@ -341,18 +350,8 @@ async def _take_out(
             inputs=tuple(Input(states[lot.lot_id].public_id, grams[lot]) for lot in own),
             details={"reason": why, "recall": str(recall.public_id)},
         )
-        request = _request(draft)
+        request = changes.removing(draft, Policy(held_too=True))
         await changes.apply(session, request, catalogue=catalogue, now=now)
-
-
-def _request(draft: ChangeDraft) -> ChangeRequest:
-    return ChangeRequest(
-        draft.public_id,
-        draft.digest,
-        inputs=tuple(item.lot for item in draft.inputs),
-        outputs=(),
-        plan=lambda _: (draft, Policy(held_too=True)),
-    )
 
 
 # --- disposals --------------------------------------------------------------------------------
@@ -383,23 +382,24 @@ async def record_disposal(
         NotAnnounced: it was not announced beforehand.
         UnknownEvidence: there is no such image of the caller's.
         MockOnly: nothing is destroyed in an exercise.
+        NotRemediable: goods that harm are not sold again.
         GramsDiffer: less was recovered.
         LotExhausted: the goods left the books in another way.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     found = await _lots(session, recall, (item.lot for item in body.lots))
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallDisposal, disposal_id, digest):
         return existing, False
     await _check_speaks_for(session, recall, caller, (one.speaker for one in found.values()))
-    _check_open(recall)
+    check_open(recall)
     check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
     if body.announced_at >= body.disposed_at:
         raise rules.NotAnnounced(pointer="/announced_at")
     images = await evidence.of_party(session, body.evidence, caller.acting_party)
     grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
-    accounts = {public: _account(one.lot) for public, one in found.items()}
-    rules.check_disposal(accounts, grams, mock=recall.mock)
+    accounts = {public: account(one.lot) for public, one in found.items()}
+    rules.check_disposal(accounts, grams, body.method, grade=recall.grade, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
     disposal = RecallDisposal(
         public_id=disposal_id,
@@ -492,12 +492,12 @@ async def record_forwarding(
         RecallClosed: the case is closed.
         ImpossibleDate: it cannot have happened then.
     """
-    recall = await _open_case(session, public_id)
+    recall = await open_case(session, public_id)
     await queries.check_may_see(session, recall, caller)
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallForwarding, forwarding_id, digest):
         return existing, False
-    _check_open(recall)
+    check_open(recall)
     check_occurred(body.told_at, now=now, pointer="/told_at")
     forwarding = RecallForwarding(
         public_id=forwarding_id,
@@ -527,14 +527,24 @@ async def record_forwarding(
 
 # --- the sign-off -----------------------------------------------------------------------------
 
-_SCOPE = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall ORDER BY lot_id")
+# What walk-ins took home is not sold again when it turns up later, nor counted twice where some of
+# it was brought back: it stays on hold, and whoever scans its code is told so.
+_SCOPE = text("""
+    SELECT lot_id FROM recall_lot
+    WHERE recall_id = :recall AND NOT (holder_id IS NULL AND (:completed OR recovered_g > 0))
+    ORDER BY lot_id
+""")
+_TOLD = text("""
+    SELECT party_id FROM recall_notice WHERE recall_id = :recall
+    UNION SELECT party_id FROM notice WHERE subject = :subject AND kind = :reported
+""")
 _LET_GO = text(lots.HOLD_SQL)
 
 
 async def close(
     session: AsyncSession, public_id: UUID, body: ClosureIn, caller: Caller, *, now: datetime
 ) -> tuple[Recall, bool]:
-    """Sign a recall off, or lift it; goods that are left move again.
+    """Sign a recall off, or lift it; goods that are left move again, and all who knew are told.
 
     Returns:
         The recall, and whether it was open until now.
@@ -545,7 +555,7 @@ async def close(
         RecallClosed: it was closed otherwise before.
         GramsOpen, StepsOpen: see `rules.check_closure`.
     """
-    recall = await _open_case(session, public_id, alone=True)
+    recall = await open_case(session, public_id, alone=True)
     await queries.check_may_see(session, recall, caller)
     if not await queries.leads(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))
@@ -557,16 +567,15 @@ async def close(
     totals = await queries.totals(session, recall)
     rules.check_closure(totals, body.outcome, mock=recall.mock)
     if not recall.mock:
-        await _let_go(session, recall, caller, now=now)
+        await _let_go(session, recall, body.outcome, caller, now=now)
     recall.closed_at = now
     recall.closed_by = caller.acting_party
     recall.outcome = body.outcome
     recall.closing_reason = body.reason
     recall.report = queries.report_of(recall, totals)
     await session.flush()
-    told = await session.scalars(
-        select(RecallNotice.party_id).where(RecallNotice.recall_id == recall.id)
-    )
+    parameters = {"recall": recall.id, "subject": public_id, "reported": NoticeKind.RECALL_REPORTED}
+    told = (await session.execute(_TOLD, parameters)).scalars()
     facts = {"outcome": body.outcome, "reason": body.reason}
     await holds.tell(session, NoticeKind.RECALL_CLOSED, public_id, told, facts, now)
     document = {
@@ -580,8 +589,11 @@ async def close(
     return recall, True
 
 
-async def _let_go(session: AsyncSession, recall: Recall, caller: Caller, *, now: datetime) -> None:
-    scope: Sequence[int] = (await session.execute(_SCOPE, {"recall": recall.id})).scalars().all()
+async def _let_go(
+    session: AsyncSession, recall: Recall, outcome: Outcome, caller: Caller, *, now: datetime
+) -> None:
+    parameters = {"recall": recall.id, "completed": outcome is Outcome.COMPLETED}
+    scope: Sequence[int] = (await session.execute(_SCOPE, parameters)).scalars().all()
     await lots.lock_balances(session, scope)
     await session.execute(_LET_GO, {"hold_lots": scope, "hold_change": -1})
     await events.record(
@@ -591,7 +603,7 @@ async def _let_go(session: AsyncSession, recall: Recall, caller: Caller, *, now:
             kind=EventKind.RELEASE,
             occurred_at=now,
             party_id=caller.acting_party,
-            details={"recall": str(recall.public_id), "lots": recall.lot_count},
+            details={"recall": str(recall.public_id), "lots": len(scope)},
         ),
         now=now,
     )

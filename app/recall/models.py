@@ -227,6 +227,22 @@ class RecallDisposalLot(Base):
     mass_g: Mapped[int]
 
 
+class RecallAnnulment(Base):
+    """A hand-over of goods in scope that an office took back in the seller's place."""
+
+    __tablename__ = "recall_annulment"
+    __table_args__ = (CheckConstraint("mass_g > 0", name="mass_g"),)
+
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), primary_key=True)
+    digest: Mapped[bytes]
+    recall_id: Mapped[int] = mapped_column(ForeignKey("recall.id"), index=True)
+    mass_g: Mapped[int]
+    reason: Mapped[str]
+    accountable: Mapped[str]
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    annulled_at: Mapped[datetime]
+
+
 class RecallForwarding(Base):
     """A holder's word that it passed the notice on to buyers outside the platform."""
 

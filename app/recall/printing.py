@@ -17,7 +17,7 @@ from app.core.errors import Text
 from app.paper.press import Press
 from app.party.access import Caller
 from app.product.units import spell_mass
-from app.recall import queries, referrals, wording
+from app.recall import annulments, queries, referrals, wording
 from app.recall.models import Recall
 from app.recall.queries import Sight
 from app.recall.rules import ADVICE
@@ -53,6 +53,7 @@ async def record(
     told = await queries.describe(session, recall, caller, today=today)
     steps = await queries.steps_of(session, recall.id)
     disposals = await queries.disposals_of(session, recall.id)
+    annulled = await annulments.annulments_of(session, recall.id)
     forwardings = await queries.forwardings_of(session, recall.id)
     if sight is Sight.ALL:
         asked = await referrals.concerning(session, caller, recall=recall, most=REFERRALS_MAX)
@@ -61,6 +62,7 @@ async def record(
             notices=await queries.notices_of(session, recall, party=None, now=now),
             steps=steps,
             disposals=disposals,
+            annulments=annulled,
             forwardings=forwardings,
             referrals=await referrals.describe(session, asked, today=today),
         )
@@ -72,6 +74,7 @@ async def record(
         notices=await queries.notices_of(session, recall, party=party, now=now),
         steps=[step for step in steps if step.by == me or step.lot in own],
         disposals=[disposal for disposal in disposals if disposal.by == me],
+        annulments=[],
         forwardings=[forwarding for forwarding in forwardings if forwarding.by == me],
         referrals=[],
     )
@@ -133,7 +136,7 @@ def sums(recall: RecallOut) -> list[tuple[str, str]]:
         ("销毁或无害化 Destroyed", totals.destroyed_g),
         ("补救 Remedied", totals.remedied_g),
         ("已消费 Consumed", totals.consumed_g),
-        ("案外销毁 Destroyed elsewhere", totals.elsewhere_g),
+        ("案外（抽样、他案处置） Elsewhere (samples, other cases)", totals.elsewhere_g),
         ("未核清 Unaccounted", totals.left_g),
         ("其中在途 On its way", totals.in_transit_g),
     ]
@@ -248,6 +251,14 @@ def _sheets(written: RecordOut, lots: Sequence[RecallLotOut]) -> list[Sheet]:
                  row.disposed_at, str(part.lot), part.mass_g, " ".join(row.evidence_sha256))
                 for row in written.disposals
                 for part in row.lots
+            ),
+        ),
+        (
+            "撤销 Annulled",
+            ("票据 Ticket", "克 Grams", "原因 Reason", "负责人 Accountable", "时间 At"),
+            (
+                (str(row.ticket), row.mass_g, row.reason, row.accountable, row.annulled_at)
+                for row in written.annulments
             ),
         ),
         (

@@ -1,4 +1,4 @@
-"""HTTP for holds, recalls, referrals and notices."""
+"""HTTP for holds, destructions, recalls, referrals and notices."""
 
 from datetime import date, datetime
 from http import HTTPStatus
@@ -16,22 +16,50 @@ from app.event.rules import ImpossibleDate
 from app.evidence.rules import UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind, UnknownHold
-from app.lot.routes import repeated
-from app.lot.rules import LotExhausted, UnknownLot
+from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
+from app.lot.rules import (
+    ChangeKind,
+    DestructionNeedsProof,
+    LotExhausted,
+    LotUnderRecall,
+    UnknownLot,
+)
+from app.lot.schemas import ChangeOut, DestructionIn
 from app.paper.rules import PressBusy
 from app.party.access import Caller
 from app.party.auth import allow
 from app.party.rules import UnknownParty
-from app.recall import following, opening, printing, queries, referrals, rules, schemas, service
+from app.recall import (
+    annulments,
+    following,
+    opening,
+    printing,
+    queries,
+    referrals,
+    rules,
+    schemas,
+    service,
+)
 from app.recall.queries import Sight
 from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn
+from app.ticket.rules import UnknownTicket
 
 LIMIT_MAX = 200
 
 router = APIRouter(tags=["holds"])
 
+Destroyer = Annotated[Caller, Depends(allow("lot.write"))]
 Placer = Annotated[Caller, Depends(allow("hold.place"))]
 Reader = Annotated[Caller, Depends(allow("hold.read"))]
+
+
+def _now(request: Request) -> datetime:
+    now: datetime = request.app.state.clock()
+    return now
+
+
+def _today(request: Request) -> date:
+    return local_date(_now(request))
 
 
 @router.put(
@@ -99,6 +127,36 @@ async def list_notices(
     ]
 
 
+@router.put(
+    "/destructions/{change_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(ChangeOut),
+        **declare(*CHANGE_REFUSALS, UnknownEvidence, LotUnderRecall, DestructionNeedsProof),
+    },
+    tags=["lots"],
+)
+async def destroy(
+    change_id: UUID,
+    body: DestructionIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Destroyer,
+) -> ChangeOut:
+    """Record that goods were rendered harmless; of a recalled lot, its recall records it."""
+    now = _now(request)
+    said = {"reason": body.reason, "receipt": body.receipt, "witness": body.witness}
+    words = {name: words for name, words in said.items() if words is not None}
+    draft = removal(
+        change_id, ChangeKind.DESTROY, body, caller, {"method": body.method}, words, now=now
+    )
+    change, created = await service.destroy(session, draft, body.evidence, now=now)
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return (await describe_changes(session, [change]))[0]
+
+
 # --- recalls ----------------------------------------------------------------------------------
 
 PAGE_LOTS_MAX = 1_000
@@ -107,6 +165,7 @@ SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
 Opener = Annotated[Caller, Depends(allow("recall.open"))]
 Viewer = Annotated[Caller, Depends(allow("recall.read"))]
 Follower = Annotated[Caller, Depends(allow("recall.follow"))]
+Annuller = Annotated[Caller, Depends(allow("recall.annul"))]
 Closer = Annotated[Caller, Depends(allow("recall.close"))]
 
 _SCOPE_REFUSALS = (
@@ -116,15 +175,6 @@ _SCOPE_REFUSALS = (
     rules.RecallTooLarge,
 )
 _IN_A_CASE = (rules.UnknownRecall, rules.RecallNotYours, rules.RecallClosed)
-
-
-def _now(request: Request) -> datetime:
-    now: datetime = request.app.state.clock()
-    return now
-
-
-def _today(request: Request) -> date:
-    return local_date(_now(request))
 
 
 def _file(content: bytes, media_type: str, name: str) -> Response:
@@ -277,6 +327,7 @@ async def acknowledge_recall(
             UnknownLot,
             rules.NotInScope,
             IdReused,
+            rules.ConsumedByOwnWord,
             rules.MockOnly,
             rules.GramsDiffer,
             LotExhausted,
@@ -316,6 +367,7 @@ async def record_step(
             rules.NotAnnounced,
             UnknownEvidence,
             rules.MockOnly,
+            rules.NotRemediable,
             rules.GramsDiffer,
             LotExhausted,
         ),
@@ -338,6 +390,56 @@ async def record_disposal(
     if not created:
         response.status_code = HTTPStatus.OK
     return (await queries.disposals_of(session, disposal.recall_id, only=disposal))[0]
+
+
+@router.get(
+    "/recalls/{recall_id}/hand-overs", responses=declare(rules.UnknownRecall), tags=["recalls"]
+)
+async def list_hand_overs(
+    recall_id: UUID,
+    session: DbSession,
+    caller: Viewer,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
+) -> list[schemas.HandOverOut]:
+    """List the hand-overs of goods in scope that nobody has decided about; a trader's own only."""
+    recall = await queries.find(session, recall_id)
+    sight = await queries.check_may_see(session, recall, caller)
+    party = None if sight is Sight.ALL else caller.acting_party
+    return await annulments.on_their_way(session, recall, party=party, most=limit)
+
+
+@router.put(
+    "/recalls/{recall_id}/annulments/{ticket_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(schemas.AnnulmentOut),
+        **declare(
+            *_IN_A_CASE,
+            UnknownTicket,
+            IdReused,
+            rules.MockOnly,
+            rules.NotInScope,
+            rules.NothingToAnnul,
+        ),
+    },
+    tags=["recalls"],
+)
+async def annul_hand_over(
+    recall_id: UUID,
+    ticket_id: UUID,
+    body: schemas.AnnulmentIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Annuller,
+) -> schemas.AnnulmentOut:
+    """Take back a hand-over of goods on their way, in the seller's place, as office in charge."""
+    annulment, created = await annulments.annul(
+        session, recall_id, ticket_id, body, caller, now=_now(request)
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return (await annulments.annulments_of(session, annulment.recall_id, only=annulment))[0]
 
 
 @router.put(

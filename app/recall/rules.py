@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from app.core import dated
@@ -187,6 +187,50 @@ class MockOnly(DomainError):
     next_step: ClassVar[Text] = Text("演练只登记查到的数量", "Record what was located only")
 
 
+class ConsumedByOwnWord(DomainError):
+    """Nobody is believed alone that goods which were to be stopped in its hands are eaten."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "consumed-by-own-word"
+    title: ClassVar[Text] = Text(
+        "持有人不能自行登记自己的货物已消费",
+        "A holder's own word is not enough that its goods were consumed",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请告知立案方或辖区监管部门, 由其核实后登记",
+        "Tell whoever leads the recall, or the regulator of the area, who checks and records it",
+    )
+
+
+class NotRemediable(DomainError):
+    """Goods that harm are not sold again, whatever is done to them (FSL art. 63)."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "not-remediable"
+    title: ClassVar[Text] = Text(
+        "一级、二级召回的货物不得补救后再售",
+        "Goods of a class 1 or 2 recall cannot be remedied and sold",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请登记销毁或无害化处理; 只有标签、标识问题可以补救",
+        "Record that they were destroyed or rendered harmless; only labels can be put right",
+    )
+
+
+class NothingToAnnul(DomainError):
+    """Only goods that are on their way can be sent back; the others are where they are."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "nothing-to-annul"
+    title: ClassVar[Text] = Text(
+        "该票据的货物不在途, 无可撤销", "The goods of this ticket are not on their way"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请按票据现状核查: 已验收的在买方, 已作废的在卖方",
+        "See where the ticket left them: with the buyer if accepted, with the seller if voided",
+    )
+
+
 class NotAnnounced(DomainError):
     """Time and place of a disposal are told to the county regulator beforehand (FSL art. 63)."""
 
@@ -210,9 +254,9 @@ class GramsOpen(DomainError):
         "仍有货物未核清, 不能结案", "Grams are unaccounted for; the recall cannot be closed"
     )
     next_step: ClassVar[Text] = Text(
-        "请逐批登记收回、处置或已消费的数量; 在途货物请卖方先作废票据",
+        "请逐批登记收回、处置或已消费的数量; 在途货物请卖方先作废票据, 或由负责的监管部门撤销",
         "Record what was recovered, disposed of or consumed; for goods on their way the seller "
-        "voids the ticket first",
+        "voids the ticket first, or the office in charge annuls it",
     )
 
 
@@ -437,17 +481,39 @@ def check_step(account: LotAccount, kind: StepKind, mass_g: int, *, mock: bool) 
         raise GramsDiffer(step=kind, wanted_g=mass_g, left_g=room_g)
 
 
+def check_consumed(kind: StepKind, *, own: bool, by_office: bool, mock: bool) -> None:
+    """Refuse to believe a holder that what it was to keep is eaten.
+
+    Raises:
+        ConsumedByOwnWord: nobody else has looked.
+    """
+    if kind is StepKind.CONSUMED and own and not by_office and not mock:
+        raise ConsumedByOwnWord
+
+
+OF_LABELS: Final = 3
+"""The class of recalls because of labels (食品召回管理办法); others are about harm."""
+
+
 def check_disposal(
-    accounts: Mapping[UUID, LotAccount], grams: Mapping[UUID, int], *, mock: bool
+    accounts: Mapping[UUID, LotAccount],
+    grams: Mapping[UUID, int],
+    method: Method,
+    *,
+    grade: int,
+    mock: bool,
 ) -> None:
-    """Refuse to dispose of what was not brought back.
+    """Refuse to dispose of what was not brought back, or as it must not be.
 
     Raises:
         MockOnly: something is destroyed in an exercise.
+        NotRemediable: goods that harm would be sold again.
         GramsDiffer: less was recovered of a lot.
     """
     if mock:
         raise MockOnly
+    if method is Method.REMEDIED and grade != OF_LABELS:
+        raise NotRemediable(grade=grade)
     for lot, mass_g in grams.items():
         if mass_g > accounts[lot].disposable_g:
             raise GramsDiffer(
@@ -463,7 +529,8 @@ class Totals:
         total_g: Grams that the scope came to: what each lot did not pass on into another.
         exposed_g: Of these, what stems from the suspects.
         gone_g: Of these, consumed, lost or destroyed before the case began.
-        elsewhere_g: Destroyed by holders since, outside the case.
+        elsewhere_g: Gone since, outside the case: samples of offices, and what another case of the
+            same goods has proof of.
         accounted_g: Of which somebody has said what became of them.
         left_g: In the books of holders still, and not remedied (an exercise: not located).
         in_transit_g: Of these, on their way on tickets that nobody decided.

@@ -129,6 +129,13 @@ class DisposalIn(In):
     lots: list[GramsIn] = Field(min_length=1, max_length=LOTS_A_STEP_MAX)
 
 
+class AnnulmentIn(In):
+    """Why a hand-over is taken back in the seller's place."""
+
+    reason: Line
+    accountable: Line = Field(description="Name of who answers for it in the office.")
+
+
 class ForwardingIn(In):
     """That buyers outside the platform were told."""
 
@@ -175,7 +182,10 @@ class TotalsOut(Out):
     destroyed_g: int
     remedied_g: int
     consumed_g: int
-    elsewhere_g: int = Field(description="Destroyed by holders outside the case since it began.")
+    elsewhere_g: int = Field(
+        description="Gone since it began, and not in this case: samples that offices took, and "
+        "what another case of the same goods has proof of."
+    )
     accounted_g: int
     left_g: int = Field(description="Still in the books and not remedied; mock: not located.")
     in_transit_g: int
@@ -310,6 +320,30 @@ class DisposalOut(Out):
     recorded_at: datetime
 
 
+class HandOverOut(Out):
+    """A hand-over of goods in scope that its buyer has not decided about."""
+
+    ticket: UUID
+    code: str
+    seller: UUID
+    seller_name: str
+    buyer: UUID
+    buyer_name: str
+    sold_at: datetime
+    mass_g: int = Field(description="Of its goods, those in scope.")
+
+
+class AnnulmentOut(Out):
+    """A hand-over that an office took back in the seller's place."""
+
+    ticket: UUID
+    mass_g: int = Field(description="Grams in scope that are in the seller's books again.")
+    reason: str
+    accountable: str
+    by: UUID
+    annulled_at: datetime
+
+
 class ForwardingOut(Out):
     """What buyers outside the platform were told, by whom."""
 
@@ -394,5 +428,6 @@ class RecordOut(Out):
     notices: list[RecallNoticeOut]
     steps: list[StepOut]
     disposals: list[DisposalOut]
+    annulments: list[AnnulmentOut]
     forwardings: list[ForwardingOut]
     referrals: list[ReferralOut]

@@ -1,6 +1,7 @@
-"""Places and releases holds, and tells the parties concerned."""
+"""Places and releases holds, destroys goods, and tells the parties concerned."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,13 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
 from app.core.clock import local_date
+from app.evidence import service as evidence
 from app.hold import service as holds
 from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
+from app.lot import changes
 from app.lot import service as lots
-from app.lot.models import Lot
+from app.lot.changes import ChangeDraft, Policy
+from app.lot.models import Lot, LotChange
 from app.party import service as parties
 from app.party.access import Audience, Caller
+from app.product import service as products
 from app.recall import authority, rules
 from app.recall.opening import SCOPE_LOTS_MAX, be_patient
 from app.recall.schemas import HoldIn, HoldOut
@@ -69,6 +74,44 @@ async def release(
         await authority.check_may_hold(session, lot, caller, office_only=True)
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
+
+
+# --- destructions -----------------------------------------------------------------------------
+
+_RECALL_OF = text("""
+    SELECT r.public_id FROM recall_lot s JOIN recall r ON r.id = s.recall_id
+    WHERE s.lot_id = ANY(CAST(:lots AS bigint[])) AND r.closed_at IS NULL AND NOT r.mock
+    ORDER BY r.id LIMIT 1
+""")
+
+
+async def destroy(
+    session: AsyncSession, draft: ChangeDraft, photos: Collection[UUID], *, now: datetime
+) -> tuple[LotChange, bool]:
+    """Destroy goods outside any recall, as their holder.
+
+    The balance is locked before the cases are looked at: a recall that is being opened either finds
+    the goods gone, or refuses to let them go without proof of their disposal.
+
+    Returns:
+        The change, and whether it is new.
+
+    Raises:
+        UnknownLot: there is no such lot.
+        UnknownEvidence: there is no such photo of the holder's.
+        LotUnderRecall: an open case has to say what becomes of it.
+        DestructionNeedsProof: it is on hold, and photos or the witness are missing.
+        IdReused, ImpossibleDate, MadeTooEarly, NotHolder, LotExhausted: see `changes.apply`.
+    """
+    found = await lots.lock(session, (item.lot for item in draft.inputs))
+    images = await evidence.of_party(session, photos, draft.holder_id)
+    recall = await session.scalar(_RECALL_OF, {"lots": [lot.id for lot in found.values()]})
+    hashes = sorted(image.content_sha256.hex() for image in images.values())
+    shown = replace(draft, details={**draft.details, "evidence": hashes}) if hashes else draft
+    policy = Policy(recall=recall, proved=bool(hashes) and "witness" in draft.words)
+    catalogue = await products.catalogue(session)
+    request = changes.removing(shown, policy)
+    return await changes.apply(session, request, catalogue=catalogue, now=now)
 
 
 def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:

@@ -57,6 +57,17 @@ class ClockRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtensionRule(ClockRule):
+    """By how much a time limit may be put off.
+
+    Attributes:
+        most: How often.
+    """
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """When a time is over.
 
@@ -104,3 +115,12 @@ class WorkingDays:
             left -= works
         midnight = datetime.combine(day + timedelta(days=1), time(), tzinfo=SHANGHAI)
         return Due(midnight.astimezone(UTC), assumed)
+
+    def put_off(self, rule: ExtensionRule, due_at: datetime) -> Due:
+        """Say when a time is over that would have been over at an instant.
+
+        The days that are added follow the last day of the time that was.
+        """
+        if rule.unit is ClockUnit.HOURS:
+            return self.due(rule, due_at)
+        return self.due(rule, due_at - timedelta(microseconds=1))

@@ -1,7 +1,8 @@
 """What follows from tests: a case's status, holds, clocks, notices; objections and measures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,8 +20,8 @@ from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Caller, OtherParty
 from app.testing import rules
-from app.testing.calendar import ClockKind
-from app.testing.models import Deadline, Measure, Objection, Sample, SampleStep, TestRow
+from app.testing.calendar import ClockKind, ExtensionRule
+from app.testing.models import Deadline, Extension, Measure, Objection, Sample, SampleStep, TestRow
 from app.testing.rules import (
     HOLDING,
     Authority,
@@ -32,7 +33,7 @@ from app.testing.rules import (
     Status,
     TestKind,
 )
-from app.testing.schemas import MeasureIn, ObjectionIn
+from app.testing.schemas import ExtensionIn, MeasureIn, ObjectionIn
 from app.testing.standards import clocks
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -243,6 +244,107 @@ async def deadlines_of(session: AsyncSession, sample_id: int) -> Sequence[Deadli
     return found.all()
 
 
+async def extensions_of(
+    session: AsyncSession, sample_id: int
+) -> Sequence[tuple[Extension, Deadline]]:
+    """List how often times of a sample were put off, oldest first, each with its clock."""
+    found = await session.execute(
+        select(Extension, Deadline)
+        .join(Deadline, Deadline.id == Extension.deadline_id)
+        .where(Deadline.sample_id == sample_id)
+        .order_by(Extension.id)
+    )
+    return [(row[0], row[1]) for row in found]
+
+
+async def put_off(
+    session: AsyncSession,
+    public_id: UUID,
+    sample: Sample,
+    body: ExtensionIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> tuple[Extension, bool]:
+    """Put a time off, as the office that follows a result up; the sample's lot is locked.
+
+    By how much and how often is what the law says on the day of the extension.
+
+    Returns:
+        The extension, and whether it is new.
+
+    Raises:
+        IdReused: the id names another extension.
+        ClockNotExtendable: the law knows none of this time.
+        ClockNotRunning: it has not begun, or has ended.
+        ExtensionLate: the time is over.
+        ExtendedAlready: it was put off as often as it may be.
+    """
+    digest = digest_of(
+        {
+            **body.model_dump(mode="json"),
+            "sample": str(sample.public_id),
+            "by": str(caller.party_public_id),
+        }
+    )
+    existing = await session.scalar(select(Extension).where(Extension.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(extension=str(public_id))
+        return existing, False
+    known = await clocks(session)
+    authority = None if sample.authority is None else Authority(sample.authority)
+    rule = known.extension(body.kind, authority, local_date(now))
+    if rule is None:
+        raise rules.ClockNotExtendable(clock=body.kind)
+    deadline = await _extendable(session, sample, rule, now=now)
+    due = known.working_days.put_off(rule, deadline.due_at)
+    extension = Extension(
+        public_id=public_id,
+        digest=digest,
+        deadline_id=deadline.id,
+        reason=body.reason,
+        approved_by=body.approved_by,
+        due_before=deadline.due_at,
+        due_at=due.at,
+        source=rule.source,
+        verified=rule.verified,
+        made_by=caller.acting_party,
+        made_at=now,
+    )
+    session.add(extension)
+    deadline.due_at = due.at
+    deadline.assumed = deadline.assumed or due.assumed
+    await session.flush()
+    more = {
+        "clock": deadline.kind,
+        "due_before": extension.due_before.isoformat(),
+        "due_at": extension.due_at.isoformat(),
+    }
+    said = {"words": body.reason, "approved_by": body.approved_by}
+    await _log_words(session, "test.extended", public_id, sample, caller, said, more, now=now)
+    return extension, True
+
+
+async def _extendable(
+    session: AsyncSession, sample: Sample, rule: ExtensionRule, *, now: datetime
+) -> Deadline:
+    running = [
+        deadline
+        for deadline in await deadlines_of(session, sample.id)
+        if deadline.kind == rule.kind and deadline.done_at is None
+    ]
+    if not running:
+        raise rules.ClockNotRunning(clock=rule.kind)
+    deadline = running[-1]
+    if now >= deadline.due_at:
+        raise rules.ExtensionLate(until=deadline.due_at.isoformat())
+    earlier = await extensions_of(session, sample.id)
+    if sum(of.id == deadline.id for _, of in earlier) >= rule.most:
+        raise rules.ExtendedAlready(most=rule.most, until=deadline.due_at.isoformat())
+    return deadline
+
+
 # --- notices --------------------------------------------------------------------------------------
 
 _TOLD = {
@@ -338,7 +440,9 @@ async def object_to(
     clock = ClockKind.OBJECTION_QUICK if against is TestKind.QUICK else ClockKind.OBJECTION_LAB
     await _finish_clocks(session, sample, frozenset({clock}), now=now)
     await _begin_clock(session, sample, ClockKind.RETEST_REPORT, None, now=now)
-    await _log_words(session, "test.objected", public_id, sample, caller, body.reason, now=now)
+    await _log_words(
+        session, "test.objected", public_id, sample, caller, {"words": body.reason}, now=now
+    )
     return objection, True
 
 
@@ -430,7 +534,7 @@ async def measure(
     await session.flush()
     await _finish_clocks(session, sample, _ENDS[body.step], now=made_at)
     kind = f"test.{body.step}"
-    await _log_words(session, kind, public_id, sample, caller, body.words, now=now)
+    await _log_words(session, kind, public_id, sample, caller, {"words": body.words}, now=now)
     return made, True
 
 
@@ -440,7 +544,8 @@ async def _log_words(
     public_id: UUID,
     sample: Sample,
     caller: Caller,
-    said: str,
+    said: Mapping[str, str],
+    more: Mapping[str, str] = MappingProxyType({}),
     *,
     now: datetime,
 ) -> None:
@@ -449,7 +554,8 @@ async def _log_words(
     document = {
         "sample": str(sample.public_id),
         "by": str(caller.party_public_id),
-        "words_commit": commitment(party.commit_salt, said),
+        **more,
+        **{f"{name}_commit": commitment(party.commit_salt, words) for name, words in said.items()},
         "t": now.isoformat(),
     }
     await transparency.append(session, [Statement(kind, public_id, document)], now=now)

@@ -149,6 +149,29 @@ class ClockRuleRow(Base):
     verified: Mapped[bool]
 
 
+class ExtensionRuleRow(Base):
+    """By how much, and how often, a time limit may be put off."""
+
+    __tablename__ = "extension_rule"
+    __table_args__ = (
+        _valid(),
+        CheckConstraint(_one_of("kind", ClockKind), name="kind"),
+        CheckConstraint(_one_of("authority", Authority, "any"), name="authority"),
+        CheckConstraint(_one_of("unit", ClockUnit), name="unit"),
+        CheckConstraint("amount > 0 AND most > 0", name="amount"),
+    )
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    authority: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    amount: Mapped[int]
+    unit: Mapped[str]
+    most: Mapped[int]
+    source: Mapped[str]
+    verified: Mapped[bool]
+
+
 class WorkingDayRow(Base):
     """A day that is, or is not, a working day whatever the week says."""
 
@@ -293,6 +316,26 @@ class Deadline(Base):
     source: Mapped[str]
     verified: Mapped[bool]
     done_at: Mapped[datetime | None]
+
+
+class Extension(Base):
+    """That a time was put off, from when to when, and who approved it; appended."""
+
+    __tablename__ = "deadline_extension"
+    __table_args__ = (CheckConstraint("due_at > due_before", name="later"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    deadline_id: Mapped[int] = mapped_column(ForeignKey("deadline.id"), index=True)
+    reason: Mapped[str]
+    approved_by: Mapped[str]
+    due_before: Mapped[datetime]
+    due_at: Mapped[datetime]
+    source: Mapped[str]
+    verified: Mapped[bool]
+    made_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    made_at: Mapped[datetime]
 
 
 class Objection(Base):

@@ -21,7 +21,15 @@ from app.product import service as products
 from app.testing import cases, commissions, service
 from app.testing.calendar import ClockKind
 from app.testing.limits import Food, Ground, Limit, Ruling
-from app.testing.models import Deadline, Objection, Sample, SampleCommission, SampleStep, TestRow
+from app.testing.models import (
+    Deadline,
+    Extension,
+    Objection,
+    Sample,
+    SampleCommission,
+    SampleStep,
+    TestRow,
+)
 from app.testing.rules import (
     VERDICT_OF,
     Authority,
@@ -39,6 +47,7 @@ from app.testing.rules import (
 from app.testing.schemas import (
     CommissionOut,
     DeadlineOut,
+    ExtensionOut,
     Finding,
     ItemOut,
     LimitAnswer,
@@ -129,18 +138,14 @@ async def _describe(
         status=Status(sample.status),
         verdict=VERDICT_OF[Status(sample.status)],
         hold=None if hold is None else hold.public_id,
-        sent_to=[
-            CommissionOut(
-                commission=one.public_id,
-                lab=named[one.lab_id].public_id,
-                sent_by=named[one.sent_by].public_id,
-                sent_at=one.sent_at,
-            )
-            for one in sent
-        ],
+        sent_to=[_commission(one, named) for one in sent],
         tests=[_test(test, named, caller, vault) for test in tests],
         steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
         deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
+        extensions=[
+            _extension(made, known, caller)
+            for made, known in await cases.extensions_of(session, sample.id)
+        ],
         objections=[_objection(known) for known in await cases.objections_of(session, sample.id)],
         measures=[
             MeasureOut(
@@ -151,6 +156,29 @@ async def _describe(
             )
             for known in await cases.measures_of(session, sample.id)
         ],
+    )
+
+
+def _commission(sent: SampleCommission, named: dict[int, Party]) -> CommissionOut:
+    return CommissionOut(
+        commission=sent.public_id,
+        lab=named[sent.lab_id].public_id,
+        sent_by=named[sent.sent_by].public_id,
+        sent_at=sent.sent_at,
+    )
+
+
+def _extension(made: Extension, known: Deadline, caller: Caller) -> ExtensionOut:
+    return ExtensionOut(
+        extension=made.public_id,
+        kind=ClockKind(known.kind),
+        reason=made.reason,
+        approved_by=made.approved_by if caller.supervises else None,
+        due_before=made.due_before,
+        due_at=made.due_at,
+        source=made.source,
+        verified=made.verified,
+        made_at=made.made_at,
     )
 
 

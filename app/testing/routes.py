@@ -27,6 +27,7 @@ from app.testing.push import Algorithm, Convention
 from app.testing.rules import Authority, Layer, State, Status
 from app.testing.schemas import (
     CommissionIn,
+    ExtensionIn,
     LimitAnswer,
     MeasureIn,
     MethodOut,
@@ -277,6 +278,40 @@ async def take_measure(
     sample, lot = await service.lock(session, sample_id)
     await service.check_reader(session, lot, caller, state.answers_for)
     _, created = await cases.measure(session, measure_id, sample, body, caller, now=state.clock())
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return await _described(sample_id, request, session, caller)
+
+
+@router.put(
+    "/samples/{sample_id}/extensions/{extension_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(SampleOut),
+        **declare(
+            rules.UnknownSample,
+            IdReused,
+            rules.ClockNotExtendable,
+            rules.ClockNotRunning,
+            rules.ExtensionLate,
+            rules.ExtendedAlready,
+        ),
+    },
+)
+async def put_off(
+    sample_id: UUID,
+    extension_id: UUID,
+    body: ExtensionIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Office,
+) -> SampleOut:
+    """Put off the end of 核查处置, as the office that follows it up, with its head's approval."""
+    state = request.app.state
+    sample, lot = await service.lock(session, sample_id)
+    await service.check_reader(session, lot, caller, state.answers_for)
+    _, created = await cases.put_off(session, extension_id, sample, body, caller, now=state.clock())
     if not created:
         response.status_code = HTTPStatus.OK
     return await _described(sample_id, request, session, caller)

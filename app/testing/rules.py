@@ -340,6 +340,48 @@ class SampleNotFailed(DomainError):
     next_step: ClassVar[Text] = Text("请等待实验室结论", "Wait for the laboratory")
 
 
+class ClockNotExtendable(DomainError):
+    """The law of the day knows no extension of this time."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "clock-not-extendable"
+    title: ClassVar[Text] = Text("该期限不得延长", "This time cannot be put off")
+    next_step: ClassVar[Text] = Text(
+        "请在期限内办结; 可延长的是核查处置期限", "Finish in time; 核查处置 is what can be put off"
+    )
+
+
+class ClockNotRunning(DomainError):
+    """Only a time that runs can be put off."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "clock-not-running"
+    title: ClassVar[Text] = Text("该期限没有在计时", "This time is not running")
+    next_step: ClassVar[Text] = Text(
+        "请核对样品的期限列表", "Look at the deadlines of the sample (GET /samples/{id})"
+    )
+
+
+class ExtensionLate(DomainError):
+    """Whoever wants more time says so while there is some."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "extension-late"
+    title: ClassVar[Text] = Text("期限已过, 不能再延长", "The time is over and cannot be put off")
+    next_step: ClassVar[Text] = Text(
+        "请尽快办结, 该期限将显示为逾期", "Finish as soon as you can; the deadline shows as overdue"
+    )
+
+
+class ExtendedAlready(DomainError):
+    """A time is put off as often as the law of the day allows."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "extended-already"
+    title: ClassVar[Text] = Text("已达到可延长的次数", "It was put off as often as it may be")
+    next_step: ClassVar[Text] = Text("请在延长后的期限内办结", "Finish within the time given")
+
+
 class NothingToPublish(DomainError):
     """What is published is what a laboratory found for an office."""
 

@@ -160,6 +160,14 @@ class MeasureIn(In):
     made_at: Instant | None = Field(default=None, description="Now, if left out.")
 
 
+class ExtensionIn(In):
+    """Why a time is put off, and who approved it in writing."""
+
+    kind: ClockKind = ClockKind.HANDLING_FINISH
+    reason: Line
+    approved_by: Annotated[Line, Field(description="Name of the head of the office.")]
+
+
 class Finding(Out):
     """Something worth knowing about a test; no refusal."""
 
@@ -231,6 +239,20 @@ class DeadlineOut(Out):
     overdue: bool
 
 
+class ExtensionOut(Out):
+    """That a time was put off; who approved it is told to offices."""
+
+    extension: UUID
+    kind: ClockKind
+    reason: str
+    approved_by: str | None
+    due_before: datetime
+    due_at: datetime
+    source: str
+    verified: bool
+    made_at: datetime
+
+
 class ObjectionOut(Out):
     """An objection, and whether a re-test has answered it."""
 
@@ -284,6 +306,7 @@ class SampleOut(Out):
     tests: list[TestOut]
     steps: list[StepOut]
     deadlines: list[DeadlineOut]
+    extensions: list[ExtensionOut]
     objections: list[ObjectionOut]
     measures: list[MeasureOut]
 

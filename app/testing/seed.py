@@ -269,6 +269,7 @@ class Content:
     categories: list[Row]
     methods: list[Row]
     clocks: list[Row]
+    extensions: list[Row]
     working_days: list[Row]
     limits: list[Numbered]
 
@@ -286,6 +287,7 @@ def read() -> Content:
         categories=named["categories"],
         methods=[_dated(_decimal(row)) for row in methods["methods"]],
         clocks=[_dated(row) for row in methods["clocks"]],
+        extensions=[_dated(row) for row in methods["extensions"]],
         working_days=[_dated(row) for row in methods["working_days"]],
         limits=list(enumerate(csv.DictReader(io.StringIO(raw["limits.csv"].decode())), start=2)),
     )

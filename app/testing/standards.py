@@ -1,9 +1,9 @@
 """Loads what tests are judged by into its tables, and reads it out of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
@@ -14,10 +14,11 @@ from app.core.errors import Text
 from app.core.snapshot import Snapshot
 from app.product import service as products
 from app.testing import seed
-from app.testing.calendar import ClockKind, ClockRule, ClockUnit, WorkingDays
+from app.testing.calendar import ClockKind, ClockRule, ClockUnit, ExtensionRule, WorkingDays
 from app.testing.limits import Limit, Scope, Standards, Substance, SubstanceGroup
 from app.testing.models import (
     ClockRuleRow,
+    ExtensionRuleRow,
     FoodCategoryRow,
     QuickMethodRow,
     ResidueLimitRow,
@@ -42,6 +43,7 @@ async def load(session: AsyncSession) -> None:
         (FoodCategoryRow, content.categories),
         (QuickMethodRow, content.methods),
         (ClockRuleRow, content.clocks),
+        (ExtensionRuleRow, content.extensions),
         (WorkingDayRow, content.working_days),
     ):
         await _put(session, table, rows)
@@ -256,42 +258,62 @@ standards = Snapshot(_read_standards, lasts_s=STANDARDS_LAST_S)
 """Answers all limits and methods."""
 
 
+RuleT = TypeVar("RuleT", bound=ClockRule)
+
+
+def _fitting(
+    rules: Iterable[RuleT], kind: ClockKind, authority: Authority | None, on: date
+) -> RuleT | None:
+    """Choose among rules in force on a day; one for the authority itself before one for any."""
+    found = [
+        rule
+        for rule in rules
+        if rule.kind is kind and rule.in_force(on) and rule.authority in {"any", authority}
+    ]
+    return min(found, key=lambda rule: rule.authority == "any", default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The time limits of the law, and the calendar that they are counted on."""
+    """The time limits of the law, how they are put off, and the calendar they are counted on."""
 
     rules: Sequence[ClockRule]
+    extensions: Sequence[ExtensionRule]
     working_days: WorkingDays
 
     def rule(self, kind: ClockKind, authority: Authority | None, on: date) -> ClockRule | None:
-        """Answer the time limit for an authority on a day; one of its own before one for any."""
-        fitting = [
-            rule
-            for rule in self.rules
-            if rule.kind is kind and rule.in_force(on) and rule.authority in {"any", authority}
-        ]
-        return min(fitting, key=lambda rule: rule.authority == "any", default=None)
+        """Answer the time limit for an authority on a day."""
+        return _fitting(self.rules, kind, authority, on)
+
+    def extension(
+        self, kind: ClockKind, authority: Authority | None, on: date
+    ) -> ExtensionRule | None:
+        """Answer how an authority may put a time off on a day; None where it may not."""
+        return _fitting(self.extensions, kind, authority, on)
 
 
 async def _read_clocks(session: AsyncSession) -> Clocks:
     rows = await session.scalars(select(ClockRuleRow))
+    put_off = await session.scalars(select(ExtensionRuleRow))
     days = await session.scalars(select(WorkingDayRow))
     return Clocks(
-        rules=[
-            ClockRule(
-                kind=ClockKind(row.kind),
-                authority=row.authority,
-                amount=row.amount,
-                unit=ClockUnit(row.unit),
-                valid_from=row.valid_from,
-                valid_to=row.valid_to,
-                source=row.source,
-                verified=row.verified,
-            )
-            for row in rows
-        ],
+        rules=[ClockRule(**_terms(row)) for row in rows],
+        extensions=[ExtensionRule(**_terms(row), most=row.most) for row in put_off],
         working_days=WorkingDays({row.day: row.working for row in days}),
     )
+
+
+def _terms(row: ClockRuleRow | ExtensionRuleRow) -> dict[str, Any]:
+    return {
+        "kind": ClockKind(row.kind),
+        "authority": row.authority,
+        "amount": row.amount,
+        "unit": ClockUnit(row.unit),
+        "valid_from": row.valid_from,
+        "valid_to": row.valid_to,
+        "source": row.source,
+        "verified": row.verified,
+    }
 
 
 clocks = Snapshot(_read_clocks, lasts_s=STANDARDS_LAST_S)

@@ -1,4 +1,4 @@
-"""Takes tickets back, as their seller."""
+"""Takes tickets back, as their seller or in its place."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +16,7 @@ from app.party import service as parties
 from app.ticket import handover, rules, service
 from app.ticket.models import (
     Ticket,
+    TicketState,
 )
 from app.ticket.rules import (
     HandOver,
@@ -61,17 +62,46 @@ async def void(
         await _put_back(session, ticket)
     else:
         became = await _take_back(session, ticket, now=now, new_id=new_id)
+    commit = await _commit_to(session, reason, by=seller_id)
+    document = {"draws": became, "reason_commit": commit}
+    await _voided(session, ticket, state, reason, document, now=now)
+    return ticket, True
+
+
+async def annul(
+    session: AsyncSession, public_id: UUID, *, by: int, reason: str, now: datetime
+) -> Ticket:
+    """Take a two-sided ticket back that nobody has decided about, in its seller's place.
+
+    Whether somebody may is asked further up, where recalls are known; so is whether there is
+    anything on its way.
+    """
+    ticket, state = await service.lock(session, public_id)
+    assert state.status == TicketStatus.ISSUED, "the caller has looked, under the same lock"
+    assert ticket.hand_over == HandOver.TWO_SIDED, "else the goods are with the buyer"
+    await _put_back(session, ticket)
+    known = (await parties.by_ids(session, [by]))[by]
+    commit = await _commit_to(session, reason, by=by)
+    document = {"draws": [], "reason_commit": commit, "by": str(known.public_id)}
+    await _voided(session, ticket, state, reason, document, now=now)
+    return ticket
+
+
+async def _voided(
+    session: AsyncSession,
+    ticket: Ticket,
+    state: TicketState,
+    reason: str,
+    document: dict[str, Any],
+    *,
+    now: datetime,
+) -> None:
     state.status = TicketStatus.VOIDED
     state.voided_at = now
     state.reason = reason
     await session.flush()
-    document = {
-        "draws": became,
-        "reason_commit": await _commit_to(session, reason, by=seller_id),
-    }
     statement = service.change_of(ticket, TicketStatus.ISSUED, TicketStatus.VOIDED, document, now)
     await transparency.append(session, [statement], now=now)
-    return ticket, True
 
 
 async def _commit_to(session: AsyncSession, reason: str, *, by: int) -> str:

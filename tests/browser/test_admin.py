@@ -72,6 +72,7 @@ class Spoiled:
     sample: str
     number: str
     holders: set[str]
+    at_stall: str
 
 
 async def sell(seller: Person, lot: str, kg: int, buyer: Person | None) -> Json:
@@ -105,7 +106,7 @@ async def spoiled(site: Site) -> Spoiled:
         for _ in range(2):  # suspect, then positive
             await office.put(f"/samples/{sample}/tests/{new_id()}", inhibition(82))
     holders = {FARMS[0].farmer.name, STALL.name, SCHOOL.name}
-    return Spoiled(lot, sample, body["number"], holders)
+    return Spoiled(lot, sample, body["number"], holders, at_stall)
 
 
 @pytest.fixture
@@ -387,9 +388,15 @@ async def test_a_recall_from_a_failed_test_to_its_closure(
     officer: Visitor, spoiled: Spoiled
 ) -> None:
     site, page = officer.site, officer.page
+    async with signed_in(site, STALL.login) as stall, signed_in(site, SCHOOL.login) as school:
+        sale = {"buyer": {"party": school.party}, "lines": [line(CHIVES, 3, spoiled.at_stall)]}
+        await stall.put(f"/tickets/{new_id()}", sale)
     recall = await open_recall(officer, spoiled, mock=False)
+    # What is on its way goes back to the stall, though the stall does nothing.
+    await page.locator("summary", has_text="撤销交接").click()
     await officer.shoot("admin-recall")
     await officer.check_axe()
+    await send_back(page)
     # One notice and one step at the desk; the others go the same way, and quicker.
     await page.locator("summary", has_text="代为确认").first.click()
     await page.get_by_label("如何得知").first.fill("电话确认")
@@ -433,6 +440,14 @@ async def test_a_recall_from_a_failed_test_to_its_closure(
     await go(officer, "/recalls")
     await officer.shoot("admin-recalls")
     await officer.check_axe()
+
+
+async def send_back(page: Page) -> None:
+    form = page.locator("form", has=page.get_by_label("负责人"))
+    await form.get_by_label("理由").fill("摊主拒不作废")
+    await form.get_by_label("负责人").fill("王五")
+    await form.get_by_role("button", name="撤销交接").click()
+    await page.get_by_role("heading", name="在途").wait_for(state="detached")
 
 
 async def dispose_of_all(page: Page) -> None:

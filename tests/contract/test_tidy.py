@@ -103,6 +103,7 @@ FURTHER_FILES = {
         "units.py",  # from what was said to grams, and back
     },
     "recall": {
+        "annulments.py",  # hand-overs that an office takes back
         "authority.py",  # who answers for a lot, which offices for places
         "following.py",  # the second half of the service: what is recorded in an open case
         "opening.py",  # the scope of a case, stopped at once

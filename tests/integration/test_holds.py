@@ -1,7 +1,9 @@
 """Holds: who may place them, what they stop, and who is told."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from app.party.access import RoleKind
 from app.recall.jobs import HANDLERS
 from tests.factories import CHIVES, Actor, Trade, code_of, line, new_id, open_trade
+from tests.recalls import photo
 
 
 @pytest.fixture
@@ -53,8 +56,29 @@ async def test_held_goods_leave_only_to_be_destroyed(trade: Trade) -> None:
     lot = await farmer.opens(kg=100)
     await office.make(f"/holds/{new_id()}", _hold(lot))
     body = {"lot": lot, "mass_g": 40_000, "method": "buried", "reason": "residues"}
-    await farmer.make(f"/destructions/{new_id()}", body)
+    shown = {"evidence": [await photo(farmer)], "witness": "李四, 市场监管所"}
+
+    async def refused(**more: Any) -> str:
+        return code_of(await farmer.put(f"/destructions/{new_id()}", {**body, **more}))
+
+    # Nobody is believed alone that goods are gone which were to be kept.
+    assert await refused() == "destruction-needs-proof"
+    assert await refused(evidence=shown["evidence"]) == "destruction-needs-proof"
+    assert await refused(witness=shown["witness"], mass_g=200_000) == "destruction-needs-proof"
+    assert await refused(**shown, mass_g=200_000) == "lot-exhausted"
+    assert await refused(evidence=[new_id()]) == "unknown-evidence"
+    assert await refused(evidence=[await photo(office)]) == "unknown-evidence"
+    change = new_id()
+    await farmer.make(f"/destructions/{change}", {**body, **shown})
+    await farmer.make(f"/destructions/{change}", {**body, **shown}, status=200)
     assert (await farmer.lot(lot))["remaining_g"] == 60_000
+    leaf = await trade.value(
+        "SELECT convert_from(leaf, 'UTF8') FROM entry WHERE subject = :change", change=UUID(change)
+    )
+    said = json.loads(leaf)
+    assert len(said["details"]["evidence"]) == 1
+    assert set(said["commits"]) == {"reason", "witness"}
+    assert "李四" not in leaf
 
 
 async def test_placing_and_releasing_twice_has_one_effect(trade: Trade) -> None:

@@ -28,6 +28,7 @@ from tests.factories import (
     new_id,
     received,
 )
+from tests.recalls import photo
 
 # --- beginnings -----------------------------------------------------------------------------------
 
@@ -354,7 +355,14 @@ async def test_losses_and_destructions_take_grams_out(trade: Trade) -> None:
     assert (await farmer.lot(lot))["on_hold"] is True
     destroyed = await farmer.make(
         f"/destructions/{new_id()}",
-        {"lot": lot, "method": "composted", "reason": "过量残留", "receipt": "无害化-17"},
+        {
+            "lot": lot,
+            "method": "composted",
+            "reason": "过量残留",
+            "receipt": "无害化-17",
+            "evidence": [await photo(farmer)],
+            "witness": "李四",
+        },
     )
     assert destroyed["kind"] == "destroy"
     assert (await farmer.lot(lot))["remaining_g"] == 0

@@ -16,6 +16,7 @@ import pytest
 
 from app.party.access import RoleKind
 from tests.factories import CHIVES, Actor, Trade, code_of, line, new_id, open_trade, received
+from tests.integration.conftest import audit
 
 ROUNDS = int(os.environ.get("RECALL_ROUNDS", "10"))
 
@@ -44,6 +45,7 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
     async with open_trade(database_url, pool_size=16) as trade:
         yield trade
         assert trade.faults == []
+        await audit(trade)
 
 
 class Hall:
@@ -223,3 +225,86 @@ async def test_a_closing_and_a_step_at_once_leave_no_step_in_a_closed_case(trade
         counted = sum(answer.status_code == 201 for answer in answers)
         assert {code_of(answer) for answer in answers if answer.is_error} <= {"recall-closed"}
         assert answers[3].json()["totals"]["located_g"] == counted
+
+
+async def test_nothing_is_destroyed_without_proof_while_a_recall_is_being_opened(
+    trade: Trade,
+) -> None:
+    hall, chance = await Hall(trade).begin(), random.Random(5)
+    outcomes: set[str] = set()
+    for _ in range(ROUNDS):
+        await hall.stock()
+        recall, lot = new_id(), hall.lot
+        before = (await hall.seller.lot(lot))["remaining_g"]
+        body = {"lot": lot, "mass_g": 700, "method": "buried", "reason": "烂"}
+        answers = await asyncio.gather(
+            _late(chance.random() * 0.03, hall.opening(recall)),
+            *(
+                _late(chance.random() * 0.06, hall.seller.put(f"/destructions/{new_id()}", body))
+                for _ in range(6)
+            ),
+        )
+        assert answers[0].status_code == 201, answers[0].text
+        done = sum(answer.status_code == 201 for answer in answers[1:])
+        outcomes |= {code_of(answer) for answer in answers if answer.is_error}
+        outcomes |= {"destroyed"} if done else set()
+        # What got through was gone when the goods were counted; nothing went after that.
+        seen = await trade.rows(
+            "SELECT s.on_hand_g, b.remaining_g FROM recall_lot s JOIN lot_balance b USING (lot_id) "
+            "JOIN lot l ON l.id = s.lot_id WHERE l.public_id = :lot",
+            lot=UUID(lot),
+        )
+        assert [tuple(row) for row in seen] == [(before - done * 700,) * 2]
+        totals = (await hall.office.read(f"/recalls/{recall}"))["totals"]
+        assert totals["elsewhere_g"] == 0
+    assert outcomes == {"destroyed", "lot-under-recall"}
+
+
+async def test_an_annulment_and_everybody_elses_word_at_once_leave_one_of_them(
+    trade: Trade,
+) -> None:
+    """An office annuls while its case may be lifted, the buyer decides and the seller voids."""
+    hall, chance = await Hall(trade).begin(), random.Random(6)
+    winners: set[str] = set()
+    for number in range(ROUNDS):
+        await hall.stock()
+        recall = new_id()
+        assert (await hall.opening(recall)).status_code == 201
+        buyer, ticket = hall.pending[0]
+        held_g = (await hall.seller.lot(hall.lot))["remaining_g"]
+        words = {"reason": "卖方拒不作废", "accountable": "王五"}
+        requests = [
+            hall.office.put(f"/recalls/{recall}/annulments/{ticket}", words),
+            hall.office.put(f"/recalls/{recall}/annulments/{ticket}", words),
+            buyer.put(f"/tickets/{ticket}/decision", {"outcome": "accepted"}),
+            buyer.put(f"/tickets/{ticket}/decision", {"outcome": "refused", "reason": "不要"}),
+        ]
+        if number % 2:
+            lifted = {"outcome": "lifted", "reason": "误报"}
+            requests.append(hall.office.put(f"/recalls/{recall}/closure", lifted))
+        if number % 3 == 0:
+            requests.append(hall.seller.put(f"/tickets/{ticket}/void", {"reason": "写错"}))
+        pauses = [chance.random() * 0.04 for _ in requests]
+        answers = await asyncio.gather(*map(_late, pauses, requests))
+        codes = {code_of(answer) for answer in answers if answer.is_error}
+        assert codes <= {
+            "lot-on-hold",
+            "nothing-to-annul",
+            "recall-closed",
+            "ticket-already-decided",
+            "ticket-voided",
+        }, codes
+        annulled = [answer.status_code for answer in answers[:2]]
+        status = (await hall.seller.read(f"/tickets/{ticket}"))["status"]
+        kinds = await trade.rows("SELECT kind FROM entry WHERE subject = :t", t=UUID(ticket))
+        assert sorted(kind for (kind,) in kinds) == ["ticket.issued", f"ticket.{status}"]
+        back_g = 3_000 if status == "voided" else 0
+        assert (await hall.seller.lot(hall.lot))["remaining_g"] == held_g + back_g
+        if 201 in annulled:
+            assert sorted(annulled) in ([200, 201], [201, 409])
+            assert status == "voided"
+            winners.add("annulled")
+        else:
+            winners.add(status)
+    assert "annulled" in winners
+    assert len(winners) > 1, "the rounds were all alike: nothing raced"

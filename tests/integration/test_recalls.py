@@ -25,6 +25,8 @@ from tests.factories import (
     open_trade,
     received,
 )
+from tests.integration.conftest import audit
+from tests.laboratory import OWN, sample_of, sampled
 from tests.recalls import (
     Morning,
     account_for,
@@ -42,6 +44,7 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
     async with open_trade(database_url, pool_size=12) as trade:
         yield trade
         assert trade.faults == []
+        await audit(trade)
 
 
 @pytest.fixture
@@ -156,6 +159,112 @@ async def test_goods_on_their_way_can_go_back_to_the_seller(morning: Morning) ->
     assert (await morning.second.lot(morning.at_second))["remaining_g"] == 20_000
     totals = (await morning.office.read(f"/recalls/{recall}"))["totals"]
     assert (totals["in_transit_g"], totals["left_g"]) == (0, 98_000)
+
+
+async def test_an_office_sends_goods_back_that_their_seller_does_not(morning: Morning) -> None:
+    office, seller, buyer = morning.office, morning.second, morning.school
+    recall = (await recalled(office, morning.at_first))["recall"]
+    at = f"/recalls/{recall}"
+    waiting = await office.read(f"{at}/hand-overs")
+    assert [(row["ticket"], row["mass_g"]) for row in waiting] == [(morning.pending, 5_000)]
+    for actor, seen in ((seller, 1), (buyer, 1), (morning.first, 0)):
+        assert len(await actor.read(f"{at}/hand-overs")) == seen
+    path = f"{at}/annulments/{morning.pending}"
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+    first = await office.make(path, body)
+    assert first["mass_g"] == 5_000
+    assert await office.make(path, body, status=200) == first
+    assert code_of(await office.put(path, {**body, "reason": "!"})) == "id-reused"
+    assert (await seller.lot(morning.at_second))["remaining_g"] == 20_000
+    row = (await lots_of(office, recall))[morning.at_second]
+    assert (row["located_g"], row["in_transit_g"]) == (5_000, 5_000)
+    totals = (await office.read(at))["totals"]
+    assert (totals["in_transit_g"], totals["left_g"], totals["located_g"]) == (0, 98_000, 5_000)
+    assert await office.read(f"{at}/hand-overs") == []
+    for actor in (seller, buyer):
+        told = [row for row in await actor.read("/notices") if row["kind"] == "hand_over_annulled"]
+        assert [(row["subject"], row["facts"]["recall"]) for row in told] == [
+            (morning.pending, recall)
+        ]
+    accepted = await buyer.put(f"/tickets/{morning.pending}/decision", {"outcome": "accepted"})
+    assert code_of(accepted) == "ticket-voided"
+    await seller.put(f"/tickets/{morning.pending}/void", {"reason": "写错"})
+    kinds = await morning.trade.rows(
+        "SELECT kind FROM entry WHERE subject IN (:ticket, :recall) ORDER BY id",
+        ticket=UUID(morning.pending),
+        recall=UUID(recall),
+    )
+    assert [kind for (kind,) in kinds] == [
+        "ticket.issued",
+        "recall.opened",
+        "ticket.voided",
+        "recall.annulled",
+    ]
+    record = await office.read(f"{at}/record")
+    assert [row["accountable"] for row in record["annulments"]] == ["王五"]
+    assert (await seller.read(f"{at}/record"))["annulments"] == []
+    # Nobody's word is needed any more: the case comes to its end.
+    await account_for(office, recall)
+    done = {"outcome": "completed", "reason": "全部销毁"}
+    closed = await office.make(f"{at}/closure", done, status=200)
+    assert closed["totals"]["destroyed_g"] == 98_000
+
+
+async def test_what_was_located_on_its_way_is_not_located_again(morning: Morning) -> None:
+    office, lot = morning.office, morning.at_second
+    recall = (await recalled(office, lot))["recall"]
+    step = {"lot": lot, "kind": "located", "mass_g": 18_000, "note": "车上 3 公斤"}
+    await office.make(f"/recalls/{recall}/steps/{new_id()}", step)
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+    await office.make(f"/recalls/{recall}/annulments/{morning.pending}", body)
+    assert (await lots_of(office, recall))[lot]["located_g"] == 20_000
+
+
+async def test_refusals_of_an_annulment_come_in_order(morning: Morning) -> None:
+    trade, office = morning.trade, morning.office
+    mine = await recalled(morning.second, morning.at_second)
+    recall = (await recalled(office, morning.at_second))["recall"]
+    exercise = (await recalled(office, morning.at_second, mock=True))["recall"]
+    closed = (await recalled(office, morning.at_second))["recall"]
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await office.make(f"/recalls/{closed}/closure", lifted, status=200)
+    free = (await morning.neighbour.sells(morning.first, line(CHIVES, 1, morning.kept)))["ticket"]
+    elsewhere = await office_of(trade, "3205", division_code="320505")
+    county = await office_of(trade, "320611", division_code="320611")
+    body = {"reason": "卖方拒不作废", "accountable": "王五"}
+
+    async def refused(actor: Actor, ticket: str, at: str = recall) -> str:
+        return code_of(await actor.put(f"/recalls/{at}/annulments/{ticket}", body))
+
+    assert await refused(morning.second, new_id(), new_id()) == "not-allowed"
+    assert await refused(elsewhere, new_id(), new_id()) == "unknown-recall"
+    assert await refused(elsewhere, new_id()) == "unknown-recall"
+    await trade.execute(
+        "INSERT INTO notice (party_id, kind, subject, facts, created_at) "
+        "VALUES (:party, 'recall_reported', :recall, '{}', now())",
+        party=county.id,
+        recall=UUID(recall),
+    )
+    assert await refused(county, new_id()) == "recall-not-yours"
+    assert await refused(office, new_id(), closed) == "unknown-ticket"
+    assert await refused(office, free, closed) == "recall-closed"
+    assert await refused(office, free, exercise) == "mock-recall"
+    assert await refused(office, free) == "not-in-scope"
+    nameless = await office.put(
+        f"/recalls/{recall}/annulments/{morning.pending}", {"reason": "卖方拒不作废"}
+    )
+    assert code_of(nameless) == "malformed-request"
+    # A trader's own case has an office over it too; in another case the ticket is done with.
+    await office.make(f"/recalls/{mine['recall']}/annulments/{morning.pending}", body)
+    assert await refused(office, morning.pending) == "id-reused"
+    # What is with its buyer, or back with its seller, is not on its way.
+    known = await trade.rows(
+        "SELECT t.public_id, s.status FROM ticket t JOIN ticket_state s ON s.ticket_id = t.id "
+        "WHERE t.hand_over = 'one_sided' OR s.status = 'accepted'"
+    )
+    assert {status for _, status in known} == {"issued", "accepted"}
+    for ticket, _ in known:
+        assert await refused(office, str(ticket)) == "nothing-to-annul"
 
 
 async def test_opening_twice_has_one_effect(morning: Morning) -> None:
@@ -376,7 +485,9 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     first = await stall.make(f"{at}/steps/{step}", said("located", 17_000))
     assert await stall.make(f"{at}/steps/{step}", said("located", 17_000), status=200) == first
     assert code_of(await stall.put(f"{at}/steps/{step}", said("located", 1))) == "id-reused"
-    await stall.make(f"{at}/steps/{new_id()}", said("consumed", 1_000))
+    # A holder alone is not believed; whoever leads the case looks, and records it.
+    assert await refused(stall, said("consumed", 1_000)) == "consumed-by-own-word"
+    await office.make(f"{at}/steps/{new_id()}", said("consumed", 1_000))
     assert (await stall.lot(lot))["remaining_g"] == 17_000
     assert await refused(stall, said("located", 1)) == "recall-grams-differ"
     assert await refused(morning.second, said("recovered", 1)) == "recall-not-yours"
@@ -389,13 +500,12 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     assert await stall.make(f"{at}/disposals/{name}", body, status=200) == done
     assert len(done["evidence_sha256"][0]) == 64
     assert (await stall.lot(lot))["remaining_g"] == 1_000
-    # What its holder destroys outside the case is seen.
-    alone = {"lot": lot, "method": "buried", "reason": "rotten"}
-    await stall.make(f"/destructions/{new_id()}", alone)
+    # What an office takes as a sample is seen.
+    await sampled(office, lot, mass_g=300)
     totals = (await office.read(at))["totals"]
-    assert totals["elsewhere_g"] == 1_000
+    assert totals["elsewhere_g"] == 300
     assert totals["destroyed_g"] == 16_000
-    assert totals["left_g"] == 80_000
+    assert totals["left_g"] == 80_700
     # A walk-in brings some of it back to the stall.
     await stall.make(f"{at}/steps/{new_id()}", said("located", 500, morning.home))
     await stall.make(f"{at}/steps/{new_id()}", said("recovered", 500, morning.home))
@@ -404,6 +514,57 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     back = await disposal(stall, (morning.home, 500))
     await stall.make(f"{at}/disposals/{new_id()}", back)
     assert (await office.read(at))["totals"]["half_way_g"] == 0
+
+
+async def test_recalled_goods_do_not_vanish_without_proof(morning: Morning) -> None:
+    office, stall, lot = morning.office, morning.first, morning.at_first
+    before = (await stall.lot(lot))["remaining_g"]
+    early, once = {"lot": lot, "mass_g": 100, "method": "buried", "reason": "烂"}, new_id()
+    await stall.make(f"/destructions/{once}", early)
+    exercise = (await recalled(office, lot, mock=True))["recall"]
+    await stall.make(f"/destructions/{new_id()}", early)
+    recall = (await recalled(office, lot))["recall"]
+    # Sent again it is what it was; a further one is not.
+    await stall.make(f"/destructions/{once}", early, status=200)
+    refused = await stall.put(f"/destructions/{new_id()}", early)
+    assert (refused.status_code, code_of(refused)) == (409, "lot-under-recall")
+    assert refused.json()["facts"] == {"lot": lot, "recall": recall}
+    some = {"inputs": [{"lot": lot, "mass_g": 100}]}
+    out = {"lot": new_id(), "product": CHIVES, "quantity": "0.08", "unit": "公斤"}
+    trimmed = {"process": "trim_leaf", **some, "outputs": [out]}
+    for path, body in (
+        ("/losses", {"lot": lot, "mass_g": 100, "reason": "spoiled"}),
+        ("/transforms", trimmed),
+        ("/samples", sample_of(lot, **OWN)),
+    ):
+        assert code_of(await stall.put(f"{path}/{new_id()}", body)) == "lot-on-hold", path
+    rows = {"rows": [{"id": new_id(), "body": trimmed}]}
+    many = await stall.send("POST", "/transforms/bulk", rows)
+    assert [row["problem"]["code"] for row in many.json()["rows"]] == ["lot-on-hold"]
+    assert (await stall.lot(lot))["remaining_g"] == before - 200
+    assert (await office.read(f"/recalls/{recall}"))["totals"]["elsewhere_g"] == 0
+    # What was booked out before the case began is gone, as the exercise may see later.
+    assert (await lots_of(office, recall))[lot]["gone_g"] == 200
+    for case in (exercise, recall):
+        lifted = {"outcome": "lifted", "reason": "误报"}
+        await office.make(f"/recalls/{case}/closure", lifted, status=200)
+    await stall.make(f"/destructions/{new_id()}", early)
+
+
+async def test_refusals_of_a_destruction_come_in_order(morning: Morning) -> None:
+    await recalled(morning.office, morning.at_first)
+    later = (morning.trade.clock() + timedelta(hours=1)).isoformat()
+    stranger, stall = morning.second, morning.first
+
+    async def refused(actor: Actor, lot: str, **more: Any) -> str:
+        body = {"lot": lot, "mass_g": 90_000, "method": "buried", "reason": "烂", **more}
+        return code_of(await actor.put(f"/destructions/{new_id()}", body))
+
+    assert await refused(stranger, new_id(), occurred_at=later) == "unknown-lot"
+    assert await refused(stranger, morning.at_first, occurred_at=later) == "impossible-date"
+    assert await refused(stranger, morning.at_first) == "not-holder"
+    assert await refused(stall, morning.at_first) == "lot-under-recall"
+    assert await refused(morning.neighbour, morning.kept) == "lot-exhausted"
 
 
 async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:
@@ -429,6 +590,8 @@ async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:
     assert await refused(stall, **wrong) == "disposal-not-announced"
     del wrong["announced_at"]
     assert await refused(stall, **wrong) == "unknown-evidence"
+    # Goods that harm people are not put right and sold, whatever photo shows it.
+    assert await refused(stall, method="remedied") == "not-remediable"
     assert await refused(stall) == "recall-grams-differ"
     assert await refused(stall, evidence=[]) == "malformed-request"
 
@@ -471,6 +634,7 @@ async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
     morning: Morning,
 ) -> None:
     office, trade = morning.office, morning.trade
+    city = await office_of(trade)
     recall = (await recalled(office, morning.at_first))["recall"]
     at = f"/recalls/{recall}"
     done = {"outcome": "completed", "reason": "全部销毁"}
@@ -508,9 +672,49 @@ async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
     assert code_of(other) == "recall-closed"
     step = {"lot": morning.at_first, "kind": "located", "mass_g": 1, "note": "!"}
     assert code_of(await office.put(f"{at}/steps/{new_id()}", step)) == "recall-closed"
-    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+    held = await trade.rows(
+        "SELECT l.public_id FROM lot_balance b JOIN lot l ON l.id = b.lot_id WHERE b.holds > 0"
+    )
+    assert [str(lot) for (lot,) in held] == [morning.home]
     assert await trade.value("SELECT sum(remaining_g) FROM lot_balance") == 25_000
-    assert "recall_closed" in [row["kind"] for row in await morning.first.read("/notices")]
+    for actor in (morning.first, city):
+        assert "recall_closed" in [row["kind"] for row in await actor.read("/notices")]
+
+
+async def test_what_walk_ins_took_is_not_sold_after_its_recall(morning: Morning) -> None:
+    office, stall = morning.office, morning.first
+    ticket = await morning.trade.value(
+        "SELECT t.public_id FROM ticket t WHERE t.buyer_kind = 'walk_in'"
+    )
+
+    async def back() -> str | None:
+        answer = await stall.put(f"/tickets/{ticket}/void", {"reason": "退货"})
+        return code_of(answer) if answer.is_error else None
+
+    # What came back and was destroyed does not come back a second time, even of a false alarm.
+    recall = (await recalled(office, morning.at_first))["recall"]
+    for kind in ("located", "recovered"):
+        step = {"lot": morning.home, "kind": kind, "mass_g": 500, "note": "退回"}
+        await stall.make(f"/recalls/{recall}/steps/{new_id()}", step)
+    body = await disposal(stall, (morning.home, 500))
+    await stall.make(f"/recalls/{recall}/disposals/{new_id()}", body)
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    assert await back() == "lot-on-hold"
+    await stall.sells(morning.school, line(CHIVES, 1, morning.at_first))
+
+
+async def test_after_a_completed_recall_nothing_is_taken_back_from_walk_ins(trade: Trade) -> None:
+    stall, office = await trade.stall(), await office_of(trade)
+    lot = await stall.opens(kg=10, origin="declare")
+    sold = await stall.sells(None, line(CHIVES, 10, lot))
+    opened = await recalled(office, lot, grade=3)
+    at = f"/recalls/{opened['recall']}"
+    await stall.make(f"{at}/acknowledgements/{stall.public_id}", {}, status=200)
+    done = {"outcome": "completed", "reason": "已售完"}
+    await office.make(f"{at}/closure", done, status=200)
+    answer = await stall.put(f"/tickets/{sold['ticket']}/void", {"reason": "退货"})
+    assert code_of(answer) == "lot-on-hold"
 
 
 async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:

@@ -1,11 +1,14 @@
 """Samples and tests through HTTP: refusals in order, repeats, races, clocks, and who sees what."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from app.party.access import RoleKind
@@ -43,6 +46,8 @@ from tests.laboratory import (
     strip,
 )
 from tests.market import open_market
+
+ROUNDS = 8
 
 
 @pytest.fixture
@@ -541,6 +546,80 @@ async def test_a_retest_clears_and_its_result_is_published_instead(trade: Trade)
     assert running == ["publication"]
 
 
+async def _race(
+    trade: Trade, chance: random.Random, found: str | None
+) -> tuple[str, bool, dict[str, int]]:
+    """Let an office release a test's hold while a laboratory reports; both may do so.
+
+    Returns:
+        Who released the hold, whether the lot is on hold, and the log's order by kind of entry.
+    """
+    farmer, supervisors, lot, sample = await _presumptive(trade)
+    laboratory = await lab(trade)
+    await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "大棚未用药"})
+    (held,) = await farmer.read("/holds")
+    path, test, reason = f"/holds/{held['hold']}/release", new_id(), {"reason": "另行核查"}
+    body = report(("克百威", found), retest=True)
+
+    async def late(request: Awaitable[httpx.Response]) -> httpx.Response:
+        await asyncio.sleep(chance.random() * 0.03)
+        return await request
+
+    answers = await asyncio.gather(
+        late(supervisors.put(path, reason)),
+        late(laboratory.put(f"/samples/{sample}/tests/{test}", body)),
+        late(supervisors.put(path, reason)),
+    )
+    assert [answer.status_code for answer in answers] == [200, 201, 200]
+    by = {
+        str(actor.public_id): name for actor, name in ((supervisors, "office"), (laboratory, "lab"))
+    }
+    rows = await trade.rows(
+        "SELECT kind, id, convert_from(leaf, 'UTF8') FROM entry "
+        "WHERE subject IN (:hold, :test) ORDER BY id",
+        hold=UUID(held["hold"]),
+        test=UUID(test),
+    )
+    order = {kind: entry for kind, entry, _ in rows}
+    assert sorted(order) == ["hold.hold", "hold.release", "test.recorded"]
+    assert len(rows) == 3, "one hold is released once"
+    said = json.loads(next(leaf for kind, _, leaf in rows if kind == "hold.release"))
+    first = next(row for row in await farmer.read("/holds") if row["hold"] == held["hold"])
+    assert first["released_by"] == said["by"]
+    notices = [row["kind"] for row in await farmer.read("/notices")]
+    assert notices.count("released") == 1
+    events = await trade.value(
+        "SELECT count(*) FROM event WHERE kind = 'release' AND details ->> 'hold' = :hold",
+        hold=held["hold"],
+    )
+    assert events == 1
+    now = await farmer.lot(lot)
+    holds = await trade.value(
+        "SELECT b.holds FROM lot_balance b JOIN lot l ON l.id = b.lot_id WHERE l.public_id = :lot",
+        lot=UUID(lot),
+    )
+    assert holds == int(now["on_hold"])
+    return by[said["by"]], now["on_hold"], order
+
+
+async def test_an_office_and_a_laboratory_release_the_same_lot_at_once(trade: Trade) -> None:
+    """Whoever comes first ends the hold, in its own name; the other finds it ended."""
+    chance = random.Random(7)
+    ended = [await _race(trade, chance, None) for _ in range(ROUNDS)]
+    assert {who for who, _, _ in ended} == {"office", "lab"}
+    assert {held for _, held, _ in ended} == {False}
+
+
+async def test_an_office_releases_while_a_laboratory_confirms_the_failure(trade: Trade) -> None:
+    """A finding that comes after the release holds the lot anew; an office that knew it may."""
+    chance = random.Random(8)
+    ended = [await _race(trade, chance, "0.5") for _ in range(ROUNDS)]
+    assert {who for who, _, _ in ended} == {"office"}
+    for _, held, order in ended:
+        assert held == (order["hold.release"] < order["test.recorded"])
+    assert {held for _, held, _ in ended} == {True, False}
+
+
 async def test_measures_stop_their_clocks(trade: Trade) -> None:
     farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
     elsewhere = await office(trade, "3205")
@@ -577,6 +656,63 @@ async def test_measures_stop_their_clocks(trade: Trade) -> None:
     await supervisors.make(f"{path}/{new_id()}", {"step": "published", "words": "市局网站"})
     async with trade.database.reading() as session:
         assert await queries.overdue(session, trade.clock(), most=10) == []
+
+
+async def test_the_end_of_handling_is_put_off_once_with_the_heads_approval(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    elsewhere = await office(trade, "3205")
+    sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    path, body = f"/samples/{sample}/extensions", {"reason": "案情复杂", "approved_by": "赵局长"}
+
+    async def refused_to(who: Actor, public_id: str | None = None, **more: Any) -> str:
+        return code_of(await who.put(f"{path}/{public_id or new_id()}", {**body, **more}))
+
+    assert await refused_to(farmer) == "not-allowed"
+    assert code_of(await supervisors.put(f"/samples/{new_id()}/extensions/{new_id()}", body)) == (
+        "unknown-sample"
+    )
+    objection = {"kind": "objection_lab"}
+    assert await refused_to(elsewhere, **objection) == "hold-not-yours"
+    assert await refused_to(supervisors, **objection) == "clock-not-extendable"
+    assert await refused_to(supervisors) == "clock-not-running"
+    failed = await judged(laboratory, sample, report(("克百威", "0.5")))
+    before = {clock["kind"]: clock["due_at"] for clock in failed["deadlines"]}
+    # The 90 days end on 16 September 2026 in Nantong, and 30 more on 16 October.
+    assert before["handling_finish"] == "2026-09-16T16:00:00Z"
+    nameless = await supervisors.put(f"{path}/{new_id()}", {"reason": "案情复杂"})
+    assert code_of(nameless) == "malformed-request"
+    trade.clock.now = datetime.fromisoformat(before["handling_finish"]) - timedelta(seconds=1)
+    extension = new_id()
+    answers = await asyncio.gather(
+        *(supervisors.put(f"{path}/{extension}", body) for _ in range(3)),
+        supervisors.put(f"{path}/{new_id()}", body),
+    )
+    codes = [answer.status_code for answer in answers]
+    won = next(answer for answer in answers if answer.status_code == 201)
+    assert sorted(codes) in ([200, 200, 201, 409], [201, 409, 409, 409])
+    told = won.json()
+    after = {clock["kind"]: clock["due_at"] for clock in told["deadlines"]}
+    assert after == {**before, "handling_finish": "2026-10-16T16:00:00Z"}
+    (made,) = told["extensions"]
+    assert (made["due_before"], made["due_at"]) == (
+        before["handling_finish"],
+        after["handling_finish"],
+    )
+    assert (made["approved_by"], made["verified"]) == ("赵局长", False)
+    assert (await farmer.read(f"/samples/{sample}"))["extensions"][0]["approved_by"] is None
+    assert await refused_to(supervisors, made["extension"], reason="!") == "id-reused"
+    assert await refused_to(supervisors) == "extended-already"
+    kinds = await trade.rows("SELECT kind FROM entry WHERE kind = 'test.extended'")
+    assert len(kinds) == 1
+    trade.clock.now = datetime.fromisoformat(after["handling_finish"]) - timedelta(seconds=1)
+    async with trade.database.reading() as session:
+        late = await queries.overdue(session, trade.clock(), most=10)
+    assert "handling_finish" not in {deadline.kind for deadline, _ in late}
+    trade.clock.now += timedelta(seconds=1)
+    assert await refused_to(supervisors) == "extension-late"
+    done = {"step": "finished", "words": "罚款, 销毁"}
+    await supervisors.make(f"/samples/{sample}/measures/{new_id()}", done)
+    assert await refused_to(supervisors) == "clock-not-running"
 
 
 # --- who sees what, who is told -------------------------------------------------------------------

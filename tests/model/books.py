@@ -42,6 +42,7 @@ STATUS: Final = {
         "hold-not-yours",
         "recall-not-yours",
         "test-not-yours",
+        "consumed-by-own-word",
     },
     404: {
         "unknown-lot",
@@ -215,6 +216,11 @@ class Recall:
     outcome: str | None = None
     closing: str | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether goods are called back by it."""
+        return self.outcome is None and not self.mock
+
 
 @dataclass
 class Books:
@@ -376,6 +382,9 @@ class Books:
             grams = lot.left if wanted is None else wanted
             refuse_if(lot.holder != me, "not-holder")
             refuse_if(lot.holds and kind != "destroy", "lot-on-hold")
+            refuse_if(kind == "destroy" and self._recalled(name), "lot-under-recall")
+            shown = "evidence" in body and "witness" in body
+            refuse_if(kind == "destroy" and lot.holds and not shown, "destruction-needs-proof")
             refuse_if(grams > lot.left or grams == 0, "lot-exhausted")
             refuse_if(on < lot.made_on, "made-too-early")
             taken.append((lot, grams))
@@ -861,17 +870,22 @@ class Books:
         if ticket.one_sided:
             self._check_back((draw, draw.grams) for draw in ticket.draws)
         answer = yield 200
-        ticket.status = "voided"
-        for draw in ticket.draws:
-            if ticket.one_sided:
-                draw.accepted = 0
-            else:
-                self.lots[draw.lot].left += draw.grams
-                self.lots[draw.lot].used = max(0, self.lots[draw.lot].used - draw.cover)
         if ticket.one_sided:
+            ticket.status = "voided"
+            for draw in ticket.draws:
+                draw.accepted = 0
             self._back(ticket, ticket.draws, self._told(answer))
             self.events["return"] += 1
+        else:
+            self._put_back(ticket)
         self._log("ticket.voided", subject)
+
+    def _put_back(self, ticket: Ticket) -> None:
+        """Let goods that are on their way be in their seller's lots again."""
+        ticket.status = "voided"
+        for draw in ticket.draws:
+            self.lots[draw.lot].left += draw.grams
+            self.lots[draw.lot].used = max(0, self.lots[draw.lot].used - draw.cover)
 
     # --- holds -----------------------------------------------------------------------------------
 
@@ -911,6 +925,10 @@ class Books:
                     found.add(there)
                     waiting.append(there)
         return found
+
+    def _recalled(self, lot: str) -> bool:
+        """Whether an open case has to say what becomes of a lot."""
+        return any(lot in recall.lots and recall.open for recall in self.recalls.values())
 
     def _transit(self, lot: str) -> list[tuple[str | None, int]]:
         """Answer the grams of a lot on their way, by buyer."""
@@ -989,7 +1007,7 @@ class Books:
         self._log("recall.acknowledged", name)
 
     def step(self, actor: str, subject: str, body: Json) -> Command:
-        _, name, recall = self._case(actor, subject)
+        me, name, recall = self._case(actor, subject)
         scope, step = self._in_case(recall, body["lot"]), subject.rpartition("/")[2]
         if self._repeated("step", step, (actor, name, body)):
             yield 200
@@ -998,6 +1016,8 @@ class Books:
         self._speaks(recall, actor, lot.holder or lot.supplier)
         refuse_if(recall.outcome, "recall-closed")
         kind, grams = body["kind"], body["mass_g"]
+        own = actor != OFFICE and scope.held and lot.holder == me and not recall.mock
+        refuse_if(own and kind == "consumed", "consumed-by-own-word")
         refuse_if(recall.mock and kind == "recovered", "mock-recall")
         room = scope.located - scope.recovered if kind == "recovered" else scope.room
         refuse_if(grams > room, "recall-grams-differ")
@@ -1037,6 +1057,29 @@ class Books:
         self.done["disposal", disposal] = (actor, name, body)
         self._log("recall.disposal", name)
 
+    def annul(self, actor: str, subject: str, body: Json) -> Command:
+        self._admit(actor, who=(OFFICE,))
+        name, _, ticket_id = subject.partition("/annulments/")
+        _, _, recall = self._case(actor, name)
+        refuse_if(ticket_id not in self.tickets, "unknown-ticket")
+        if self._repeated("annulment", ticket_id, (name, body)):
+            yield 200
+            return
+        refuse_if(recall.outcome, "recall-closed")
+        refuse_if(recall.mock, "mock-recall")
+        ticket = self.tickets[ticket_id]
+        scope = [draw for draw in ticket.draws if draw.lot in recall.lots]
+        refuse_if(not scope, "not-in-scope")
+        refuse_if(ticket.one_sided or ticket.status != "issued", "nothing-to-annul")
+        yield 201
+        self._put_back(ticket)
+        for draw in scope:
+            lot = recall.lots[draw.lot]
+            lot.located += min(draw.grams, lot.room)
+        self.done["annulment", ticket_id] = (name, body)
+        self._log("ticket.voided", ticket_id)
+        self._log("recall.annulled", name)
+
     def close(self, actor: str, subject: str, body: Json) -> Command:
         me, name, recall = self._case(actor, subject)
         leads = actor in {OFFICE, recall.opener}
@@ -1058,8 +1101,9 @@ class Books:
             refuse_if(not all(recall.told.values()), "recall-steps-open")
         yield 200
         recall.outcome, recall.closing = body["outcome"], body["reason"]
-        for lot in recall.lots:
-            self.lots[lot].holds -= not recall.mock
+        for lot, scope in recall.lots.items():
+            stays = not scope.held and (body["outcome"] == "completed" or scope.recovered)
+            self.lots[lot].holds -= not recall.mock and not stays
         self._log("recall.closed", name, None if recall.mock else "release")
 
     def escaped(self) -> dict[str, int]:
@@ -1067,7 +1111,7 @@ class Books:
         return {
             lot: self._out(lot) - scope.passed
             for recall in self.recalls.values()
-            if not recall.mock and recall.outcome is None
+            if recall.open
             for lot, scope in recall.lots.items()
             if self._out(lot) != scope.passed
         }

@@ -68,6 +68,7 @@ PATHS = {
     "acknowledge": "/recalls/{}",  # the subject names what is below the case
     "step": "/recalls/{}",
     "dispose": "/recalls/{}",
+    "annul": "/recalls/{}",
     "close": "/recalls/{}/closure",
     "sample": "/samples/{}",
     "test": "/samples/{}",  # the subject names the test too

@@ -40,6 +40,7 @@ from tests.model.books import (
     PROCESSES,
     TRADERS,
     Json,
+    Recall,
     Refused,
 )
 from tests.model.stage import VILLAGE, Stage, World, expected, photo_of, uuid_of
@@ -64,6 +65,7 @@ CREATING = {
     "sample",
     "test",
 }
+ANNULLED: Json = {"reason": "卖方拒不作废", "accountable": "王五"}
 KINDS_MIN = 60
 """Kinds of answers that a full run meets at least; a machine that meets fewer has gone blind."""
 
@@ -305,8 +307,13 @@ class Machine(RuleBasedStateMachine):
         body: Json = {"lot": lot, **self.when(data, "occurred_at")}
         if data.draw(st.booleans(), label="some of it"):
             body["mass_g"] = self.grams(data, self.left(lot) // 4 or 1)
-        why = {"reason": "spoiled"} if kind == "lose" else {"reason": "烂", "method": "buried"}
-        self.send(kind, self.actor(data, self.holder(lot)), body | why)
+        actor = self.actor(data, self.holder(lot))
+        why: Json = {"reason": "spoiled"}
+        if kind == "destroy":
+            why = {"reason": "烂", "method": "buried"}
+            if actor in TRADERS and data.draw(st.integers(0, 3), label="proof"):
+                why |= {"evidence": [photo_of(actor)], "witness": "李四"}
+        self.send(kind, actor, body | why)
 
     # --- tickets --------------------------------------------------------------------------------
 
@@ -455,6 +462,26 @@ class Machine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from((*known, uuid_of(9))), label="hold")
         self.send("release", self.actor(data, OFFICE), {"reason": "合格"}, name)
 
+    @rule(data=st.data())
+    def lift_what_a_test_holds(self, data: st.DataObject) -> None:
+        """Try to let goods go that a test found something in: only a test may, or a regulator."""
+        held = self.held_by_tests()
+        if not held:
+            lot, sample = self.new_id(), self.new_id()
+            said = {"product": GREENS, "quantity": "0.2", "unit": "公斤"}
+            self.send("open", "stall", {"origin": "declare", **said}, lot)
+            body = {"lot": lot, "number": sample, "mass_g": 1, "layer": "own", "purpose": "self"}
+            self.send("sample", "stall", body, sample)
+            self.send("test", "stall", self.quick_test(58), f"{sample}/tests/{self.new_id()}")
+            held = self.held_by_tests()
+        name = data.draw(st.sampled_from(held), label="hold")
+        self.send("release", OFFICE, {"reason": "合格"}, name)
+        assert not self.books.holds[name].released
+
+    def held_by_tests(self) -> list[str]:
+        known = sorted(self.books.placed_by_tests)
+        return [name for name in known if not self.books.holds[name].released]
+
     # --- recalls --------------------------------------------------------------------------------
 
     @rule(data=st.data())
@@ -547,15 +574,35 @@ class Machine(RuleBasedStateMachine):
     def bring_back(self, data: st.DataObject) -> None:
         """Bring back all that is there, so that some cases are completed."""
         name = self.case(data)
-        case = self.books.recalls.get(name)
-        if case is None or case.outcome or case.mock:
-            return
-        for lot, scope in case.lots.items():
+        if name in self.books.recalls and self.books.recalls[name].open:
+            self.bring_back_all(name)
+
+    def bring_back_all(self, name: str) -> None:
+        for lot, scope in self.books.recalls[name].lots.items():
             for kind in ("located", "recovered"):
                 grams = scope.room if kind == "located" else scope.located - scope.recovered
                 if grams and scope.held:
                     body = {"lot": lot, "kind": kind, "mass_g": grams, "note": "过秤"}
                     self.send("step", OFFICE, body, f"{name}/steps/{self.new_id()}")
+
+    @precondition(lambda self: self.books.recalls and self.books.tickets)
+    @rule(data=st.data())
+    def annul(self, data: st.DataObject) -> None:
+        name, ticket = self.case(data), self.ticket(data)
+        known = self.books.recalls.get(name)
+        if known is not None and not self.seldom(data):
+            ticket = data.draw(
+                st.sampled_from(self.on_their_way(known) or [ticket]), label="pending"
+            )
+        self.send("annul", self.actor(data, OFFICE), ANNULLED, f"{name}/annulments/{ticket}")
+
+    def on_their_way(self, case: Recall) -> list[str]:
+        return [
+            name
+            for name, ticket in self.books.tickets.items()
+            if ticket.status == "issued" and not ticket.one_sided
+            if any(draw.lot in case.lots for draw in ticket.draws)
+        ]
 
     @precondition(lambda self: self.books.recalls)
     @rule(data=st.data(), outcome=st.sampled_from(("completed", "completed", "lifted")))
@@ -594,15 +641,15 @@ class Machine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(open_ones or list(known)), label="sample")
         self.read_off(data, uuid_of(9) if self.seldom(data) else name)
 
+    @staticmethod
+    def quick_test(value: int) -> Json:
+        reading = {"value": str(value)}
+        return {"kind": "quick", "method": "inhibition-gbt5009.199", "reading": reading}
+
     def read_off(self, data: st.DataObject, name: str) -> None:
         known = self.books.samples
         value = data.draw(st.sampled_from((58, 118, 50, 49, 40, 39, 12, -2)), label="inhibition")
-        body = {
-            "kind": "quick",
-            "method": "inhibition-gbt5009.199",
-            "reading": {"value": str(value)},
-            **self.when(data, "tested_at"),
-        }
+        body = {**self.quick_test(value), **self.when(data, "tested_at")}
         actor = self.actor(data, self.trader(known[name].by) if name in known else None)
         self.send("test", actor, body, f"{name}/tests/{self.new_id()}")
 
@@ -702,25 +749,61 @@ class RecalledMachine(Machine):
         }
         self.send("recall", OFFICE, case)
 
-    @precondition(lambda self: self.books.recalls)
+    @precondition(lambda self: any(case.open for case in self.books.recalls.values()))
     @rule(data=st.data())
-    def answer_all(self, data: st.DataObject) -> None:
-        """Let everybody answer who has not."""
-        name = self.case(data)
-        case = self.books.recalls.get(name)
-        for party in [] if case is None or case.outcome else list(case.told):
-            self.send("acknowledge", OFFICE, {}, f"{name}/acknowledgements/{party}")
+    def destroy_without_proof(self, data: st.DataObject) -> None:
+        """Try to be rid of recalled goods, as their holder, outside the case."""
+        scopes = [case.lots for case in self.books.recalls.values() if case.open]
+        there = sorted({lot for lots in scopes for lot in lots if self.left(lot)})
+        if there:
+            lot = data.draw(st.sampled_from(there), label="recalled lot")
+            body = {"lot": lot, "reason": "烂", "method": "buried"}
+            self.send("destroy", self.holder(lot) or NOBODY, body)
 
-    @precondition(lambda self: self.books.recalls)
+    @precondition(lambda self: any(case.open for case in self.books.recalls.values()))
+    @rule(data=st.data(), far=st.integers(1, 5))
+    def see_it_through(self, data: st.DataObject, far: int) -> None:
+        """Bring a case some of the way to its end, in the order in which offices do it."""
+        known = [name for name, case in self.books.recalls.items() if case.open]
+        name = data.draw(st.sampled_from(known), label="open case")
+        steps = (
+            self.send_back,
+            self.bring_back_all,
+            self.destroy_what_was_brought_back,
+            self.answer_for_all,
+            self.sign_off,
+        )
+        for step in steps[:far]:
+            step(name)
+
+    @precondition(lambda self: any(case.open for case in self.books.recalls.values()))
     @rule(data=st.data())
-    def destroy_what_was_brought_back(self, data: st.DataObject) -> None:
-        """Destroy all that was brought back of a case, lot by lot."""
-        name = self.case(data)
-        case = self.books.recalls.get(name)
-        for lot, scope in ({} if case is None else case.lots).items():
-            if grams := scope.recovered - scope.destroyed:
+    def see_it_to_its_end(self, data: st.DataObject) -> None:
+        """Do all of it, so that cases are completed in every run, whatever else is played."""
+        self.see_it_through(data, 5)
+
+    def send_back(self, name: str) -> None:
+        """Annul what is on its way of a case."""
+        for ticket in self.on_their_way(self.books.recalls[name]):
+            self.send("annul", OFFICE, ANNULLED, f"{name}/annulments/{ticket}")
+
+    def destroy_what_was_brought_back(self, name: str) -> None:
+        """Destroy all that was brought back of a case, lot by lot, as far as it is there."""
+        for lot, scope in self.books.recalls[name].lots.items():
+            grams = scope.recovered - scope.destroyed
+            grams = min(grams, self.left(lot)) if scope.held else grams
+            if grams:
                 body = self.disposal(lot, grams, OFFICE)
                 self.send("dispose", OFFICE, body, f"{name}/disposals/{self.new_id()}")
+
+    def answer_for_all(self, name: str) -> None:
+        """Let everybody have answered."""
+        for party in self.books.recalls[name].told:
+            self.send("acknowledge", OFFICE, {}, f"{name}/acknowledgements/{party}")
+
+    def sign_off(self, name: str) -> None:
+        """Complete a case, if nothing is missing."""
+        self.send("close", OFFICE, {"outcome": "completed", "reason": "结案"}, name)
 
 
 def profile() -> settings:
@@ -748,7 +831,9 @@ def test_every_reply_is_predicted_and_the_books_agree_after_every_step(
     )
     record_property("model: steps", answers.pop("steps"))
     record_property("model: kinds of answers", len(answers))
-    assert len(answers) >= KINDS_MIN or (EXAMPLES, STEPS) < (40, 50), answers
+    full = (EXAMPLES, STEPS) >= (40, 50)
+    assert len(answers) >= KINDS_MIN or not full, answers
+    assert "release hold-rests-on-test" in answers or not full, answers
     if os.environ.get("MODEL_TALK"):
         for outcome, count in sorted(answers.items()):
             hypothesis.reporting.report(f"{count:>6} {outcome}")
@@ -756,11 +841,15 @@ def test_every_reply_is_predicted_and_the_books_agree_after_every_step(
 
 RECALL_ANSWERS = {
     "acknowledge 200",
+    "annul 201",
+    "annul nothing-to-annul",
     "close 200",
     "close recall-grams-open",
+    "destroy lot-under-recall",
     "dispose 201",
     "dispose recall-grams-differ",
     "issue lot-on-hold",
+    "release hold-rests-on-test",
     "step 201",
     "step recall-grams-differ",
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.party.access import Department, RoleKind, departments_of
 from app.recall import rules, seed
-from app.recall.rules import LotAccount, Outcome, Relation, StepKind, Term, Totals
+from app.recall.rules import LotAccount, Method, Outcome, Relation, StepKind, Term, Totals
 from app.testing.calendar import WorkingDays
 
 AT = datetime(2026, 6, 18, 2, tzinfo=UTC)
@@ -167,7 +167,9 @@ def test_no_order_of_steps_accounts_for_more_than_there_was(
         try:
             if kind == "disposal":
                 lot = UUID(int=1)
-                rules.check_disposal({lot: account}, {lot: mass_g}, mock=False)
+                rules.check_disposal(
+                    {lot: account}, {lot: mass_g}, Method.DESTROYED, grade=1, mock=False
+                )
                 account = replace(account, destroyed_g=account.destroyed_g + mass_g)
                 continue
             step = StepKind(kind)
