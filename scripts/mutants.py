@@ -203,8 +203,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "diamond-counted-once": Mutant(
             "app/trace/rules.py",
-            "            flow[edge.src] += part",
-            "            flow[edge.src] = part",
+            "            flow[src] += part",
+            "            flow[src] = part",
             ("tests/unit/test_trace_rules.py",),
         ),
         "cover-not-counted": Mutant(

@@ -157,7 +157,7 @@ def _grounds(ticket: Ticket, status: TicketStatus, known: "_Known") -> Grounds |
         return None
     behind = known.graph.nodes
     held = {lot.id for lot in known.lots.values() if lot.holds}
-    held |= {lot_id for lot_id, node in behind.items() if node.holds}
+    held.update(known.graph.held)
     tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
     return Grounds(
         ticket_id=ticket.id,
@@ -411,8 +411,9 @@ async def _ticket_page(
 
 
 def _is_held(known: _Known) -> bool:
-    behind = known.graph.nodes.values() if known.graph else ()
-    return any(lot.holds for lot in known.lots.values()) or any(node.holds for node in behind)
+    if known.graph is not None and known.graph.held:
+        return True
+    return any(lot.holds for lot in known.lots.values())
 
 
 def _ticket_facts(

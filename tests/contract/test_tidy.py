@@ -141,10 +141,12 @@ FURTHER_FILES = {
         "folding.py",  # what is drawn as one in a picture
         "kinship.py",  # ways between lots, and what several have in common
         "levels.py",  # the walk that a cluster can run
+        "memory.py",  # what was met a moment ago and never changes
         "scope.py",  # how far a recall reaches
         "scribe.py",  # describes what a caller may see
         "search.py",  # tickets and lots by whatever is in hand
         "sweep.py",  # shares of a graph that does not fit into memory
+        "writing.py",  # a whole trace as the bytes of its JSON
     },
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
