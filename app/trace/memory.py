@@ -24,7 +24,7 @@ from app.party.access import DatedRole
 from app.trace.rules import Edge, Node
 
 LOTS_MAX = 1 << 14
-"""Lots of each of two generations; a lot is about a kilobyte."""
+"""Lots of each of two generations; a lot and its words are 1.7 KB, so that all are 55 MB."""
 PARTIES_MAX = 1 << 12
 ROLES_LAST_S = 300
 
@@ -70,12 +70,12 @@ class Generations(Generic[Key, Value]):
             self.forget()
 
     def keep(self, values: Mapping[Key, Value]) -> None:
-        """Remember values."""
+        """Remember values, unless they are so many that they would drive out themselves."""
+        if len(values) > self._most:
+            return
         if len(self._young) + len(values) > self._most:
             self._old, self._young = self._young, {}
-        # What does not fit would drive out what others ask for, and itself.
-        if len(values) <= self._most:
-            self._young |= values
+        self._young |= values
 
     def forget(self) -> None:
         """Begin with nothing again."""

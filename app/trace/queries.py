@@ -514,8 +514,7 @@ async def roles(books: Books, party_ids: Iterable[int | None]) -> dict[int, list
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class Transit:
+class Transit(NamedTuple):
     """Goods on their way: drawn from a lot for a buyer who has not decided yet."""
 
     ticket: UUID

@@ -421,17 +421,17 @@ def receipts(
     arrived = set(asked)
     arrived.update([edge[1] for edge in graph.edges if holders[edge[0]] != holders[edge[1]]])
     held: dict[int | None, list[int]] = {}
-    sums: dict[int | None, tuple[int, int, int]] = {}
+    sums: dict[int | None, list[int]] = {}  # received, exposed, remaining
     for lot in sorted(lots):
         holder = holders[lot]
         if holder not in held:
-            held[holder], sums[holder] = [], (0, 0, 0)
+            held[holder], sums[holder] = [], [0, 0, 0]
         held[holder].append(lot)
-        received_g, exposed_g, remaining_g = sums[holder]
+        so_far = sums[holder]
         if lot in arrived:
-            received_g += nodes[lot][10]
-            exposed_g += grams[lot]
-        sums[holder] = received_g, exposed_g, remaining_g + left_g.get(lot, 0)
+            so_far[0] += nodes[lot][10]
+            so_far[1] += grams[lot]
+        so_far[2] += left_g.get(lot, 0)
     return [Receipt(holder, tuple(own), *sums[holder]) for holder, own in held.items()]
 
 

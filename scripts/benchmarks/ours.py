@@ -63,6 +63,10 @@ class Ours:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
 
+    def forget(self) -> None:
+        """Let the next trace meet its lots for the first time."""
+        queries.books_beside(self.database).memory.lots.forget()
+
     async def scope(self, lot: int) -> Collection[int]:
         """Answer every lot that a recall of one reaches."""
         async with self.database.reading() as session:

@@ -529,7 +529,7 @@ def statements(market: Market) -> Iterator[list[str]]:
 async def test_a_ticket_of_forty_lines_fits_and_costs_no_more_statements(market: Market) -> None:
     small = await market.sound_ticket()
     large = await forty_lines(market, villages=8)
-    await get(market, path_of(small))
+    await get(market, path_of(small))  # the lots behind it are met, and remembered
     with statements(market) as for_small:
         await get(market, path_of(small))
     # Lots that no trace has met before cost one statement for all of them, and one for their edges.
