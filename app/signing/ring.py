@@ -30,6 +30,10 @@ class Ring:
             self._keyset_at = now
         return self._keyset
 
+    def keyset_at_hand(self, now: datetime) -> Keyset | None:
+        """Answer all public keys, if they were read a moment ago."""
+        return None if _stale(self._keyset_at, now) else self._keyset
+
     async def signer(self, session: AsyncSession, now: datetime) -> Signer:
         """Answer the key that signs now.
 

@@ -1,6 +1,6 @@
 """Samples, limits and methods as people read them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -328,16 +328,12 @@ async def overdue(
     return [(row[0], row[1]) for row in rows]
 
 
-async def results(
-    session: AsyncSession, lot_ids: Collection[int], at: datetime
+def latest_first(
+    found: Mapping[int, Iterable[Standing]], at: datetime
 ) -> list[tuple[int, Standing]]:
     """List what the samples of lots came to, each with its lot, the latest first; for anybody."""
-    found = [
-        (lot, standing)
-        for lot, of_lot in (await service.all_standings(session, lot_ids, at)).items()
-        for standing in of_lot
-    ]
-    return sorted(found, key=lambda pair: (pair[1].sampled_at or at, pair[0]), reverse=True)
+    pairs = [(lot, standing) for lot, of_lot in found.items() for standing in of_lot]
+    return sorted(pairs, key=lambda pair: (pair[1].sampled_at or at, pair[0]), reverse=True)
 
 
 # --- limits and methods ---------------------------------------------------------------------------

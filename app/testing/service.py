@@ -1,7 +1,7 @@
 """Takes samples, records tests, and says how lots stand."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -634,8 +634,13 @@ async def all_standings(
     session: AsyncSession, lot_ids: Collection[int], at: datetime
 ) -> dict[int, list[Standing]]:
     """Say what each sample of lots had come to at an instant, in the order they were recorded."""
+    rows = await fetch(session, _STANDINGS, {"lots": list(lot_ids), "at": at})
+    return grouped(rows, lot_ids)
+
+
+def grouped(rows: Iterable[Iterable[Any]], lot_ids: Iterable[int]) -> dict[int, list[Standing]]:
+    """Put rows of `STANDINGS_SQL` to their lots; each that was asked about has its list."""
     found: dict[int, list[Standing]] = {lot: [] for lot in lot_ids}
-    rows = await fetch(session, _STANDINGS, {"lots": list(found), "at": at})
     for lot_id, sample, layer, taken_at, status, since, by_lab in rows:
         found[lot_id].append(
             Standing(

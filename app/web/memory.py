@@ -20,7 +20,6 @@ from app.core.db import Database
 from app.core.replica import DATABASE_FAULTS
 from app.signing import token
 from app.web.queries import Grounds, still_hold
-from app.web.schemas import PublicTicket
 
 LASTS = timedelta(minutes=5)
 TICKETS_MAX = 2_000
@@ -61,11 +60,13 @@ class Memory:
         """Begin with nothing."""
         self._pages: OrderedDict[str, _Page] = OrderedDict()
 
-    def keep(self, digits: str, page: PublicTicket, grounds: Grounds, status: int) -> None:
-        """Remember a page as it is shown; in the place of the oldest, if there are too many."""
-        before, _, rest = page.model_dump_json().encode().partition(_SPLIT)
+    def keep(
+        self, digits: str, content: bytes, read_at: datetime, grounds: Grounds, status: int
+    ) -> None:
+        """Remember a page as it was told; in the place of the oldest, if there are too many."""
+        before, _, rest = content.partition(_SPLIT)
         after = rest.partition(b'"')[2]
-        self._pages[digits] = _Page(grounds, page.checked_at, status, before + _SPLIT[:-1], after)
+        self._pages[digits] = _Page(grounds, read_at, status, before + _SPLIT[:-1], after)
         self._pages.move_to_end(digits)
         if len(self._pages) > TICKETS_MAX:
             self._pages.popitem(last=False)

@@ -63,6 +63,14 @@ def render(page: PublicTicket) -> tuple[PublicTicket, str]:
     return folded, html
 
 
+def fold(page: PublicTicket) -> PublicTicket:
+    """Answer a page as it is shown, without writing it where it fits the smallest room."""
+    small = _ROOMS[-1]
+    lines = len(page.ticket.lines) if page.ticket else 0
+    has = _Room(lines, len(page.sources), len(page.chain), len(page.certificates))
+    return page if all(map(int.__le__, has, small)) else render(page)[0]
+
+
 def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
     """Write the page on which a code is typed.
 

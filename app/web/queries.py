@@ -1,48 +1,45 @@
 """Gathers what the public page shows: a fixed number of statements, whatever the ticket's size."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import books
 from app.admission import queries as admission
-from app.admission.books import FoundTicket
 from app.admission.rules import Code, may_be_shown
 from app.certificate import service as certificates
-from app.certificate.models import Certificate, CertificateForm
+from app.certificate.models import Certificate
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
-from app.core.db import Database, prepared
+from app.core.db import Database, Row, prepared
 from app.core.errors import Text
 from app.label.models import LabelBinding
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party import identifiers
-from app.party import service as parties
-from app.party.models import Party
 from app.place import service as places
-from app.place.models import Place
 from app.place.rules import Gazetteer, resolve
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.product.units import spell_mass
 from app.signing import shortcode, token
 from app.signing.keys import Verifier
+from app.signing.token import TokenType
 from app.testing import queries as testing
 from app.testing.rules import AGAINST
 from app.testing.rules import Standing as TestStanding
-from app.testing.service import STANDINGS_SQL
+from app.testing.service import STANDINGS_SQL, grouped
 from app.ticket import service as tickets
-from app.ticket.models import Ticket, TicketDraw, TicketLine, TicketState
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
+from app.trace import levels
 from app.trace import queries as trace
 from app.trace import rules as trace_rules
-from app.trace.queries import Walk
+from app.trace.queries import Books, Walk
 from app.trace.rules import Node, SubGraph, TraceTooLarge
 from app.web import story
 from app.web.rules import (
@@ -152,28 +149,70 @@ async def still_hold(database: Database, grounds: Grounds, *, now: datetime) -> 
     return tuple(row) == grounds.found
 
 
-def _grounds(ticket: Ticket, status: TicketStatus, known: "_Known") -> Grounds | None:
+def _grounds(ticket: Row, known: "_Known") -> Grounds | None:
     """Answer what a page rests on; none, if that is too much to remember."""
     if known.graph is None:
         return None
-    behind = known.graph.nodes
-    held = {lot.id for lot in known.lots.values() if lot.holds}
-    held.update(known.graph.held)
     tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
     return Grounds(
         ticket_id=ticket.id,
-        lots=tuple({*known.lots, *behind}),
+        lots=tuple({*known.lots, *known.graph.nodes}),
         certificates=tuple(row.id for row in known.certificates),
         found=(
-            status,
-            sorted(held),
-            sorted(known.voided),
+            ticket.status,
+            list(known.held),
+            [row.id for row in known.certificates if row.voided],
             [standing.sample for standing in tested] or None,
             [standing.status for standing in tested] or None,
             [standing.decided_at for standing in tested] or None,
         ),
         until=min([ticket.expires_at, *(row.expires_at for row in known.certificates)]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Where a page is read from: through a session, or past all sessions.
+
+    Attributes:
+        walk: Answers the lots behind lots.
+    """
+
+    books: Books
+    walk: Callable[[Collection[int]], Awaitable[SubGraph]]
+    catalogue: Catalogue
+    gazetteer: Gazetteer
+
+
+async def library_of(session: AsyncSession) -> Library:
+    """Read through a session."""
+
+    def walk(lot_ids: Collection[int]) -> Awaitable[SubGraph]:
+        return trace.walk(session, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX, stocked=False)
+
+    return Library(
+        trace.books_of(session),
+        walk,
+        await products.catalogue(session),
+        await places.gazetteer(session),
+    )
+
+
+def library_beside(database: Database) -> Library | None:
+    """Read without a session, if what law and catalogue say is at hand and no replica is."""
+    pool = database.engine.sync_engine.pool
+    catalogue, gazetteer = products.catalogue.at_hand(pool), places.gazetteer.at_hand(pool)
+    if catalogue is None or gazetteer is None or not trace.walks_at_once(database):
+        return None
+    books = trace.books_beside(database)
+
+    async def walk(lot_ids: Collection[int]) -> SubGraph:
+        with levels.in_time():
+            return await trace.walk_at_once(
+                books, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX, stocked=False
+            )
+
+    return Library(books, walk, catalogue, gazetteer)
 
 
 async def read(
@@ -191,11 +230,13 @@ async def read(
     if signature in OF_SIGNATURE:
         return nothing(OF_SIGNATURE[signature], frame), None
     assert may_be_shown(signature), "the table names every verdict that ends the matter"
+    library = await library_of(session)
+    if code.parsed.claims.type is TokenType.TICKET:
+        shown = await read_ticket(library, code, frame)
+        return (nothing(PageState.UNKNOWN, frame), None) if shown is None else shown
     (found,) = await books.find_all(session, [code])
-    if found.ticket is not None:
-        return await _ticket_page(session, found.ticket, frame)
     if found.certificate is not None:
-        return await _certificate_page(session, found.certificate, frame), None
+        return await _certificate_page(session, library, found.certificate, frame), None
     return nothing(PageState.UNKNOWN, frame), None
 
 
@@ -273,6 +314,63 @@ def words(text: Text) -> Words:
     return Words(zh=text.zh, en=text.en)
 
 
+class _Lot(NamedTuple):
+    """A lot that a ticket drew on or brought into being."""
+
+    id: int
+    product_id: int
+    producer_id: int | None
+    mixed: bool
+    division_code: str | None
+    made_on: date | None
+    created_at: datetime
+
+
+class _Draw(NamedTuple):
+    """What a line of a ticket took from a lot."""
+
+    line_no: int
+    lot_id: int
+    mass_g: int
+    certificate_ids: Sequence[int]
+
+
+class _Line(NamedTuple):
+    """A line of a ticket."""
+
+    no: int
+    product_id: int
+    trade_name: str
+    mass_g: int
+    quantity: Decimal
+    unit: str
+
+
+class _Party(NamedTuple):
+    """Somebody whom a page names."""
+
+    id: int
+    name: str
+    form: str
+
+
+class _Certificate(NamedTuple):
+    """A certificate behind a document, with its form in the words of its day."""
+
+    id: int
+    kind: str
+    form_edition: str
+    code: str
+    issuer_id: int
+    product_id: int
+    mass_g: int
+    issued_on: date
+    expires_at: datetime
+    bases: Sequence[str]
+    wording: Mapping[str, Any]
+    voided: bool
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """Everything that a document refers to, read in bulk."""
@@ -280,13 +378,11 @@ class _Known:
     catalogue: Catalogue
     gazetteer: Gazetteer
     graph: SubGraph | None
-    parties: Mapping[int, Party]
-    places: Mapping[int, Place]
-    certificates: Sequence[Certificate]
-    voided: Collection[int]
-    forms: Mapping[tuple[str, str], CertificateForm]
-    lots: Mapping[int, LotState] = field(default_factory=dict)
-    results: Sequence[tuple[int, TestStanding]] = ()
+    parties: Mapping[int, _Party]
+    certificates: Sequence[_Certificate]
+    held: Sequence[int]
+    lots: Mapping[int, LotState | _Lot]
+    results: Sequence[tuple[int, TestStanding]]
 
     def name(self, party_id: int | None) -> str:
         """Name a party as the public may read it."""
@@ -323,76 +419,133 @@ class _Known:
         return story.Names(self.name, self.product, self.village)
 
 
+# Whatever a document refers to, once the lots behind it are known. The driver decodes no array
+# inside a row that has no type: those go as JSON.
+_ABOUT = prepared(f"""
+    SELECT
+        ARRAY(
+            SELECT ROW(p.id, p.name, p.form) FROM party p
+            WHERE p.id = ANY(CAST(:parties AS bigint[]) || ARRAY(
+                SELECT c.issuer_id FROM certificate c
+                WHERE c.id = ANY(CAST(:certificates AS bigint[]))
+            ))
+        ) AS parties,
+        ARRAY(
+            SELECT ROW(
+                c.id, c.kind, c.form_edition, c.code, c.issuer_id, c.product_id, c.mass_g,
+                c.issued_on, c.expires_at, to_jsonb(c.bases), f.wording,
+                v.certificate_id IS NOT NULL
+            )
+            FROM certificate c
+            JOIN certificate_form f ON (f.kind, f.edition) = (c.kind, c.form_edition)
+            LEFT JOIN certificate_void v ON v.certificate_id = c.id
+            WHERE c.id = ANY(CAST(:certificates AS bigint[])) ORDER BY c.id
+        ) AS certificates,
+        ARRAY(
+            SELECT b.lot_id FROM lot_balance b
+            WHERE b.lot_id = ANY(CAST(:lots AS bigint[])) AND b.holds > 0 ORDER BY b.lot_id
+        ) AS held,
+        ARRAY(SELECT t FROM ({STANDINGS_SQL}) t) AS standings
+""")  # noqa: S608 (constants)
+
+
 async def _gather(
-    session: AsyncSession,
+    library: Library,
     *,
-    lot_ids: Collection[int],
-    later_lots: Collection[int] = (),
+    lots: Mapping[int, LotState | _Lot],
+    later_lots: Mapping[int, _Lot] = MappingProxyType({}),
     party_ids: Iterable[int | None],
-    place_ids: Iterable[int | None] = (),
     certificate_ids: Iterable[int],
     at: datetime,
 ) -> _Known:
     try:
-        graph = await trace.walk(session, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX)
+        graph = await library.walk(lots)
     except TraceTooLarge:
         graph = None
     nodes: Iterable[Node] = graph.nodes.values() if graph else ()
-    found = await certificates.by_ids(session, certificate_ids)
+    behind = {*lots, *later_lots, *(graph.nodes if graph else ())}
     wanted = {
         *party_ids,
         *(node.holder_id for node in nodes),
         *(node.producer_id for node in nodes),
-        *(row.issuer_id for row in found),
+        *(lot.producer_id for lot in lots.values()),
     }
+    asked = {
+        "parties": [party for party in wanted if party is not None],
+        "certificates": sorted(set(certificate_ids)),
+        "lots": list(behind),
+        "at": at,
+    }
+    (about,) = await library.books.ask(_ABOUT, asked)
     return _Known(
-        catalogue=await products.catalogue(session),
-        gazetteer=await places.gazetteer(session),
+        catalogue=library.catalogue,
+        gazetteer=library.gazetteer,
         graph=graph,
-        parties=await parties.by_ids(session, (party for party in wanted if party is not None)),
-        places=await places.by_ids(session, (place for place in place_ids if place is not None)),
-        certificates=found,
-        voided=await certificates.voided(session, (row.id for row in found)),
-        forms=await _forms(session, found),
-        lots=await lots.states_by_id(session, {*lot_ids, *later_lots}),
-        results=await testing.results(
-            session, {*lot_ids, *later_lots, *(graph.nodes if graph else ())}, at
-        ),
+        parties={row[0]: _Party(*row) for row in about.parties},
+        certificates=[_Certificate(*row) for row in about.certificates],
+        held=about.held,
+        lots={**lots, **later_lots},
+        results=testing.latest_first(grouped(about.standings, behind), at),
     )
-
-
-async def _forms(
-    session: AsyncSession, found: Iterable[Certificate]
-) -> dict[tuple[str, str], CertificateForm]:
-    wanted = {(row.kind, row.form_edition) for row in found}
-    if not wanted:
-        return {}
-    key = tuple_(CertificateForm.kind, CertificateForm.edition)
-    rows = await session.scalars(select(CertificateForm).where(key.in_(sorted(wanted))))
-    return {(row.kind, row.edition): row for row in rows}
 
 
 # --- a ticket -------------------------------------------------------------------------------------
 
+_LOT_COLUMNS = (
+    "l.id, l.product_id, l.producer_id, l.mixed, l.division_code, l.made_on, l.created_at"
+)
+_TICKET = prepared(f"""
+    SELECT t.id, t.kind, t.code, t.seller_id, t.buyer_id, t.buyer_kind, t.sold_at, t.issued_at,
+        t.expires_at, t.mass_g, t.token, s.status, market.name AS market, stall.name AS stall,
+        ARRAY(
+            SELECT ROW(n.no, n.product_id, n.trade_name, n.mass_g, n.quantity, n.unit)
+            FROM ticket_line n WHERE n.ticket_id = t.id ORDER BY n.no
+        ) AS lines,
+        ARRAY(
+            SELECT ROW(d.line_no, d.lot_id, d.mass_g, to_jsonb(d.certificate_ids))
+            FROM ticket_draw d WHERE d.ticket_id = t.id ORDER BY d.line_no, d.lot_id
+        ) AS draws,
+        ARRAY(
+            SELECT ROW({_LOT_COLUMNS}) FROM ticket_draw d JOIN lot l ON l.id = d.lot_id
+            WHERE d.ticket_id = t.id
+        ) AS lots,
+        ARRAY(
+            SELECT ROW({_LOT_COLUMNS}) FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
+            WHERE r.ticket_id = t.id
+        ) AS received
+    FROM ticket t
+    JOIN ticket_state s ON s.ticket_id = t.id
+    LEFT JOIN place market ON market.id = t.market_id
+    LEFT JOIN place stall ON stall.id = t.stall_id
+    WHERE t.serial = :serial
+""")  # noqa: S608 (constants)
 
-async def _ticket_page(
-    session: AsyncSession, found: FoundTicket, frame: Frame
-) -> tuple[PublicTicket, Grounds | None]:
-    ticket, state = found
-    lines = await tickets.lines_of(session, ticket.id)
-    draws = await tickets.draws_of(session, ticket.id)
-    receipts = await tickets.receipts_of(session, ticket.id)
+
+async def read_ticket(
+    library: Library, code: Code, frame: Frame
+) -> tuple[PublicTicket, Grounds | None] | None:
+    """Say what anybody may know of a ticket whose signature was checked, if there is this one.
+
+    With a stolen key somebody could sign other content under a serial that exists: the books must
+    hold exactly this token.
+    """
+    assert code.parsed is not None, "its signature was checked"
+    rows = await library.books.ask(_TICKET, {"serial": code.parsed.claims.serial})
+    if not rows or rows[0].token != code.reference:
+        return None
+    (ticket,) = rows
+    draws = [_Draw(*row) for row in ticket.draws]
     known = await _gather(
-        session,
-        lot_ids={draw.lot_id for draw in draws},
-        later_lots={row.received_lot_id for row in receipts if row.received_lot_id is not None},
+        library,
+        lots={row[0]: _Lot(*row) for row in ticket.lots},
+        later_lots={row[0]: _Lot(*row) for row in ticket.received},
         party_ids=(ticket.seller_id, ticket.buyer_id),
-        place_ids=(ticket.market_id, ticket.stall_id),
         certificate_ids=(number for draw in draws for number in draw.certificate_ids),
         at=frame.now,
     )
-    status = TicketStatus(state.status)
-    page_state = ticket_state(status, held=_is_held(known), expired=frame.now >= ticket.expires_at)
+    status = TicketStatus(ticket.status)
+    expired = frame.now >= ticket.expires_at
+    page_state = ticket_state(status, held=bool(known.held), expired=expired)
     asked: dict[int, int] = {}
     for draw in draws:
         asked[draw.lot_id] = asked.get(draw.lot_id, 0) + draw.mass_g
@@ -403,38 +556,24 @@ async def _ticket_page(
             "code": shortcode.show(ticket.code),
             "issued_at": ticket.issued_at,
             "expires_at": ticket.expires_at,
-            "ticket": _ticket_facts(ticket, state, lines, draws, known),
+            "ticket": _ticket_facts(ticket, draws, known),
         }
     )
     last = _sale(ticket, status, known)
     page = page.model_copy(update=_story(known, asked, sold_on, frame, last=last))
-    return page, _grounds(ticket, status, known)
+    return page, _grounds(ticket, known)
 
 
-def _is_held(known: _Known) -> bool:
-    if known.graph is not None and known.graph.held:
-        return True
-    return any(lot.holds for lot in known.lots.values())
-
-
-def _ticket_facts(
-    ticket: Ticket,
-    state: TicketState,
-    lines: Sequence[TicketLine],
-    draws: Sequence[TicketDraw],
-    known: _Known,
-) -> PublicTicketFacts:
-    def place(place_id: int | None) -> str | None:
-        return None if place_id is None else without_numbers(known.places[place_id].name)
-
+def _ticket_facts(ticket: Row, draws: Sequence[_Draw], known: _Known) -> PublicTicketFacts:
+    lines = [_Line(*row) for row in ticket.lines]
     return PublicTicketFacts(
         kind=TicketKind(ticket.kind),
-        status=TicketStatus(state.status),
+        status=TicketStatus(ticket.status),
         seller=known.party(ticket.seller_id),
         buyer=None if ticket.buyer_id is None else known.party(ticket.buyer_id),
         buyer_kind=BuyerKind(ticket.buyer_kind),
-        market=place(ticket.market_id),
-        stall=place(ticket.stall_id),
+        market=None if ticket.market is None else without_numbers(ticket.market),
+        stall=None if ticket.stall is None else without_numbers(ticket.stall),
         sold_at=ticket.sold_at,
         mass_g=ticket.mass_g,
         mass=_mass(ticket.mass_g),
@@ -445,11 +584,13 @@ def _ticket_facts(
     )
 
 
-def _line(line: TicketLine, draws: Sequence[TicketDraw], known: _Known) -> PublicLine:
+def _line(line: _Line, draws: Sequence[_Draw], known: _Known) -> PublicLine:
     drawn = [known.lots[draw.lot_id] for draw in draws]
     product = known.product(line.product_id)
     trade_name = without_numbers(line.trade_name)
-    origins = (admission.origin_of(lot, known.gazetteer) for lot in drawn)
+    origins = (
+        known.village(lot.division_code, lot.made_on or local_date(lot.created_at)) for lot in drawn
+    )
     producer = None
     if all(lot.producer_id is not None for lot in drawn):
         told = {lot.producer_id: known.name(lot.producer_id) for lot in drawn}
@@ -485,7 +626,7 @@ _DECIDED = {
 }
 
 
-def _sale(ticket: Ticket, status: TicketStatus, known: _Known) -> Text:
+def _sale(ticket: Row, status: TicketStatus, known: _Known) -> Text:
     buyer = _WALK_IN
     if ticket.buyer_id is not None:
         name = known.name(ticket.buyer_id)
@@ -504,25 +645,27 @@ def _sale(ticket: Ticket, status: TicketStatus, known: _Known) -> Text:
 
 
 async def _certificate_page(
-    session: AsyncSession, certificate: Certificate, frame: Frame
+    session: AsyncSession, library: Library, certificate: Certificate, frame: Frame
 ) -> PublicTicket:
+    behind = await lots.states_by_id(session, [certificate.lot_id])
     known = await _gather(
-        session,
-        lot_ids=[certificate.lot_id],
+        library,
+        lots=behind,
         party_ids=[certificate.issuer_id],
         certificate_ids=[
             certificate.id,
-            *await _certificates_behind(session, certificate),
+            *behind[certificate.lot_id].certificate_ids,
         ],
         at=frame.now,
     )
+    shown = next(row for row in known.certificates if row.id == certificate.id)
     state = certificate_state(
-        voided=certificate.id in known.voided,
-        held=_is_held(known),
+        voided=shown.voided,
+        held=bool(known.held),
         expired=frame.now >= certificate.expires_at,
     )
     facts = PublicCertificateFacts(
-        certificate=_certificate(certificate, known, frame.now),
+        certificate=_certificate(shown, known, frame.now),
         origin=known.village(certificate.division_code, certificate.issued_on),
         spoken=_spoken(certificate.quantity, certificate.unit),
     )
@@ -541,11 +684,6 @@ async def _certificate_page(
         row for row in update["certificates"] if row.code != facts.certificate.code
     ]
     return page.model_copy(update=update)
-
-
-async def _certificates_behind(session: AsyncSession, certificate: Certificate) -> list[int]:
-    lot = (await lots.states_by_id(session, [certificate.lot_id]))[certificate.lot_id]
-    return list(lot.certificate_ids)
 
 
 # --- what both show -------------------------------------------------------------------------------
@@ -591,10 +729,10 @@ def _source(source: story.Source) -> PublicSource:
     )
 
 
-def _certificate(row: Certificate, known: _Known, now: datetime) -> PublicCertificate:
-    wording = known.forms[row.kind, row.form_edition].wording
+def _certificate(row: _Certificate, known: _Known, now: datetime) -> PublicCertificate:
+    wording = row.wording
     standing = Standing.VALID
-    if row.id in known.voided:
+    if row.voided:
         standing = Standing.VOIDED
     elif now >= row.expires_at:
         standing = Standing.EXPIRED
@@ -616,15 +754,15 @@ def _certificate(row: Certificate, known: _Known, now: datetime) -> PublicCertif
 
 
 def _promises(known: _Known) -> list[Promise]:
-    used = dict.fromkeys(
-        (row.kind, row.form_edition) for row in known.certificates if row.id not in known.voided
-    )
+    used = {
+        (row.kind, row.form_edition): row.wording for row in known.certificates if not row.voided
+    }
     return [
         Promise(
-            title=Words(**known.forms[key].wording["title"]),
-            text=[Words(**line) for line in known.forms[key].wording["promise"]],
+            title=Words(**wording["title"]),
+            text=[Words(**line) for line in wording["promise"]],
         )
-        for key in used
+        for wording in used.values()
     ]
 
 

@@ -16,6 +16,8 @@ from app.admission.rules import CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
 from app.core.errors import DomainError, Text
+from app.core.http import Shortcut
+from app.core.replica import DATABASE_FAULTS
 from app.label import service as labels
 from app.label.rules import PATH as LABEL_PATH
 from app.label.rules import UnknownLabel
@@ -28,10 +30,12 @@ from app.party.auth import allow
 from app.party.rules import WrongCredentials
 from app.party.schemas import SessionIn
 from app.signing import qr, token
+from app.signing.token import TokenType
+from app.trace.rules import TraceTimedOut
 from app.web import desk, pages, queries
 from app.web.memory import wants_json
 from app.web.queries import Frame
-from app.web.rules import SAYINGS, PageState
+from app.web.rules import OF_SIGNATURE, SAYINGS, PageState
 from app.web.schemas import PublicLabel, PublicTicket
 
 _TYPED_CHARS_MAX = 2_000
@@ -84,14 +88,46 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     status = SAYINGS[page.state].status
     if code.parsed is not None and page.document is not None and request.method == "GET":
         request.app.state.tally.count(code.parsed.claims.serial, frame.now)
-    shown, html = pages.render(page)
     if wants_json(request.headers.get("accept", "")):
-        if grounds is not None:
-            request.app.state.pages.keep(digits, shown, grounds, status)
-        return Response(
-            shown.model_dump_json(), status, media_type="application/json", headers=FRESH
-        )
-    return HTMLResponse(html, status, headers=FRESH)
+        return _told(request, digits, page, grounds)
+    return HTMLResponse(pages.render(page)[1], status, headers=FRESH)
+
+
+def _told(
+    request: Request, digits: str, page: PublicTicket, grounds: queries.Grounds | None
+) -> Response:
+    """Answer a program, and remember what it was told."""
+    status, content = SAYINGS[page.state].status, pages.fold(page).model_dump_json().encode()
+    if grounds is not None:
+        request.app.state.pages.keep(digits, content, page.checked_at, grounds, status)
+    return Response(content, status, media_type="application/json", headers=FRESH)
+
+
+async def _show_at_once(request: Request) -> Response | None:
+    """Tell a program of a ticket in the plain case: signed by us, and in the books."""
+    if not wants_json(request.headers.get("accept", "")):
+        return None
+    state, frame, digits = request.app.state, _frame(request), request.path_params["digits"]
+    keyset, library = state.ring.keyset_at_hand(frame.now), queries.library_beside(state.database)
+    code = admission.read_token(digits)
+    if keyset is None or library is None or code.parsed is None:
+        return None
+    claims = code.parsed.claims
+    signature = keyset.verify(code.parsed, frame.now)
+    if claims.type is not TokenType.TICKET or signature in OF_SIGNATURE:
+        return None
+    try:
+        found = await queries.read_ticket(library, code, frame)
+    except (TraceTimedOut, *DATABASE_FAULTS):
+        return None
+    if found is None:
+        return None
+    state.tally.count(claims.serial, frame.now)
+    return _told(request, digits, *found)
+
+
+shortcut = Shortcut(token.PATH + "{digits}", _show_at_once)
+"""A ticket is read by programs most; see `http.Shortcuts`."""
 
 
 async def _drawable(digits: str, request: Request, session: ReplicaSession) -> bool:
