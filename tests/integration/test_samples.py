@@ -556,6 +556,7 @@ async def _race(
     """
     farmer, supervisors, lot, sample = await _presumptive(trade)
     laboratory = await lab(trade)
+    await sent(sample, laboratory)
     await farmer.make(f"/samples/{sample}/objections/{new_id()}", {"reason": "大棚未用药"})
     (held,) = await farmer.read("/holds")
     path, test, reason = f"/holds/{held['hold']}/release", new_id(), {"reason": "另行核查"}
