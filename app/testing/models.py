@@ -171,6 +171,7 @@ class Sample(Base):
         CheckConstraint("mass_g > 0", name="mass_g"),
         UniqueConstraint("taken_by", "number"),
         Index("ix_sample_holder_id_id", "holder_id", "id"),
+        Index("ix_sample_taken_by_id", "taken_by", "id"),
         Index("ix_sample_product_id_taken_at", "product_id", "taken_at"),
     )
 

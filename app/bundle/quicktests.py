@@ -1,0 +1,183 @@
+"""Quick tests that a gate enters: finds the lots that the goods are of, and tests each of them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.admission.gate import Clocking, UnknownInspection, happened_at
+from app.admission.models import Inspection, InspectionLine
+from app.bundle.device import NoLotToTest
+from app.bundle.models import Device
+from app.bundle.schemas import QuickTestIn, QuickTestOut
+from app.certificate import service as certificates
+from app.core.sealing import Vault
+from app.lot import service as lots
+from app.lot.rules import LotState
+from app.party.access import Caller
+from app.place import service as places
+from app.testing import cases
+from app.testing import service as testing
+from app.testing.models import Sample, TestRow
+from app.testing.rules import (
+    Outcome,
+    SampleNumberTaken,
+    SamplePurpose,
+    Status,
+    TestKind,
+    gravest,
+    repeats_left,
+)
+from app.testing.schemas import SampleIn, TestIn
+from app.ticket import service as tickets
+
+
+async def record(
+    session: AsyncSession,
+    device: Device,
+    public_id: UUID,
+    body: QuickTestIn,
+    caller: Caller,
+    *,
+    sent_at: datetime,
+    vault: Vault,
+    new_id: Callable[[], UUID],
+    now: datetime,
+) -> QuickTestOut:
+    """Record a sample of a line's goods, and what a quick method showed of it.
+
+    What is mixed on a ticket is tested together: each lot of it gets a sample of its own, for a
+    finding holds them all.
+
+    Raises:
+        UnknownInspection: the device's market inspected no such line.
+        NoLotToTest: the goods have no lot in the books.
+        SampleNumberTaken: the number stands for a sample of other goods.
+        LayerNotYours, UnknownMethod, UnknownSubstance, ReadingMissing, RetestNotQuick: as for any
+            sample and test.
+    """
+    line = await _line(session, device, body.line)
+    goods = await _goods(session, line, body)
+    place = (await places.by_ids(session, [device.place_id]))[device.place_id]
+    at = happened_at(Clocking(now, body.device_at, sent_at))
+    ids = [public_id, *(new_id() for _ in goods[1:])]
+    for no, (lot, test_id) in enumerate(zip(goods, ids, strict=True), start=1):
+        number = numbered(body.number, no)
+        sample = await testing.numbered(session, number, party_id=caller.acting_party)
+        if sample is None:
+            taken = SampleIn(
+                lot=lot.public_id,
+                number=number,
+                mass_g=body.mass_g,
+                layer=body.layer,
+                purpose=SamplePurpose.ENTRY,
+                place=place.public_id,
+                taken_at=at,
+                samplers=[body.tester],
+            )
+            sample = await _take(session, line, new_id(), taken, caller, vault=vault, now=now)
+        elif sample.lot_id != lot.id:
+            raise SampleNumberTaken(pointer="/number")
+        if body.measured is None:
+            continue
+        # Clocks are set right anew with every upload, a moment this way or that.
+        tested_at = max(at, sample.taken_at)
+        test = TestIn(
+            kind=TestKind.QUICK,
+            method=body.measured.method,
+            tested_at=tested_at,
+            device=body.measured.device,
+            reading=body.measured.reading,
+            testers=[body.tester],
+        )
+        await testing.record(session, test_id, sample.public_id, test, caller, vault=vault, now=now)
+    return await told(session, public_id, body, caller)
+
+
+def numbered(number: str, no: int) -> str:
+    """Write a sample's number for one of the lots that were mixed."""
+    return number if no == 1 else f"{number}/{no}"
+
+
+async def told(
+    session: AsyncSession, public_id: UUID, body: QuickTestIn, caller: Caller
+) -> QuickTestOut:
+    """Say where the goods of a test stand by now."""
+    samples: list[Sample] = []
+    while True:
+        number = numbered(body.number, len(samples) + 1)
+        found = await testing.numbered(session, number, party_id=caller.acting_party)
+        if found is None:
+            break
+        samples.append(found)
+    left = [
+        repeats_left([cases.fact_of(test) for test in await cases.tests_of(session, sample.id)])
+        for sample in samples
+    ]
+    outcome = await session.scalar(select(TestRow.outcome).where(TestRow.public_id == public_id))
+    return QuickTestOut(
+        number=body.number,
+        outcome=None if outcome is None else Outcome(outcome),
+        status=gravest(Status(sample.status) for sample in samples),
+        repeats_left=max(left),
+    )
+
+
+async def _line(session: AsyncSession, device: Device, public_id: UUID) -> InspectionLine:
+    line: InspectionLine | None = await session.scalar(
+        select(InspectionLine)
+        .join(Inspection, Inspection.id == InspectionLine.inspection_id)
+        .where(
+            InspectionLine.public_id == public_id,
+            Inspection.market_id == device.market_id,
+            Inspection.party_id == device.party_id,
+        )
+    )
+    if line is None:
+        raise UnknownInspection(line=str(public_id))
+    return line
+
+
+async def _goods(session: AsyncSession, line: InspectionLine, body: QuickTestIn) -> list[LotState]:
+    """Lock the lots that the goods of a line are of, oldest first."""
+    product = body.product or line.product_id
+    found: set[int] = set()
+    if line.ticket_id is not None:
+        of_product = {
+            sold.no
+            for sold in await tickets.lines_of(session, line.ticket_id)
+            if sold.product_id == product
+        }
+        draws = await tickets.draws_of(session, line.ticket_id)
+        found = {draw.lot_id for draw in draws if draw.line_no in of_product}
+    elif line.certificate_id is not None:
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        found = {certificate.lot_id}
+    if not found:
+        raise NoLotToTest(line=str(line.public_id))
+    return list((await lots.lock_by_id(session, found)).values())
+
+
+async def _take(
+    session: AsyncSession,
+    line: InspectionLine,
+    public_id: UUID,
+    body: SampleIn,
+    caller: Caller,
+    *,
+    vault: Vault,
+    now: datetime,
+) -> Sample:
+    """Take a sample of goods that stand at the gate, whoever holds their lot."""
+    if line.ticket_id is not None:
+        return await testing.take_on_the_way(session, public_id, body, caller, vault=vault, now=now)
+
+    async def stands_here(_session: AsyncSession, _lot: LotState, _caller: Caller) -> None:
+        """Let the market sample what was inspected at its own gate."""
+
+    sample, _ = await testing.take(
+        session, public_id, body, caller, answers_for=stands_here, vault=vault, now=now
+    )
+    return sample
