@@ -38,6 +38,7 @@ from app.party.access import Caller
 from app.party.auth import allow
 from app.place import service as places
 from app.place.rules import UnknownPlace
+from app.signing.qr import draw_svg
 from app.testing import queries
 
 router = APIRouter(tags=["gate devices"])
@@ -78,9 +79,12 @@ async def open_enrolment(
     enrolment, code = await devices.open_enrolment(
         session, enrolment_id, body.place, caller, serial=state.new_serial(), now=state.clock()
     )
+    url = f"{state.settings.public_url}/gate"
     return EnrolmentOut(
         enrolment=enrolment.public_id,
         code=code,
+        url=url,
+        qr_svg=draw_svg(f"{url}#code={code}", ""),
         place=body.place,
         expires_at=enrolment.expires_at,
     )

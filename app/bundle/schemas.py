@@ -31,6 +31,8 @@ class EnrolmentOut(Out):
 
     enrolment: UUID
     code: str = Field(description="Typed into the device, hyphens as you like.")
+    url: str = Field(description="Where the device is enrolled.")
+    qr_svg: str = Field(description="Opens that page with the code behind a #, kept from logs.")
     place: UUID
     expires_at: datetime
 
