@@ -210,7 +210,9 @@ export function titleOf(looked: Looked): string {
 // --- deciding ------------------------------------------------------------------------------------
 
 export async function decide(looked: Looked, decision: Decision): Promise<void> {
-  const products = (looked.verdict?.ticket?.lines ?? []).map((one) => ({ id: one.product, name: one.trade_name }))
+  const told = looked.verdict?.ticket?.lines.map((one) => ({ id: one.product, name: one.trade_name }))
+  const claimed = looked.claims?.product
+  const products = told ?? (claimed ? [{ id: claimed, name: titleOf(looked) }] : [])
   const shown: LineShown = {
     title: titleOf(looked),
     colour: looked.judgement.colour,
@@ -228,8 +230,11 @@ export async function decide(looked: Looked, decision: Decision): Promise<void> 
   }
 }
 
+/** What is watched by the screen cannot be kept as it is. */
+const plain = <T>(content: T): T => JSON.parse(JSON.stringify(content)) as T
+
 export async function keepDraft(): Promise<void> {
-  await store.write('draft', { plate: draft.plate, lines: draft.lines.map((one) => ({ body: { ...one.body }, shown: { ...one.shown } })) })
+  await store.write('draft', plain(draft))
 }
 
 /** The whole vehicle is done: one statement with all its lines. */
@@ -251,7 +256,7 @@ async function finish(plate: string, lines: Draft['lines'], clearDraft = false):
     device_at: new Date().toISOString(),
     lines: lines.map((one) => ({ ...one.body })),
   }
-  const about = { plate, lines: lines.map((one) => ({ ...one.shown })) }
+  const about = { plate, lines: plain(lines.map((one) => one.shown)) }
   await state(enrolled, { inspection }, at, body, about, { clearDraft })
 }
 
