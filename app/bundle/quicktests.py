@@ -27,6 +27,7 @@ from app.testing.rules import (
     SamplePurpose,
     Status,
     TestKind,
+    UnknownSample,
     gravest,
     repeats_left,
 )
@@ -53,13 +54,14 @@ async def record(
 
     Raises:
         UnknownInspection: the device's market inspected no such line.
+        UnknownSample: no line is named, and the number is new.
         NoLotToTest: the goods have no lot in the books.
         SampleNumberTaken: the number stands for a sample of other goods.
         LayerNotYours, UnknownMethod, UnknownSubstance, ReadingMissing, RetestNotQuick: as for any
             sample and test.
     """
-    line = await _line(session, device, body.line)
-    goods = await _goods(session, line, body)
+    line = None if body.line is None else await _line(session, device, body.line)
+    goods = await _goods(session, line, body, caller)
     place = (await places.by_ids(session, [device.place_id]))[device.place_id]
     at = happened_at(Clocking(now, body.device_at, sent_at))
     ids = [public_id, *(new_id() for _ in goods[1:])]
@@ -77,6 +79,7 @@ async def record(
                 taken_at=at,
                 samplers=[body.tester],
             )
+            assert line is not None, "goods without a line are those of a sample"
             sample = await _take(session, line, new_id(), taken, caller, vault=vault, now=now)
         elif sample.lot_id != lot.id:
             raise SampleNumberTaken(pointer="/number")
@@ -105,13 +108,7 @@ async def told(
     session: AsyncSession, public_id: UUID, body: QuickTestIn, caller: Caller
 ) -> QuickTestOut:
     """Say where the goods of a test stand by now."""
-    samples: list[Sample] = []
-    while True:
-        number = numbered(body.number, len(samples) + 1)
-        found = await testing.numbered(session, number, party_id=caller.acting_party)
-        if found is None:
-            break
-        samples.append(found)
+    samples = await _samples(session, body.number, caller)
     left = [
         repeats_left([cases.fact_of(test) for test in await cases.tests_of(session, sample.id)])
         for sample in samples
@@ -123,6 +120,17 @@ async def told(
         status=gravest(Status(sample.status) for sample in samples),
         repeats_left=max(left),
     )
+
+
+async def _samples(session: AsyncSession, number: str, caller: Caller) -> list[Sample]:
+    """Find the samples of a number: one for each lot that was mixed."""
+    found: list[Sample] = []
+    while True:
+        called = numbered(number, len(found) + 1)
+        sample = await testing.numbered(session, called, party_id=caller.acting_party)
+        if sample is None:
+            return found
+        found.append(sample)
 
 
 async def _line(session: AsyncSession, device: Device, public_id: UUID) -> InspectionLine:
@@ -140,8 +148,15 @@ async def _line(session: AsyncSession, device: Device, public_id: UUID) -> Inspe
     return line
 
 
-async def _goods(session: AsyncSession, line: InspectionLine, body: QuickTestIn) -> list[LotState]:
-    """Lock the lots that the goods of a line are of, oldest first."""
+async def _goods(
+    session: AsyncSession, line: InspectionLine | None, body: QuickTestIn, caller: Caller
+) -> list[LotState]:
+    """Lock the lots that the goods of a line or of a former sample are of, oldest first."""
+    if line is None:
+        former = await _samples(session, body.number, caller)
+        if not former:
+            raise UnknownSample(pointer="/number", sample=body.number)
+        return list((await lots.lock_by_id(session, {one.lot_id for one in former})).values())
     product = body.product or line.product_id
     found: set[int] = set()
     if line.ticket_id is not None:

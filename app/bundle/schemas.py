@@ -113,7 +113,10 @@ class MeasuredIn(In):
 class QuickTestIn(In):
     """A quick test of a line that an inspection sent to the test or held."""
 
-    line: UUID = Field(description="The inspection's line, which came in before or comes with it.")
+    line: UUID | None = Field(
+        description="The inspection's line, which came in before or comes with it; null for a "
+        "repeat, whose number says which goods."
+    )
     number: Annotated[Number, Field(description="On the bag; a repeat names it again.")]
     mass_g: MassG
     layer: Literal[Layer.WHOLESALE_MARKET, Layer.RETAIL_MARKET]

@@ -907,9 +907,8 @@ async def test_lamp_and_waking_are_used_where_there_are_any(people: People, phon
 async def test_an_office_lets_a_device_in_by_a_picture_and_shuts_it_out_by_keyboard(
     people: People, phone: Phone, visitor: Visitor
 ) -> None:
-    await visitor.open("/admin")
+    await visitor.open("/admin/market")
     await visitor.sign_in(MARKET.login)
-    await visitor.page.goto(people.site.url + "/admin#/market")
     desk = visitor.page
     panel = desk.locator("section").filter(has=desk.get_by_role("heading", name="门岗设备"))
     await panel.get_by_role("button", name="生成登记码").focus()

@@ -91,6 +91,16 @@ async def test_a_finding_holds_sold_out_goods_and_counts_after_two_repeats(marke
     assert (await market.coop.read(f"/lots/{line['lot']}"))["remaining_g"] == 0
 
 
+async def test_another_gate_repeats_by_the_number_alone(market: Market) -> None:
+    device, other = await enrolled(market), await enrolled(market)
+    line = await sent_to_test(market, device)
+    await outcome(device, quick(device, line, value=62))
+    repeat = await outcome(other, quick(other, {"id": None}, value=55))
+    assert (repeat["status"], repeat["repeats_left"]) == ("positive", 1)
+    unknown = await outcome(other, quick(other, {"id": None}, number="MK-8"))
+    assert (unknown["state"], unknown["code"]) == ("refused", "unknown-sample")
+
+
 async def test_two_good_repeats_let_the_goods_go(market: Market) -> None:
     device = await enrolled(market)
     line = await sent_to_test(market, device)
@@ -147,13 +157,14 @@ async def test_refusals_in_their_order(market: Market) -> None:
     await device.uploads(device.decides(paper))
     none = {"id": new_id()}
     wrong = {"method": STRIP, "reading": {"value": "1"}}
-    for subject, more, code in (
+    cases: tuple[tuple[Json, Json, str], ...] = (
         (none, {"number": "MK-1", "measured": wrong}, "unknown-inspection"),
         (paper, {"number": "MK-1", "measured": wrong}, "no-lot-to-test"),
         (other, {"number": "MK-1", "measured": wrong}, "sample-number-taken"),
         (other, {"number": "MK-2", "measured": {**wrong, "method": "none"}}, "unknown-method"),
         (other, {"number": "MK-2", "measured": wrong}, "reading-missing"),
-    ):
+    )
+    for subject, more, code in cases:
         refused = await outcome(device, quick(device, subject, **more))
         assert (refused["state"], refused["code"]) == ("refused", code)
     assert await market.trade.value("SELECT count(*) FROM sample") == 1

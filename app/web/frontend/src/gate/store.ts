@@ -39,7 +39,8 @@ export interface LineShown {
 /** A sample that this gate took, with what is known of it here. */
 export interface KeptSample {
   number: string
-  line: string
+  /** Null where another gate took it: its number says which goods. */
+  line: string | null
   /** Of the ticket's token, by which the goods are known again. */
   serial: string | null
   product: number | null

@@ -75,8 +75,28 @@ function asTold(one: KeptSample): Sample {
 /** Whether the server knows a sample; what it does not know lies here to be sent. */
 export const isTold = (number: string): boolean => live.value.some((one) => one.number === number)
 
-/** The sample as this gate took it; one that another gate or a device took cannot be repeated here. */
-export const ownSample = (number: string): KeptSample | undefined => own.value.find((one) => one.number === number)
+/** A sample as this gate took it, or as the market knows it: any gate may enter the repeat. */
+export function repeatable(told: Sample): KeptSample {
+  const here = own.value.find((one) => one.number === told.number)
+  return {
+    line: null,
+    serial: null,
+    ...here,
+    number: told.number,
+    product: told.product || null,
+    title: told.product_name,
+    at: Date.parse(told.taken_at),
+    tests: told.tests.map((test) => ({
+      test: test.test,
+      series: seriesOf(test.method, { substance: test.substance }),
+      outcome: test.outcome,
+      value: test.value ?? '',
+      at: Date.parse(test.tested_at),
+    })),
+    status: told.status,
+    left: told.repeats_left,
+  }
+}
 
 export async function readKept(): Promise<void> {
   const since = now() - DAYS_MS
