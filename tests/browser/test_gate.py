@@ -32,7 +32,7 @@ from playwright.async_api import BrowserContext, Locator, Page, Route, async_pla
 
 from app.core import ids
 from app.demo.main_job import QR_ONLY
-from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, STALL
+from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, REGULATOR, STALL
 from app.signing.qr import draw_png
 from tests.browser.camera import camera_that_shows, film
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, SHOTS, Site, Visitor
@@ -112,6 +112,18 @@ class People:
         """Let the market hold a lot."""
         with self.as_(MARKET.login) as office:
             self.put(office, f"/holds/{ids.uuid7()}", {"lot": lot, "reason": "抽检不合格"})
+
+    def recall(self, lot: str) -> None:
+        """Let the regulator call a lot back."""
+        with self.as_(REGULATOR.login) as office:
+            body = {
+                "found": [lot],
+                "grade": 1,
+                "trigger": "test",
+                "reason": "克百威超标",
+                "known_at": datetime.now(UTC).isoformat(),
+            }
+            self.put(office, f"/recalls/{ids.uuid7()}", body)
 
     def publish(self) -> None:
         """Do what the worker does every five minutes, and the operator every month."""
@@ -434,6 +446,62 @@ async def test_each_kind_of_code_is_shown_as_what_it_is(people: People, phone: P
         await phone.visitor.shoot("gate-today")
 
 
+async def test_a_recalled_lot_is_shown_as_what_it_is(people: People, phone: Phone) -> None:
+    [ticket] = people.tickets(1)
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.recall(ticket["lot"])
+        people.publish()
+        await phone.refresh()
+        await phone.wedge(ticket["url"])
+        await phone.verdict("red", "held")
+        await phone.page.locator(".asking").wait_for(state="detached", timeout=PATIENCE_MS)
+        await expect(phone.page.locator(".findings li.red")).not_to_have_count(0)
+        suggested = phone.page.locator(".buttons .main")
+        assert await suggested.get_attribute("data-decision") == "HOLD"
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-recalled")
+        await phone.decide("HOLD")
+        people.site.kill()
+        await phone.wedge(ticket["url"])
+        await phone.verdict("red", "held")
+        await expect(phone.page.get_by_test_id("headline")).to_contain_text("召回")
+        await phone.decide("HOLD")
+        people.site.start()
+
+
+async def test_a_copy_at_two_gates_without_a_network_is_found_when_they_upload(
+    people: People, phone: Phone, tmp_path: Path
+) -> None:
+    [ticket] = people.tickets(1)
+    second = Phone(people.site, tmp_path / "second")
+    async with phone.on(), second.on():
+        for one in (phone, second):
+            await one.enrol(people.code())
+        people.publish()
+        for one in (phone, second):
+            await one.refresh()
+        people.site.kill()
+        for one in (phone, second):
+            await one.wedge(ticket["url"])
+            await one.verdict("green", "valid")
+            await one.decide("ADMIT")
+        people.site.start()
+        for one in (phone, second):
+            await one.uploads()
+        await second.page.locator("[data-tab=today]").click()
+        await expect(second.page.locator("[data-testid=today] .note.amber")).to_contain_text("矛盾")
+        assert second.visitor is not None
+        await second.visitor.shoot("gate-today-case")
+    [row] = await people.rows(
+        "SELECT count(*) AS cases FROM gate_case c JOIN ticket t ON t.id = c.ticket_id "
+        "WHERE t.code = $1 AND c.kind = 'admitted_more_than_issued'",
+        ticket["code"].replace("-", ""),
+    )
+    assert row["cases"] == 1
+
+
 async def test_an_old_list_says_so_and_a_much_older_one_asks_for_a_network(
     people: People, phone: Phone
 ) -> None:
@@ -606,7 +674,7 @@ async def test_pages_bear_large_text_both_languages_and_small_screens(
         await expect(phone.page.locator("h1")).to_have_text("Settings")
         await phone.page.evaluate("document.documentElement.style.fontSize = '36px'")
         await phone.visitor.shoot("gate-settings-200-percent")
-        for tab in ("check", "today"):
+        for tab in ("check", "test", "today"):
             await phone.page.locator(f"[data-tab={tab}]").click()
             await phone.visitor.shoot(f"gate-{tab}-200-percent")
         await phone.page.emulate_media(color_scheme="dark")
