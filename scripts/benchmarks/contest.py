@@ -36,9 +36,10 @@ class PeerError(Exception):
 class Peer:
     """Another engine, in a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        """Take a process that answers line by line."""
+    def __init__(self, process: asyncio.subprocess.Process, said: Path) -> None:
+        """Take a process that answers line by line, and the file with what it complains of."""
         self._process = process
+        self._said = said
 
     async def answer(self, question: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
         """Ask, and wait for the answer.
@@ -53,7 +54,8 @@ class Peer:
         async with asyncio.timeout(limit_s):
             line = await self._process.stdout.readline()
         if not line:
-            message = "the peer ended"
+            complaint = await asyncio.to_thread(self._said.read_text)
+            message = f"the peer ended: {complaint.strip().splitlines()[-1:]}"
             raise PeerError(message)
         found: dict[str, Any] = json.loads(line)
         return found
@@ -67,19 +69,21 @@ class Peer:
 @asynccontextmanager
 async def _peer(*arguments: str, environment: Mapping[str, str]) -> AsyncIterator[Peer]:
     python = await asyncio.to_thread(bootstrap.prepare_peers)
-    process = await asyncio.create_subprocess_exec(
-        str(python),
-        str(SCRIPT),
-        *arguments,
-        env=dict(environment),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=_LINE_BYTES_MAX,
-    )
+    said = Path(arguments[-1]) / f"{arguments[0]}.log"
+    with said.open("w") as complaints:
+        process = await asyncio.create_subprocess_exec(
+            str(python),
+            str(SCRIPT),
+            *arguments,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=complaints,
+            limit=_LINE_BYTES_MAX,
+        )
     assert process.stdin is not None, "started with a pipe"
     try:
-        peer = Peer(process)
+        peer = Peer(process, said)
         await peer.answer({}, _LOAD_S_MAX)
         yield peer
     finally:

@@ -103,11 +103,11 @@ class Tryton:
         if not self._exists("tryton_base"):
             self._create("tryton_base_new")
             self._install("tryton_base_new")
-            self._admin("ALTER DATABASE tryton_base_new RENAME TO tryton_base")
+            self._rename("tryton_base_new", "tryton_base")
         if not self._exists(name):
             self._create(f"{name}_new", "tryton_base")
             self._fill(f"{name}_new", directory)
-            self._admin(f"ALTER DATABASE {name}_new RENAME TO {name}")
+            self._rename(f"{name}_new", name)
         self.name = name
         self.pool = Pool(name)
         self.pool.init()
@@ -238,6 +238,13 @@ class Tryton:
         with psycopg.connect(dbname="postgres", autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def _rename(self, former: str, name: str) -> None:
+        # Tryton keeps the connections by which it installed its modules.
+        self._admin(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{former}'"
+        )
+        self._admin(f"ALTER DATABASE {former} RENAME TO {name}")
 
     def _exists(self, name: str) -> bool:
         return name in {row[0] for row in self._admin("SELECT datname FROM pg_database")}
