@@ -4,20 +4,22 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission.gate import Clocking, UnknownInspection, happened_at
 from app.admission.models import Inspection, InspectionLine
+from app.admission.policy import Decision
 from app.bundle.device import NoLotToTest
 from app.bundle.models import Device
-from app.bundle.schemas import QuickTestIn, QuickTestOut
+from app.bundle.schemas import QuickTestIn, QuickTestOut, WaitingLine
 from app.certificate import service as certificates
 from app.core.sealing import Vault
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party.access import Caller
 from app.place import service as places
+from app.product import service as products
 from app.testing import cases
 from app.testing import service as testing
 from app.testing.models import Sample, TestRow
@@ -97,6 +99,49 @@ async def record(
         )
         await testing.record(session, test_id, sample.public_id, test, caller, vault=vault, now=now)
     return await told(session, public_id, body, caller)
+
+
+# What stands there is what the device did, or the last ruling; a sample of any of its lots will do.
+_WAITING = text("""
+    SELECT l.public_id, l.product_id, i.plate, i.inspected_at,
+        coalesce(r.decision, l.decided_offline, l.decision) AS stands_at
+    FROM inspection i
+    JOIN inspection_line l ON l.inspection_id = i.id
+    LEFT JOIN LATERAL (
+        SELECT decision FROM ruling WHERE line_id = l.id ORDER BY id DESC LIMIT 1
+    ) r ON true
+    WHERE i.market_id = :market AND i.party_id = :party AND i.inspected_at >= :since
+        AND l.ticket_id IS NOT NULL
+        AND coalesce(r.decision, l.decided_offline, l.decision) IN ('HOLD', 'ADMIT_AFTER_TEST')
+        AND NOT EXISTS (
+            SELECT FROM ticket_draw d JOIN sample s ON s.lot_id = d.lot_id
+            WHERE d.ticket_id = l.ticket_id AND s.taken_by = :party
+                AND s.recorded_at >= i.received_at
+        )
+    ORDER BY i.inspected_at DESC, l.id DESC LIMIT :most
+""")
+
+
+async def waiting(
+    session: AsyncSession, device: Device, *, since: datetime, most: int
+) -> list[WaitingLine]:
+    """List the goods at a market that wait for a test, the latest first."""
+    rows = await session.execute(
+        _WAITING,
+        {"market": device.market_id, "party": device.party_id, "since": since, "most": most},
+    )
+    catalogue = await products.catalogue(session)
+    return [
+        WaitingLine(
+            line=line,
+            product=product,
+            product_name="" if product is None else catalogue.product(product).name,
+            plate=plate,
+            decision=Decision(decision),
+            inspected_at=at,
+        )
+        for line, product, plate, at, decision in rows
+    ]
 
 
 def numbered(number: str, no: int) -> str:

@@ -14,7 +14,7 @@ from app.admission.inspections import Circumstances
 from app.admission.schemas import VerdictOut
 from app.admission.service import ScanDraft
 from app.bundle import device as rules
-from app.bundle import devices, service
+from app.bundle import devices, quicktests, service
 from app.bundle.devices import SignedRequest
 from app.bundle.models import Device, KeysetRow, MetaRow
 from app.bundle.schemas import (
@@ -192,18 +192,21 @@ async def list_tests(
     device: Believed,
     known: Annotated[str, Header(alias="If-None-Match")] = "",
 ) -> Response:
-    """List what the market sampled and tested lately, by hand or pushed by devices.
+    """List what waits for a test at the market, and what it tested lately, by hand or by devices.
 
     A screen asks every few seconds with the tag of the last answer; mostly nothing has changed.
     """
-    samples = await queries.recent(
-        session,
-        device.party_id,
-        device.market_id,
-        since=request.app.state.clock() - rules.RECENT,
-        most=rules.RECENT_MAX,
+    since, most = request.app.state.clock() - rules.RECENT, rules.RECENT_MAX
+    content = (
+        RecentOut(
+            waiting=await quicktests.waiting(session, device, since=since, most=most),
+            samples=await queries.recent(
+                session, device.party_id, device.market_id, since=since, most=most
+            ),
+        )
+        .model_dump_json()
+        .encode()
     )
-    content = RecentOut(samples=samples).model_dump_json().encode()
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if known == tag:

@@ -139,9 +139,21 @@ class QuickTestOut(Out):
     repeats_left: int
 
 
-class RecentOut(Out):
-    """What the market's devices and gates found lately."""
+class WaitingLine(Out):
+    """Goods with a ticket that were held or sent to the test, of which no sample was taken yet."""
 
+    line: UUID
+    product: int | None
+    product_name: str
+    plate: str | None
+    decision: Decision
+    inspected_at: datetime
+
+
+class RecentOut(Out):
+    """What waits for a test at the market, and what its devices and gates found lately."""
+
+    waiting: list[WaitingLine]
     samples: list[RecentSample]
 
 

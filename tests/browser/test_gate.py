@@ -760,13 +760,21 @@ class Photometer:
         return dict(told)
 
 
-async def send_to_test(phone: Phone, ticket: dict[str, Any]) -> None:
-    """Send a ticket's goods to the test, and open the form for it."""
+async def send_to_test(phone: Phone, ticket: dict[str, Any]) -> str:
+    """Send a ticket's goods to the test, and open the form for it; answer the bag's number."""
     await phone.wedge(ticket["url"])
     await phone.page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
     await phone.decide("ADMIT_AFTER_TEST")
     await phone.page.locator("[data-tab=test]").click()
     await phone.page.get_by_test_id("waiting").locator("button").first.click()
+    return await proposed_number(phone)
+
+
+async def proposed_number(phone: Phone) -> str:
+    """Answer the number that the form proposes for the bag."""
+    number = phone.page.locator("input[name=number]")
+    await expect(number).not_to_have_value("")
+    return await number.input_value()
 
 
 async def sample_is(phone: Phone, number: str, status: str) -> Locator:
@@ -785,9 +793,8 @@ async def test_a_quick_test_without_a_network_holds_the_goods_and_counts_once(
         people.publish()
         await phone.refresh()
         people.site.kill()
-        await send_to_test(phone, ticket)
+        number = await send_to_test(phone, ticket)
         page = phone.page
-        number = await page.locator("input[name=number]").input_value()
         await page.locator("input[name=value]").fill("39")
         await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "pass")
         await page.locator("input[name=value]").fill("62")
@@ -837,9 +844,8 @@ async def test_what_a_device_pushes_appears_by_itself_and_after_an_outage(
         await phone.enrol(people.code())
         people.publish()
         await phone.refresh()
-        await send_to_test(phone, ticket)
+        number = await send_to_test(phone, ticket)
         page = phone.page
-        number = await page.locator("input[name=number]").input_value()
         await page.get_by_test_id("only-sample").click()
         await phone.waits_to_upload(0)
         await sample_is(phone, number, "sampled")
@@ -865,6 +871,12 @@ async def test_what_a_device_pushes_appears_by_itself_and_after_an_outage(
         assert phone.visitor is not None
         await phone.visitor.check_axe()
         await phone.visitor.shoot("gate-tests-live")
+        await page.emulate_media(color_scheme="dark")
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests-dark")
+        await page.evaluate("document.documentElement.classList.add('elder')")
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests-elder")
     assert (
         len(
             await people.rows(
@@ -875,15 +887,46 @@ async def test_what_a_device_pushes_appears_by_itself_and_after_an_outage(
     )
 
 
+async def test_a_tester_s_own_device_sees_what_a_guard_sent_to_the_test(
+    people: People, phone: Phone, tmp_path: Path
+) -> None:
+    [ticket] = people.tickets(1)
+    tester = Phone(people.site, tmp_path / "tester")
+    async with phone.on(), tester.on():
+        await phone.enrol(people.code())
+        await tester.enrol(people.code())
+        await tester.page.locator("[data-tab=settings]").click()
+        await tester.page.get_by_test_id("language").click()
+        await phone.wedge(ticket["url"])
+        await phone.page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+        await phone.decide("ADMIT_AFTER_TEST")
+        await phone.page.locator("[data-tab=test]").click()
+        await phone.waits_to_upload(0)
+        sent = phone.page.get_by_test_id("waiting").locator("li").first
+        line = f"[data-line='{await sent.get_attribute('data-line')}']"
+        page = tester.page
+        await page.locator("[data-tab=test]").click()
+        await page.locator(f"{line} button").click()
+        await expect(page.locator("h1")).to_have_text("Quick test: 大米")
+        number = await proposed_number(tester)
+        await page.locator("input[name=value]").fill("-2")
+        await expect(page.get_by_test_id("outcome")).to_have_attribute("data-status", "passed")
+        assert tester.visitor is not None
+        await tester.visitor.shoot("gate-test-form-english")
+        await page.get_by_test_id("keep-test").click()
+        await sample_is(tester, number, "passed")
+        await sample_is(phone, number, "passed")
+        await expect(phone.page.locator(line)).to_have_count(0)
+
+
 async def test_a_strip_is_read_line_by_line_and_two_good_repeats_let_go(
     people: People, phone: Phone
 ) -> None:
     [ticket] = people.tickets(1)
     async with phone.on():
         await phone.enrol(people.code())
-        await send_to_test(phone, ticket)
+        number = await send_to_test(phone, ticket)
         page = phone.page
-        number = await page.locator("input[name=number]").input_value()
         for line, outcome, status in (
             ("invalid", "invalid", "invalid"),
             ("weaker", "positive", "positive"),

@@ -181,7 +181,7 @@ async def test_another_markets_device_neither_tests_nor_sees(market: Market) -> 
         answer = await person.put(f"/gate/enrolments/{new_id()}", json={"place": str(other)})
     elsewhere = Device(market.trade)
     assert (await elsewhere.enrols(answer.json()["code"])).status_code == 201
-    assert (await listed(elsewhere)).json() == {"samples": []}
+    assert (await listed(elsewhere)).json() == {"waiting": [], "samples": []}
     refused = await outcome(elsewhere, quick(elsewhere, line, number="MK-9"))
     assert refused["code"] == "unknown-inspection"
 
@@ -191,7 +191,10 @@ async def test_the_list_shows_pushes_and_says_when_nothing_changed(market: Marke
     line = await sent_to_test(market, device)
     await outcome(device, quick(device, line, value=None))
     feed_: Feed = await feed(market.trade, market.office)
+    other = await sent_to_test(market, device)
     first = await listed(device)
+    assert [one["line"] for one in first.json()["waiting"]] == [other["id"]]
+    assert first.json()["waiting"][0]["decision"] == "ADMIT_AFTER_TEST"
     tag = first.headers["etag"]
     assert [one["status"] for one in first.json()["samples"]] == ["sampled"]
     same = await listed(device, tag)

@@ -9,6 +9,7 @@ import * as store from './store'
 import type { KeptSample } from './store'
 
 export type Sample = components['schemas']['RecentSample']
+type Recent = components['schemas']['RecentOut']
 
 /** Goods that were sent to the test, or held: somebody takes a sample of them. */
 export interface Waiting {
@@ -31,6 +32,8 @@ const DAYS_MS = 3 * 24 * 3_600_000
 const LIVE_EVERY_MS = 5_000
 const IDLE_EVERY_MS = 30_000
 const TO_TEST: readonly string[] = ['HOLD', 'ADMIT_AFTER_TEST']
+/** Codes without goods in the books: there is no lot that a test could be kept for. */
+const UNTESTABLE: readonly string[] = ['foreign', 'unreadable', 'forged', 'test']
 
 /** What the server told last, as it told it. */
 export const live = shallowRef<Sample[]>([])
@@ -40,6 +43,11 @@ export const waiting = shallowRef<Waiting[]>([])
 const own = shallowRef<KeptSample[]>([])
 /** Why the books did not take what was entered here, by sample. */
 export const problems = shallowRef<ReadonlyMap<string, NonNullable<store.KeptDecision['problem']>>>(new Map())
+/** What waits by the server's books, which know of other gates; null before it told. */
+let toldWaiting: Recent['waiting'] | null = null
+let askedAt = -Infinity
+/** Since when a line is known to have arrived there: what was told before says nothing of it. */
+const arrived = new Map<string, number>()
 let tag = ''
 
 export const methods = computed<Method[]>(() => names.value.methods)
@@ -106,13 +114,38 @@ export async function readKept(): Promise<void> {
   problems.value = new Map(told.filter((one) => one.problem).reverse().map((one) => [one.sample!, one.problem!]))
   const good = new Set(told.filter((one) => one.state !== 'refused').map((one) => one.sample))
   const taken = new Set(own.value.filter((one) => good.has(one.number)).map((one) => one.line))
-  waiting.value = decisions
+  const here = decisions
     .filter((one) => !one.sample && one.state !== 'refused')
     .flatMap((one) => {
       const { body } = JSON.parse(one.statement) as { body: { lines: { id: string }[] } }
-      return one.lines.map((shown, at) => ({ line: body.lines[at]!.id, at: one.at, plate: one.plate, shown }))
+      const lines = one.lines.map((shown, at) => ({ line: body.lines[at]!.id, at: one.at, plate: one.plate, shown }))
+      if (one.state === 'taken') for (const { line } of lines) if (!arrived.has(line)) arrived.set(line, performance.now())
+      return lines
     })
-    .filter((one) => TO_TEST.includes(one.shown.decision) && !taken.has(one.line))
+    .filter((one) => TO_TEST.includes(one.shown.decision) && !UNTESTABLE.includes(one.shown.code))
+  const there = new Set(toldWaiting?.map((one) => one.line))
+  const known = new Set(here.map((one) => one.line))
+  waiting.value = [
+    ...here.filter((one) => there.has(one.line) || (arrived.get(one.line) ?? Infinity) > askedAt),
+    ...(toldWaiting ?? []).filter((one) => !known.has(one.line)).map(fromBooks),
+  ].filter((one) => !taken.has(one.line))
+}
+
+function fromBooks(told: Recent['waiting'][number]): Waiting {
+  const title = told.product_name
+  return {
+    line: told.line,
+    at: Date.parse(told.inspected_at),
+    plate: told.plate ?? '',
+    shown: {
+      title,
+      colour: 'amber',
+      code: '',
+      decision: told.decision as store.LineShown['decision'],
+      serial: null,
+      ...(told.product ? { products: [{ id: told.product, name: title }] } : {}),
+    },
+  }
 }
 
 /** Propose what to write on the bag: the day, this device, and its own count. */
@@ -189,11 +222,15 @@ export async function enter(about: Waiting | KeptSample, entry: Entry, measured:
 async function fetchLive(): Promise<void> {
   const line = lineNow()
   if (!line) return
+  const begun = performance.now()
   try {
     const answer = await line.get('/gate/tests', tag ? { 'If-None-Match': tag } : {})
     isLive.value = true
-    if (answer.status === 304) return
-    live.value = ((await answer.json()) as components['schemas']['RecentOut']).samples
+    askedAt = begun
+    if (answer.status === 304) return await readKept()
+    const recent = (await answer.json()) as Recent
+    live.value = recent.samples
+    toldWaiting = recent.waiting
     tag = answer.headers.get('etag') ?? ''
     for (const one of live.value) await store.settleSample(one.number, one.status, one.repeats_left)
     await readKept()
@@ -223,6 +260,8 @@ export function watchLive(looksAt: () => boolean): () => void {
 export function forgetLive(): void {
   tag = ''
   live.value = []
+  toldWaiting = null
+  askedAt = -Infinity
   isLive.value = false
 }
 
