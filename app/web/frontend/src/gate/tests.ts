@@ -3,7 +3,7 @@ import { computed, shallowRef } from 'vue'
 import { newId } from '@/shared/ids'
 import type { components } from '@/shared/openapi.gen'
 import { Refused, Unreachable } from './device'
-import { device, inspector, lineNow, names, now, reachable, state } from './gate'
+import { device, inspector, lineNow, names, now, reachable, state, sync } from './gate'
 import { AGAINST, type Method, readOff, type Reading, seriesOf, standingOf } from './quicktest'
 import * as store from './store'
 import type { KeptSample } from './store'
@@ -226,6 +226,8 @@ async function fetchLive(): Promise<void> {
   try {
     const answer = await line.get('/gate/tests', tag ? { 'If-None-Match': tag } : {})
     isLive.value = true
+    // Whoever hears the server again has things to send.
+    if (!reachable.value) void sync()
     askedAt = begun
     if (answer.status === 304) return await readKept()
     const recent = (await answer.json()) as Recent
