@@ -62,6 +62,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await asyncio.gather(writing, return_exceptions=True)
 
 
+def _wrap(app: FastAPI) -> None:
+    """Put around the routes what every request passes through."""
+    # The last one added is the first that a request meets.
+    app.add_middleware(
+        Remembering,
+        memory=app.state.pages,
+        database=app.state.database,
+        clock=app.state.clock,
+        headers=pages.FRESH,
+    )
+    app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut])
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
+    app.add_middleware(http.CrossSiteGuard)
+    app.add_middleware(http.RequestContext)
+
+
 def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     """Build the application; nothing connects before the first request.
 
@@ -120,15 +136,5 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.include_router(health)
     app.mount("/static", pages.assets)
     app.mount("/screens", screens.files)
-    # The last one added is the first that a request meets.
-    app.add_middleware(
-        Remembering,
-        memory=app.state.pages,
-        database=app.state.database,
-        clock=clock,
-        headers=pages.FRESH,
-    )
-    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
-    app.add_middleware(http.CrossSiteGuard)
-    app.add_middleware(http.RequestContext)
+    _wrap(app)
     return app

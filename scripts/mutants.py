@@ -203,8 +203,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "diamond-counted-once": Mutant(
             "app/trace/rules.py",
-            "            flow[edge.src] += part",
-            "            flow[edge.src] = part",
+            "            flow[src] += part",
+            "            flow[src] = part",
             ("tests/unit/test_trace_rules.py",),
         ),
         "cover-not-counted": Mutant(
@@ -295,15 +295,39 @@ MUTANTS: Final = MappingProxyType(
         ),
         "expired-paper-proves": Mutant(
             "app/admission/rules.py",
-            "return in_time and document.product in {None, goods.product}",
-            "return document.product in {None, goods.product}",
+            "return in_time and fits and document.product in {None, goods.product}",
+            "return fits and document.product in {None, goods.product}",
             (f"{_INSPECTIONS}::test_what_papers_prove_and_what_is_wrong_with_them",),
         ),
         "market-releases-what-is-held": Mutant(
             "app/admission/gate.py",
-            "if by_regulator or not RESERVED.isdisjoint(findings):",
-            "if by_regulator:",
+            "if Decision.REFUSE in {former, verdict} or not RESERVED.isdisjoint(findings):",
+            "if Decision.REFUSE in {former, verdict}:",
             ("tests/unit/test_gate_rules.py",),
+        ),
+        "market-lets-in-what-a-device-held": Mutant(
+            "app/admission/gate.py",
+            "if Decision.REFUSE in {former, verdict} or",
+            "if former is Decision.REFUSE or",
+            ("tests/unit/test_gate_rules.py",),
+        ),
+        "borrowed-report-proves": Mutant(
+            "app/admission/rules.py",
+            "    fits = document.report is None or document.report.counts\n",
+            "    fits = True\n",
+            ("tests/unit/test_named_tests.py",),
+        ),
+        "any-laboratory-reports": Mutant(
+            "app/testing/commissions.py",
+            "    return sample.taken_by == party_id or any(",
+            "    return True or any(",
+            ("tests/integration/test_samples.py",),
+        ),
+        "held-ancestors-of-the-whole-vehicle": Mutant(
+            "app/admission/books.py",
+            "    behind = [(lot, ancestry.lots[lot]) for lot in ancestry.behind(near)]\n",
+            "    behind = list(ancestry.lots.items())\n",
+            ("tests/integration/test_gate_statements.py",),
         ),
         "draw-without-the-line": Mutant(
             "app/admission/policy.py",

@@ -34,6 +34,7 @@ MOVES_NOTHING = {
     "recall.step",
     "referral.answered",
     "referral.asked",
+    "sample.sent",
     "sample.taken-on-the-way",  # its grams left the lot with the ticket
     "test.finished",
     "test.objected",

@@ -200,6 +200,7 @@ class Trade:
     database: Database
     owner: Database
     faults: list[str] = field(default_factory=list)
+    samplers: "dict[str, Actor]" = field(default_factory=dict)
 
     async def party(
         self,

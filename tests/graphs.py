@@ -11,7 +11,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from app.lot.rules import LotOrigin, Proof
-from app.trace.rules import Direction, Edge, Node, SubGraph
+from app.trace.rules import Direction, Edge, Node, SubGraph, ending_of
 
 DAWN = datetime(2026, 6, 17, 20, tzinfo=UTC)
 OWN, PROVED, CLAIMED = Proof.OWN, Proof.PROVED, Proof.CLAIMED
@@ -32,6 +32,10 @@ def graph_of(
     for edge in edges:
         into[edge.dst] = into.get(edge.dst, 0) + edge.mass_g
     ids = {lot for edge in edges for lot in edge.key} | set(masses or {}) | set(origins or {})
+    beginnings = {
+        lot: (origins or {}).get(lot, LotOrigin.PURCHASE if into.get(lot) else LotOrigin.HARVEST)
+        for lot in ids
+    }
     nodes = {
         lot: Node(
             id=lot,
@@ -40,16 +44,13 @@ def graph_of(
             holder_id=(holders or {}).get(lot, lot),
             producer_id=None,
             mixed=False,
-            origin=(origins or {}).get(
-                lot, LotOrigin.PURCHASE if into.get(lot) else LotOrigin.HARVEST
-            ),
+            origin=beginnings[lot],
             division_code=None,
             made_on=None,
             occurred_at=DAWN,
             mass_g=(masses or {}).get(lot) or into.get(lot) or 1000,
-            remaining_g=0,
-            holds=0,
             into_g=into.get(lot, 0),
+            ending=ending_of(beginnings[lot], None, into.get(lot, 0)),
         )
         for lot in sorted(ids)
     }

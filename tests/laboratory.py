@@ -53,7 +53,15 @@ async def sampled(who: Actor, lot: str, **more: Any) -> str:
     """Take a sample and answer its id."""
     sample = new_id()
     await who.make(f"/samples/{sample}", sample_of(lot, **more))
+    who.trade.samplers[sample] = who
     return sample
+
+
+async def sent(sample: str, to: Actor, *, by: Actor | None = None, status: int = 201) -> Json:
+    """Send a sample to a laboratory, as whoever took it; answer the sample."""
+    who = by or to.trade.samplers[sample]
+    path = f"/samples/{sample}/commissions/{new_id()}"
+    return await who.make(path, {"lab": str(to.public_id)}, status=status)
 
 
 def inhibition(value: float | str, **more: Any) -> Json:
@@ -78,7 +86,11 @@ def report(*items: tuple[str, str | None], unit: str = "mg/kg", **more: Any) -> 
 
 
 async def judged(who: Actor, sample: str, body: Json, *, status: int = 201) -> Json:
-    """Record a test and answer the sample."""
+    """Record a test and answer the sample; a laboratory's is of what was sent to it before."""
+    if body["kind"] == "lab":
+        known = await who.trade.samplers[sample].read(f"/samples/{sample}")
+        if str(who.public_id) not in [one["lab"] for one in known["sent_to"]]:
+            await sent(sample, who)
     return await who.make(f"/samples/{sample}/tests/{new_id()}", body, status=status)
 
 

@@ -263,6 +263,27 @@ OBSERVATIONS: Final = {
             _ENTRY,
         ),
         _observation(
+            "test-verified",
+            Severity.INFO,
+            "所填检测编号在本平台有记录, 与货物相符, 结果合格",
+            "The number names a test in the books: it is of these goods, and has passed",
+            _ENTRY,
+        ),
+        _observation(
+            "test-not-verified",
+            Severity.WARN,
+            "所填检测编号在本平台无记录, 未经核实; 请向出具机构核对报告",
+            "The number names no test in the books: not verified. Ask whoever issued the report",
+            _ENTRY,
+        ),
+        _observation(
+            "test-does-not-fit",
+            Severity.HOLD,
+            "所填检测与货物不符(批次、产品、结果或日期); 该报告不作为合格证明, 请重新检测",
+            "The test is not of these goods by its lot, product, result or date: it proves nothing",
+            _ENTRY,
+        ),
+        _observation(
             "agreement-missing",
             Severity.REFUSE,
             "销售者未与市场签订质量安全协议; 请先签订",

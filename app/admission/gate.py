@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
-from app.admission.policy import GRAVITY, Decision, Severity
+from app.admission.policy import GRAVITY, LET_IN, Decision, Severity
 from app.admission.rules import Entry
 from app.core.errors import DomainError, Kind, Text
+from app.party.access import BEYOND_THE_GATE, Department, RoleKind
 
 
 class CaseKind(StrEnum):
@@ -114,8 +115,10 @@ class RulingNotYours(DomainError):
         "您无权作出该处理决定", "This decision about the goods is not yours to make"
     )
     next_step: ClassVar[Text] = Text(
-        "拒绝入场或被控制的货物只能由监管部门放行; 请报告辖区监管部门",
-        "Goods refused or on hold are released by the regulator alone: report them",
+        "拒绝入场或被控制的货物只能由监管部门放行; 入场归市场监管部门, 生产者直接运来且尚未入场的"
+        "货物也归农业农村部门; 请报告其中之一",
+        "Goods refused or on hold are released by the regulator alone: market regulation at the "
+        "gate and beyond it, agriculture too for what comes from a producer and is not in yet",
     )
 
 
@@ -154,6 +157,37 @@ class TestNotPassed(DomainError):
     next_step: ClassVar[Text] = Text(
         "请等待合格结果; 不合格的货物不得入场",
         "Wait until it has passed; goods that failed stay out",
+    )
+
+
+class TestDoesNotFit(DomainError):
+    """The number names a test in the books, and it is none of these goods."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-does-not-fit"
+    title: ClassVar[Text] = Text(
+        "该检测编号属于其他货物", "The test of this number is not of these goods"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对编号; 批次、产品和日期须与货物相符, 否则请重新检测",
+        "Check the number: lot, product and date must be those of the goods; else test them",
+    )
+
+
+class TestNotVerified(DomainError):
+    """The books know no test of this number, and the rules of the day ask for one that they do."""
+
+    __test__ = False
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "test-not-verified"
+    title: ClassVar[Text] = Text(
+        "本平台没有该检测编号的记录", "The books know no test of this number"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先在本平台登记抽样和检测结果", "Record the sample and its result here first"
     )
 
 
@@ -252,10 +286,33 @@ def conflict(entry: Entry, *, place: UUID) -> CaseKind | None:
 
 # --- who may overrule -----------------------------------------------------------------------------
 
-RESERVED: Final = frozenset({"lot-on-hold", "source-on-hold", "test-failed", "test-suspect"})
-"""Findings that a market may not set aside: goods on hold are released by whoever holds them."""
+RESERVED: Final = frozenset(
+    {"lot-on-hold", "source-on-hold", "test-failed", "test-suspect", "voided", "refused"}
+)
+"""What a market may not set aside: goods on hold are released by whoever holds them, and a ticket
+that was taken back, or whose goods were refused, is a ticket for nothing."""
 
 _OF_MARKET: Final = frozenset({Decision.HOLD, Decision.ADMIT_AFTER_TEST})
+
+
+def departments_at(
+    former: Decision, *, from_roles: Collection[RoleKind], through_market: bool
+) -> frozenset[Department]:
+    """Say which offices rule over goods at a market's gate (domain.md §1.4; APQSL arts. 60, 77).
+
+    Who may come into a market is market regulation's to say, and so is what is in it. Agriculture
+    answers until goods enter one: what comes straight from whoever grew it stands on both sides of
+    the gate until it is let in.
+
+    Args:
+        former: The decision that stands.
+        from_roles: What whoever sent the goods is in the trade; empty where nobody knows.
+        through_market: Whether they were sold in a market, or came out of one, before.
+    """
+    beyond = through_market or not from_roles or not BEYOND_THE_GATE.isdisjoint(from_roles)
+    if beyond or former in LET_IN:
+        return frozenset({Department.MARKET_REGULATION})
+    return frozenset(Department)
 
 
 def may_rule(
@@ -263,30 +320,36 @@ def may_rule(
     decision: Decision,
     findings: Collection[str],
     *,
+    verdict: Decision,
     market: bool,
     regulator: bool,
-    by_regulator: bool = False,
+    regulator_said: Decision | None = None,
 ) -> bool:
     """Whether somebody may put a decision in the place of another (domain.md §2.7).
 
     Everybody who answers for the gate may be stricter. The market's food-safety officer may let in
     what was held or waits for a test; the regulator alone releases what was refused, or what is on
     hold, and that is then said: RELEASED_BY_REGULATOR. What a regulator decided stands until a
-    regulator says otherwise, or the market is stricter.
+    regulator says otherwise, or the market is stricter; and what a device or a ruling made of goods
+    in the meantime gives the market no more of a say than the verdict left it.
 
     Args:
         former: The decision that stands.
         decision: The new one.
         findings: Codes of the line's findings, and of what has turned up since.
+        verdict: What the rules came to.
         market: Whether the caller answers for the market.
-        regulator: Whether the market lies in the caller's jurisdiction.
-        by_regulator: Whether the decision that stands is a regulator's.
+        regulator: Whether the caller's office answers here, by its area and its department; see
+            `departments_at`.
+        regulator_said: The last decision of a regulator about the goods, if there was one.
     """
     if decision is Decision.RELEASED_BY_REGULATOR:
         return regulator and former is not Decision.ADMIT
     if GRAVITY[decision] > GRAVITY[former]:
         return market or regulator
-    if by_regulator or not RESERVED.isdisjoint(findings):
+    if regulator_said is not None and is_milder(decision, regulator_said):
+        return False
+    if Decision.REFUSE in {former, verdict} or not RESERVED.isdisjoint(findings):
         return False
     return market and former in _OF_MARKET
 

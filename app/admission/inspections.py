@@ -4,14 +4,15 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission import gate, papers, rules, sampling, seed, service
+from app.admission.books import Found
 from app.admission.gate import CaseKind, CaseState, Clocking
 from app.admission.models import (
     Agreement,
@@ -21,13 +22,13 @@ from app.admission.models import (
     PaperDocument,
 )
 from app.admission.policy import LET_IN, Decision, Proof, Rate, Risk, Trait, is_drawn
-from app.admission.queries import Found
-from app.admission.rules import Admitted, Code, Document, Entry, Facts, Goods, Verdict
+from app.admission.rules import Admitted, Code, Document, Entry, Facts, Goods, Stated, Verdict
 from app.admission.schemas import InspectionIn, InspectionLineIn
-from app.admission.service import ScanDraft
+from app.admission.seed import KindOfPaper
+from app.admission.service import Asked, ScanDraft
 from app.certificate import service as certificates
-from app.certificate.rules import CertificateKind, NoFormInForce
-from app.core.clock import SHANGHAI, local_date
+from app.certificate.rules import CertificateKind
+from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.event import service as events
@@ -41,6 +42,9 @@ from app.place.models import Place
 from app.product import service as products
 from app.product.rules import Catalogue, Production
 from app.signing.keys import Verifier
+from app.testing import service as samples
+from app.testing.rules import NamedTest
+from app.ticket.models import Ticket
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
@@ -57,6 +61,25 @@ class Circumstances:
     base_urls: Collection[str]
     new_id: Callable[[], UUID]
     now: datetime
+
+
+class Shown(NamedTuple):
+    """A document of ours that goods come in on: a ticket, or a certificate alone."""
+
+    kind: str
+    id: int
+
+    @property
+    def turn(self) -> str:
+        """Name the turn that gates take when they decide about it."""
+        return f"gate/{self.kind}/{self.id}"
+
+
+def shown(ticket_id: int | None, certificate_id: int | None) -> Shown | None:
+    """Name the document of a line, if it has one."""
+    if ticket_id is not None:
+        return Shown("ticket", ticket_id)
+    return None if certificate_id is None else Shown("certificate", certificate_id)
 
 
 @dataclass(slots=True)
@@ -83,6 +106,16 @@ class Look:
     def ticket_id(self) -> int | None:
         """The ticket that the line is about, if the books know one."""
         return None if self.found.ticket is None else self.found.ticket.ticket.id
+
+    @property
+    def certificate_id(self) -> int | None:
+        """The certificate that the line is about, if the books know one."""
+        return None if self.found.certificate is None else self.found.certificate.id
+
+    @property
+    def shown(self) -> Shown | None:
+        """Which document of ours was shown for the goods, if one was."""
+        return shown(self.ticket_id, self.certificate_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +179,9 @@ async def record(
         UnknownPaper: a paper was not recorded by the caller.
         UnknownParty, UnknownProduct: a line names a seller or a product that is not there.
     """
+    if body.sequence is not None:
+        # Two of one number that arrive together would not see each other.
+        await take_turns(session, [turn_of_device(caller, body.device or "")])
     existing = await session.scalar(select(Inspection).where(Inspection.public_id == public_id))
     if existing is not None:
         if existing.digest != digest(body, caller):
@@ -153,7 +189,7 @@ async def record(
         return existing, False
     scene, repeated = await _scene(session, body, caller, now=circumstances.now)
     await _check_new(session, body)
-    looks = await _look(session, body, scene, circumstances)
+    looks, scene = await _look(session, body, scene, circumstances)
     await _take_turns(session, looks)
     judged = await _judge(session, looks, scene, circumstances)
     inspection = await _write(session, public_id, body, scene, judged, circumstances)
@@ -213,35 +249,39 @@ async def _check_new(session: AsyncSession, body: InspectionIn) -> None:
 
 async def _look(
     session: AsyncSession, body: InspectionIn, scene: Scene, circumstances: Circumstances
-) -> list[Look]:
-    """Find what every line's code stands for, its papers and who will sell the goods."""
+) -> tuple[list[Look], Scene]:
+    """Find what every line's code stands for, its papers and who will sell the goods.
+
+    Returns:
+        The lines, and the scene; a ticket on the vehicle may show that it was later than thought.
+    """
     catalogue = await products.catalogue(session)
     recorded = await papers.of_party(
         session, [paper for line in body.lines for paper in line.papers], scene.caller.acting_party
     )
+    gathered = await _gather(session, body, scene, circumstances)
+    issued_at = [
+        found.ticket.ticket.issued_at
+        for code, found, _ in gathered.values()
+        if found.ticket is not None and _is_on(code, found.ticket.ticket)
+    ]
+    if (latest := max(issued_at, default=scene.at)) > scene.at:
+        # Nobody can have read a ticket that was not issued yet: the device's clock is wrong.
+        scene = replace(scene, at=latest)
+        gathered = await _gather(session, body, scene, circumstances)
+    for line in body.lines:
+        if line.product is not None:
+            catalogue.product(line.product)
+    sellers = await parties.find_all(
+        session, [line.seller for line in body.lines if line.seller is not None]
+    )
     looks = []
     for no, line in enumerate(body.lines, start=1):
-        code, found = None, Found()
-        facts = Facts(None, scene.at)
-        if line.text is not None:
-            code = rules.recognise(line.text, circumstances.base_urls)
-            found, facts = await service.gather(
-                session,
-                code,
-                scene.caller,
-                verifier=circumstances.verifier,
-                at=scene.at,
-                draft=scan_of(body, line),
-            )
-        # The device's clock as it would have shown the true instant of the inspection.
-        facts = replace(facts, device_at=scene.at - scene.clocking.offset)
+        code, found, facts = gathered.get(line.id, (None, Found(), Facts(None, scene.at)))
+        # What the device's clock showed at the gate, or would have shown.
+        shown_at = scene.clocking.device_at or scene.at - scene.clocking.offset
+        facts = replace(facts, device_at=shown_at)
         goods = facts.paper.goods if facts.paper else ()
-        product = line.product
-        if product is None and goods:
-            product = goods[0].product
-        if product is not None:
-            catalogue.product(product)
-        issued_g = _issued_g(found)
         looks.append(
             Look(
                 no,
@@ -249,14 +289,41 @@ async def _look(
                 code,
                 found,
                 facts,
-                product=product,
-                mass_g=line.mass_g or issued_g,
-                issued_g=issued_g,
-                seller_id=await _seller(session, line, found),
+                product=line.product or (goods[0].product if goods else None),
+                mass_g=line.mass_g or issued_g(found),
+                issued_g=issued_g(found),
+                seller_id=_seller(found) if line.seller is None else sellers[line.seller].id,
                 documents=[recorded[paper] for paper in line.papers],
             )
         )
-    return looks
+    return looks, scene
+
+
+async def _gather(
+    session: AsyncSession, body: InspectionIn, scene: Scene, circumstances: Circumstances
+) -> dict[UUID, tuple[Code, Found, Facts]]:
+    """Gather what bears on the codes of all lines, in as many statements as for one."""
+    asked = {
+        line.id: Asked(rules.recognise(line.text, circumstances.base_urls), scan_of(body, line))
+        for line in body.lines
+        if line.text is not None
+    }
+    gathered = await service.gather(
+        session,
+        list(asked.values()),
+        scene.caller,
+        verifier=circumstances.verifier,
+        at=scene.at,
+    )
+    return {
+        line: (each.code, *found)
+        for (line, each), found in zip(asked.items(), gathered, strict=True)
+    }
+
+
+def _is_on(code: Code, ticket: Ticket) -> bool:
+    """Whether a code is the ticket's own; a blank label may be bound after it was read."""
+    return code.reference in {ticket.token, ticket.code}
 
 
 def scan_of(body: InspectionIn, line: InspectionLineIn) -> ScanDraft:
@@ -264,16 +331,15 @@ def scan_of(body: InspectionIn, line: InspectionLineIn) -> ScanDraft:
     return ScanDraft(line.id, line.text or "", body.place, body.device_at, body.plate)
 
 
-def _issued_g(found: Found) -> int | None:
+def issued_g(found: Found) -> int | None:
+    """Answer how many grams a document of ours is for."""
     if found.ticket is not None:
         return found.ticket.ticket.mass_g
     return None if found.certificate is None else found.certificate.mass_g
 
 
-async def _seller(session: AsyncSession, line: InspectionLineIn, found: Found) -> int | None:
-    """Find who will sell the goods in the market: whoever is named, or the ticket's buyer."""
-    if line.seller is not None:
-        return (await parties.find(session, line.seller)).id
+def _seller(found: Found) -> int | None:
+    """Answer who will sell the goods in the market where nobody is named."""
     if found.ticket is not None:
         return found.ticket.ticket.buyer_id
     return None if found.certificate is None else found.certificate.issuer_id
@@ -288,9 +354,9 @@ _LOCK = text("""
 """)
 
 
-def turn_of_ticket(ticket_id: int) -> str:
-    """Name the turn that gates take when they decide about a ticket."""
-    return f"gate/ticket/{ticket_id}"
+def turn_of_device(caller: Caller, device: str) -> str:
+    """Name the turn that a device's inspections take: it counts them, one by one."""
+    return f"gate/device/{caller.acting_party}/{device}"
 
 
 async def take_turns(session: AsyncSession, keys: Iterable[str]) -> None:
@@ -300,7 +366,7 @@ async def take_turns(session: AsyncSession, keys: Iterable[str]) -> None:
 
 async def _take_turns(session: AsyncSession, looks: Iterable[Look]) -> None:
     """Let two gates that see the same ticket or paper at the same instant come one by one."""
-    keys = {turn_of_ticket(look.ticket_id) for look in looks if look.ticket_id is not None}
+    keys = {look.shown.turn for look in looks if look.shown is not None}
     keys |= {
         f"gate/paper/{paper.kind}/{paper.number}" for look in looks for paper in look.documents
     }
@@ -327,8 +393,8 @@ async def _judge(
         [look.seller_id for look in looks if look.seller_id is not None],
         scene.on,
     )
-    came_in = await admitted_on(session, {look.ticket_id for look in looks if look.ticket_id})
-    used: dict[tuple[str, str, str], int] = defaultdict(int)
+    came_in = await admitted_on(session, {look.shown for look in looks if look.shown})
+    laid = await _laid(session, looks, scene)
     judged: list[Judged] = []
     for look in looks:
         agreement = agreements.get(look.seller_id or 0)
@@ -340,17 +406,18 @@ async def _judge(
         )
         rate = await sampling.rate(session, risk)
         drawn = is_drawn(drawn_from, look.body.id, rate.basis_points)
-        others = (*came_in.get(look.ticket_id or 0, ()), *_in_this(judged, look, scene))
+        before = () if look.shown is None else came_in.get(look.shown, ())
+        others = (*before, *_in_this(judged, look, scene))
         facts = replace(
             look.facts,
-            **await _with_goods(session, look, scene, agreement, catalogue, used),
+            **_with_goods(look, scene, agreement, catalogue, laid),
             entry=_entry(look, scene, others, catalogue, drawn=drawn),
         )
         verdict = rules.decide(policy, facts)
         judged.append(Judged(look, verdict, rate, drawn, others))
         if judged[-1].stands_at is not Decision.REFUSE:
             for document in look.documents:
-                used[_sheet(document)] += look.mass_g or 0
+                laid.used[papers.sheet_of(document)] += look.mass_g or 0
     return judged
 
 
@@ -365,9 +432,7 @@ def _in_this(judged: Iterable[Judged], look: Look, scene: Scene) -> list[Admitte
             scene.at,
         )
         for line in judged
-        if look.ticket_id is not None
-        and line.look.ticket_id == look.ticket_id
-        and line.stands_at in LET_IN
+        if look.shown is not None and line.look.shown == look.shown and line.stands_at in LET_IN
     ]
 
 
@@ -391,13 +456,49 @@ def _entry(
     )
 
 
-async def _with_goods(
-    session: AsyncSession,
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """What is known of the papers on a vehicle.
+
+    Attributes:
+        kinds: By the paper's internal id.
+        used: Grams that came in on each sheet so far.
+        present: Papers that are certificates on the form in force on the day of the inspection.
+        named: What the numbers of reports stand for.
+    """
+
+    kinds: Mapping[int, KindOfPaper]
+    used: defaultdict[papers.Sheet, int]
+    present: Collection[int]
+    named: Mapping[str, Sequence[NamedTest]]
+
+
+async def _laid(session: AsyncSession, looks: Iterable[Look], scene: Scene) -> _Laid:
+    documents = {paper.id: paper for look in looks for paper in look.documents}
+    kinds = {
+        paper.id: await papers.kind_on(session, paper.kind, paper.issued_on)
+        for paper in documents.values()
+    }
+    reports = {paper.number for paper in documents.values() if _is_report(kinds[paper.id])}
+    return _Laid(
+        kinds,
+        defaultdict(int, await papers.used_g(session, map(papers.sheet_of, documents.values()))),
+        await _on_present_form(session, documents.values(), scene.on),
+        await samples.named(session, reports, scene.at),
+    )
+
+
+def _is_report(kind: KindOfPaper) -> bool:
+    """Whether a paper reports a test, which the books may know."""
+    return not kind.proofs.isdisjoint({Proof.LAB_REPORT, Proof.SELF_TEST})
+
+
+def _with_goods(
     look: Look,
     scene: Scene,
     agreement: Agreement | None,
     catalogue: Catalogue,
-    used: Mapping[tuple[str, str, str], int],
+    laid: _Laid,
 ) -> dict[str, Any]:
     """Write the goods of a line with what the market knows of them."""
     paper = look.facts.paper
@@ -415,26 +516,13 @@ async def _with_goods(
             ),
         )
     proofs, traits = _of_line(look, agreement)
-    documents = [
-        await _document(session, document, used, on=scene.on) for document in look.documents
-    ]
-    if await _on_present_form(session, look.documents, scene.on):
+    if any(document.id in laid.present for document in look.documents):
         traits |= {Trait.PRESENT_FORM}
     goods = tuple(
-        replace(
-            item,
-            proofs=item.proofs | proofs,
-            traits=item.traits | traits,
-            # A paper for another product is a fault only if nothing of its product is there.
-            documents=tuple(
-                document
-                for document in documents
-                if document.product in {None, item.product}
-                or (place == 0 and document.product not in {each.product for each in own})
-            ),
-        )
-        for place, item in enumerate(own)
+        replace(item, proofs=item.proofs | proofs, traits=item.traits | traits) for item in own
     )
+    documents = [_document(document, look, scene, laid) for document in look.documents]
+    goods = rules.with_documents(goods, documents, laid.named)
     if paper is None:
         return {"goods": goods}
     return {"paper": replace(paper, goods=goods)}
@@ -459,60 +547,58 @@ def _of_line(look: Look, agreement: Agreement | None) -> tuple[frozenset[Proof],
     return frozenset(proofs), frozenset(traits)
 
 
-async def _document(
-    session: AsyncSession,
-    paper: PaperDocument,
-    used: Mapping[tuple[str, str, str], int],
-    *,
-    on: date,
-) -> Document:
-    kind = await papers.kind_on(session, paper.kind, paper.issued_on)
+def _document(paper: PaperDocument, look: Look, scene: Scene, laid: _Laid) -> Document:
+    kind = laid.kinds[paper.id]
     proofs = set(kind.proofs)
     if Proof.CONFORMITY_CERTIFICATE in proofs and paper.bases:
         proofs.add(Proof.CERTIFICATE_BASIS)
-    before_g = await papers.used_g(session, paper) + used[_sheet(paper)]
+    stated = None
+    if _is_report(kind):
+        by = stated_by(look.seller_id, scene.caller)
+        stated = Stated(paper.number, on=paper.issued_on, by=by)
     return Document(
         str(paper.public_id),
         paper.kind,
         frozenset(proofs),
         paper.issued_on,
-        on,
+        scene.on,
         paper.valid_through,
         paper.product_id,
         paper.mass_g,
-        before_g,
+        laid.used[papers.sheet_of(paper)],
+        stated,
     )
 
 
-def _sheet(paper: PaperDocument) -> tuple[str, str, str]:
-    """Name a sheet of paper, however often it was photographed."""
-    return paper.kind, paper.number, paper.issuer
+def stated_by(seller_id: int | None, caller: Caller) -> frozenset[int]:
+    """Answer whose goods and samples a test may be of where no ticket of ours tells of the lot."""
+    return frozenset({caller.acting_party} | ({seller_id} if seller_id is not None else set()))
 
 
 async def _on_present_form(
     session: AsyncSession, documents: Iterable[PaperDocument], on: date
-) -> bool:
-    """Whether a certificate on paper is on the form in force on the day, and must be as it asks."""
+) -> set[int]:
+    """Answer which papers are certificates on the form in force on a day, and must be as it asks.
+
+    A form is asked for once, however many papers of a day are on it.
+    """
     kind = CertificateKind.CONFORMITY_PRODUCER
-    for paper in documents:
-        if paper.kind != Proof.CONFORMITY_CERTIFICATE:
-            continue
-        try:
-            issued = await certificates.form_in_force(session, kind, _noon(paper.issued_on))
-            present = await certificates.form_in_force(session, kind, _noon(on))
-        except NoFormInForce:
-            continue
-        if issued.edition == present.edition:
-            return True
-    return False
-
-
-def _noon(day: date) -> datetime:
-    return datetime.combine(day, time(12), SHANGHAI)
+    dated = [paper for paper in documents if paper.kind == Proof.CONFORMITY_CERTIFICATE]
+    if not dated:
+        return set()
+    editions = await certificates.editions(
+        session, kind, {on, *(paper.issued_on for paper in dated)}
+    )
+    return {
+        paper.id
+        for paper in dated
+        if on in editions and editions.get(paper.issued_on) == editions[on]
+    }
 
 
 _ADMITTED = text("""
-    SELECT l.ticket_id, i.public_id, p.public_id, m.public_id, l.mass_g, i.inspected_at
+    SELECT l.ticket_id, l.certificate_id, i.public_id, p.public_id, m.public_id, l.mass_g,
+        i.inspected_at
     FROM inspection_line l
     JOIN inspection i ON i.id = l.inspection_id
     JOIN place p ON p.id = i.place_id
@@ -520,7 +606,11 @@ _ADMITTED = text("""
     LEFT JOIN LATERAL (
         SELECT r.decision FROM ruling r WHERE r.line_id = l.id ORDER BY r.id DESC LIMIT 1
     ) r ON true
-    WHERE l.ticket_id = ANY(CAST(:tickets AS bigint[])) AND l.mass_g IS NOT NULL
+    WHERE (
+            l.ticket_id = ANY(CAST(:tickets AS bigint[]))
+            OR l.certificate_id = ANY(CAST(:certificates AS bigint[]))
+        )
+        AND l.mass_g IS NOT NULL
         AND coalesce(r.decision, l.decided_offline, l.decision) = ANY(CAST(:let_in AS text[]))
         AND l.public_id <> ALL(CAST(:without AS uuid[]))
     ORDER BY i.inspected_at, i.received_at, i.id, l.no
@@ -528,21 +618,25 @@ _ADMITTED = text("""
 
 
 async def admitted_on(
-    session: AsyncSession, ticket_ids: Iterable[int], *, without: Iterable[UUID] = ()
-) -> Mapping[int, tuple[Admitted, ...]]:
-    """Answer what gates let in on tickets, by ticket, in the order of the evidence."""
-    found: dict[int, list[Admitted]] = defaultdict(list)
+    session: AsyncSession, documents: Iterable[Shown], *, without: Iterable[UUID] = ()
+) -> Mapping[Shown, tuple[Admitted, ...]]:
+    """Answer what gates let in on documents of ours, in the order of the evidence."""
+    wanted = sorted(set(documents))
+    found: dict[Shown, list[Admitted]] = defaultdict(list)
     rows = await session.execute(
         _ADMITTED,
         {
-            "tickets": sorted(ticket_ids),
+            "tickets": [each.id for each in wanted if each.kind == "ticket"],
+            "certificates": [each.id for each in wanted if each.kind == "certificate"],
             "let_in": sorted(LET_IN),
             "without": list(without),
         },
     )
-    for ticket_id, *rest in rows:
-        found[ticket_id].append(Admitted(*rest))
-    return {ticket_id: tuple(entries) for ticket_id, entries in found.items()}
+    for ticket_id, certificate_id, *rest in rows:
+        document = shown(ticket_id, certificate_id)
+        assert document is not None, "the statement asks for one of the two"
+        found[document].append(Admitted(*rest))
+    return {document: tuple(entries) for document, entries in found.items()}
 
 
 # --- what is kept ---------------------------------------------------------------------------------
@@ -622,7 +716,7 @@ def _line(inspection: Inspection, line: Judged, circumstances: Circumstances) ->
         kind=None if look.code is None else look.code.kind,
         code=None if look.code is None else look.code.reference,
         ticket_id=look.ticket_id,
-        certificate_id=None if look.found.certificate is None else look.found.certificate.id,
+        certificate_id=look.certificate_id,
         papers=[paper.id for paper in look.documents],
         seller_id=look.seller_id,
         self_producer_sealed=None
@@ -700,7 +794,7 @@ async def _open_cases(
                 "verdict": line.verdict.decision,
             }
             opened.append((CaseKind.LET_IN_AGAINST_VERDICT, row, facts))
-        if line.stands_at in LET_IN and line.look.ticket_id is not None:
+        if line.stands_at in LET_IN and line.look.shown is not None:
             entry = replace(
                 _entry(line.look, scene, (), catalogue, drawn=line.drawn), admitted=line.admitted
             )

@@ -244,7 +244,7 @@ class InspectionLine(Base):
     kind: Mapped[str | None]
     code: Mapped[str | None]
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)
-    certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificate.id"))
+    certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificate.id"), index=True)
     papers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     seller_id: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     self_producer_sealed: Mapped[bytes | None]
@@ -277,6 +277,7 @@ class Ruling(Base):
     decision: Mapped[str]
     reason: Mapped[str]
     test: Mapped[str | None]
+    findings: Mapped[list[Any]]
     accountable_sealed: Mapped[bytes]
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))

@@ -179,23 +179,41 @@ async def by_ids(session: AsyncSession, paper_ids: Iterable[int]) -> dict[int, P
 
 
 _USED = text("""
-    SELECT coalesce(sum(l.mass_g), 0)
-    FROM paper_document p JOIN inspection_line l ON l.papers @> ARRAY[p.id]
+    SELECT x.kind, x.number, x.issuer, sum(l.mass_g)
+    FROM unnest(
+        CAST(:kinds AS text[]), CAST(:numbers AS text[]), CAST(:issuers AS text[])
+    ) AS x (kind, number, issuer)
+    JOIN paper_document p
+        ON p.kind = x.kind AND p.number = x.number AND p.issuer = x.issuer
+    JOIN inspection_line l ON l.papers @> ARRAY[p.id]
     LEFT JOIN LATERAL (
         SELECT r.decision FROM ruling r WHERE r.line_id = l.id ORDER BY r.id DESC LIMIT 1
     ) r ON true
-    WHERE p.kind = :kind AND p.number = :number AND p.issuer = :issuer
-        AND coalesce(r.decision, l.decided_offline, l.decision) <> 'REFUSE'
+    WHERE coalesce(r.decision, l.decided_offline, l.decision) <> 'REFUSE' AND l.mass_g IS NOT NULL
+    GROUP BY x.kind, x.number, x.issuer
 """)
 
+Sheet = tuple[str, str, str]
+"""Kind, number and issuer: a sheet of paper, however often it was photographed."""
 
-async def used_g(session: AsyncSession, paper: PaperDocument) -> int:
-    """Answer how many grams came to gates on a paper and were not sent away.
+
+def sheet_of(paper: PaperDocument) -> Sheet:
+    """Name the sheet that a photo shows."""
+    return paper.kind, paper.number, paper.issuer
+
+
+async def used_g(session: AsyncSession, sheets: Iterable[Sheet]) -> dict[Sheet, int]:
+    """Answer how many grams came to gates on sheets of paper and were not sent away.
 
     The same sheet recorded at two gates is two photos, and one paper.
     """
-    parameters = {"kind": paper.kind, "number": paper.number, "issuer": paper.issuer}
-    return int(await session.scalar(_USED, parameters) or 0)
+    wanted = sorted(set(sheets))
+    if not wanted:
+        return {}
+    kinds, numbers, issuers = zip(*wanted, strict=True)
+    parameters = {"kinds": list(kinds), "numbers": list(numbers), "issuers": list(issuers)}
+    rows = await session.execute(_USED, parameters)
+    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
 
 
 async def find_paper(session: AsyncSession, public_id: UUID, caller: Caller) -> PaperDocument:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -26,6 +26,7 @@ from app.product.rules import Requirement
 from app.signing import shortcode, token
 from app.signing.keys import SignatureVerdict
 from app.signing.token import Parsed, Unreadable, UnreadableError
+from app.testing.rules import GOOD, NamedTest
 from app.ticket.rules import TicketStatus
 
 CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
@@ -223,6 +224,49 @@ class TestFact:
     reference: str
 
 
+class Misfit(StrEnum):
+    """What of a test does not fit the goods that it is shown for."""
+
+    LOT = "lot"  # other goods: of another lot or ticket, or of somebody else
+    PRODUCT = "product"
+    RESULT = "result"  # it has failed, or nobody has decided yet
+    DATE = "date"  # the paper is older than its sample, or the sample than the goods
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A test that somebody names by its number.
+
+    Attributes:
+        on: The day that its paper bears, if it does.
+        by: Parties whose goods, or whose samples, it may be of where the goods name no lot.
+        since: The first day on which such goods can have been sampled, if that is known.
+    """
+
+    number: str
+    on: date | None = None
+    by: frozenset[int] = frozenset()
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A test that was named, beside what the books know of it.
+
+    Attributes:
+        sample: What the number stands for; None where the books know nothing of it.
+    """
+
+    number: str
+    sample: UUID | None = None
+    misfits: tuple[Misfit, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether nothing is known against it."""
+        return not self.misfits
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A paper document that somebody looked at and typed in.
@@ -234,6 +278,8 @@ class Document:
         product: Which product it is for, if it says.
         mass_g: For how many grams it is, if it says.
         used_g: Grams that came in on it before.
+        stated: The test that it reports, if it is a report of one, and
+        report: what the books know of that; see `with_documents`.
     """
 
     reference: str
@@ -245,6 +291,8 @@ class Document:
     product: int | None = None
     mass_g: int | None = None
     used_g: int = 0
+    stated: Stated | None = None
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +309,8 @@ class Goods:
         sourceless: Lots at their beginning that nobody is known to have produced.
         tests: What is known of tests of them.
         documents: Papers that somebody at the gate typed in.
+        reports: Tests that the seller named by their numbers.
+        lots_tested: Internal ids of the lots whose tests are tests of these goods.
     """
 
     lot: UUID | None
@@ -274,6 +324,8 @@ class Goods:
     sourceless: tuple[UUID, ...] = ()
     tests: tuple[TestFact, ...] = ()
     documents: tuple[Document, ...] = ()
+    reports: tuple[Report, ...] = ()
+    lots_tested: frozenset[int] = frozenset()
 
     @property
     def counting(self) -> frozenset[Proof]:
@@ -284,6 +336,8 @@ class Goods:
                 found |= document.proofs
         if any(test.outcome is TestOutcome.PASSED for test in self.tests):
             found.add(Proof.TEST_PASSED)
+        if any(report.counts for report in self.reports):
+            found.add(Proof.LAB_REPORT)
         return frozenset(found)
 
 
@@ -291,7 +345,95 @@ def _counts(document: Document, goods: Goods) -> bool:
     in_time = document.issued_on <= document.shown_on and (
         document.valid_through is None or document.shown_on <= document.valid_through
     )
-    return in_time and document.product in {None, goods.product}
+    fits = document.report is None or document.report.counts
+    return in_time and fits and document.product in {None, goods.product}
+
+
+def with_reports(
+    goods: tuple[Goods, ...], stated: Iterable[Stated], named: Mapping[str, Sequence[NamedTest]]
+) -> tuple[Goods, ...]:
+    """Add the tests that a seller named to the goods that they are of; see `reports_on`."""
+    for each in stated:
+        reports = reports_on(each, named.get(each.number, ()), goods)
+        goods = tuple(
+            item if report is None else replace(item, reports=(*item.reports, report))
+            for item, report in zip(goods, reports, strict=True)
+        )
+    return goods
+
+
+def with_documents(
+    goods: tuple[Goods, ...],
+    documents: Iterable[Document],
+    named: Mapping[str, Sequence[NamedTest]],
+) -> tuple[Goods, ...]:
+    """Lay papers beside the goods that they are for.
+
+    A paper for another product is a fault only if nothing of its product is there: then it lies
+    beside the first of the goods. A report lies beside those that it is a test of.
+    """
+    own = {item.product for item in goods}
+    for document in documents:
+        fitting = [
+            place
+            for place, item in enumerate(goods)
+            if document.product in {None, item.product}
+            or (place == 0 and document.product not in own)
+        ]
+        laid = dict.fromkeys(fitting, document)
+        if document.stated is not None:
+            tests = named.get(document.stated.number, ())
+            reports = reports_on(document.stated, tests, [goods[place] for place in fitting])
+            laid = {
+                place: replace(document, report=report)
+                for place, report in zip(fitting, reports, strict=True)
+                if report is not None
+            }
+        goods = tuple(
+            replace(item, documents=(*item.documents, laid[place])) if place in laid else item
+            for place, item in enumerate(goods)
+        )
+    return goods
+
+
+def reports_on(
+    stated: Stated, named: Sequence[NamedTest], goods: Sequence[Goods]
+) -> list[Report | None]:
+    """Hold a number against the books: what it says of each of some goods.
+
+    Of several tests with one number the one that fits best is meant. Where it is a test of some of
+    the goods it says nothing of the others; where it is one of none, it is held against those that
+    it misses by least.
+    """
+    if not named:
+        return [Report(stated.number) for _ in goods]
+    found = [
+        min(
+            (Report(stated.number, test.sample, _misfits(stated, test, item)) for test in named),
+            key=lambda report: len(report.misfits),
+        )
+        for item in goods
+    ]
+    if any(report.counts for report in found):
+        return [report if report.counts else None for report in found]
+    nearest = min(found, key=lambda report: len(report.misfits), default=None)
+    return [report if report is nearest else None for report in found]
+
+
+def _misfits(stated: Stated, test: NamedTest, goods: Goods) -> tuple[Misfit, ...]:
+    taken_on = local_date(test.taken_at)
+    if goods.lots_tested:
+        same, early = test.lot in goods.lots_tested, False
+    else:
+        same = not stated.by.isdisjoint({test.holder, test.taken_by})
+        early = stated.since is not None and taken_on < stated.since
+    wrong = {
+        Misfit.LOT: not same,
+        Misfit.PRODUCT: test.product != goods.product,
+        Misfit.RESULT: test.status not in GOOD,
+        Misfit.DATE: early or (stated.on is not None and stated.on < taken_on),
+    }
+    return tuple(misfit for misfit, holds in wrong.items() if holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,16 +710,26 @@ _OF_TEST: Final = {
 
 
 def standing_against(paper: Paper) -> frozenset[str]:
-    """Answer the codes of what holds and tests say of the goods behind a document."""
+    """Answer the codes of what speaks against goods that a market may not set aside.
+
+    That is what holds and tests say of them, and that their document was taken back or refused.
+    """
+    state = {
+        finding.kind.code
+        for finding in _of_state(paper, paper.expires_at)
+        if finding.kind.code in {"voided", "refused"}
+    }
     held = {finding.kind.code for finding in _of_lots(paper)}
     tested = {_OF_TEST[test.outcome] for goods in paper.goods for test in goods.tests}
-    return frozenset(held | tested)
+    return frozenset(state | held | tested)
 
 
 def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
     """Find what the rules of the day ask of goods, and what is wrong with their papers."""
     for test in goods.tests:
         yield _finding(_OF_TEST[test.outcome], test=test.reference)
+    for report in goods.reports:
+        yield of_report(report)
     for document in goods.documents:
         yield from _of_document(document, goods)
     proofs = goods.counting
@@ -590,8 +742,21 @@ def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
             yield Finding(OBSERVATIONS[rule.finding], facts, rule, further)
 
 
+def of_report(report: Report, **facts: Any) -> Finding:
+    """Say what is known of a test that somebody named by its number; nothing is passed over."""
+    facts = {**facts, "number": report.number}
+    if report.sample is None:
+        return _finding("test-not-verified", **facts)
+    if report.misfits:
+        misfits = [misfit.value for misfit in report.misfits]
+        return _finding("test-does-not-fit", **facts, misfits=misfits)
+    return _finding("test-verified", **facts, test=str(report.sample))
+
+
 def _of_document(document: Document, goods: Goods) -> Iterator[Finding]:
     facts = {"paper": document.reference, "kind": document.kind}
+    if document.report is not None:
+        yield of_report(document.report, **facts)
     if document.valid_through is not None and document.shown_on > document.valid_through:
         yield _finding("paper-expired", **facts, valid_through=document.valid_through.isoformat())
     if document.issued_on > document.shown_on:

@@ -2,18 +2,31 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import gate, inspections, papers, queries, service
+from app.admission import books, gate, inspections, papers, queries, seed, service
+from app.admission.books import Found, FoundTicket
+from app.admission.findings import Finding
 from app.admission.gate import CaseKind, CaseState
 from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
-from app.admission.policy import LET_IN, Decision
-from app.admission.queries import FoundTicket
-from app.admission.rules import CodeKind, Entry, standing_against
+from app.admission.policy import LET_IN, Decision, Severity
+from app.admission.rules import (
+    CodeKind,
+    Entry,
+    Goods,
+    Misfit,
+    Paper,
+    Report,
+    Stated,
+    of_report,
+    reports_on,
+    standing_against,
+)
 from app.admission.schemas import (
     CaseCloseIn,
     CaseOut,
@@ -32,18 +45,18 @@ from app.core.sealing import Vault
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
-from app.party.access import Audience, Caller, RoleKind, may_supervise
+from app.party.access import Audience, Caller, Department, RoleKind, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
 from app.testing import service as samples
-from app.testing.rules import GOOD
 from app.ticket import service as tickets
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
 from app.transparency.service import Statement
 
 ACCOUNTABLE = "ruling.accountable"
+_STOPPING = frozenset({Severity.REFUSE, Severity.HOLD, Severity.TEST})
 
 
 # --- rulings --------------------------------------------------------------------------------------
@@ -68,9 +81,12 @@ async def rule(
         IdReused: the id names another ruling.
         UnknownInspection: there is no such line, or the caller does not answer for its market.
         RulingChangesNothing: the line stands at this decision.
-        RulingNotYours: the decision is the regulator's, or is about goods on hold.
+        RulingNotYours: the decision is the regulator's, or another department's, or is about
+            goods on hold.
         TestMissing: goods that wait for a test come in without one.
-        TestNotPassed: the test that is named is a sample of the caller's, which has not passed.
+        TestNotPassed: the test that is named has not passed.
+        TestDoesNotFit: it is of other goods.
+        TestNotVerified: nobody knows it, and the rules of the day ask for one that is known.
     """
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
     # The server's role may not rewrite lines, and so cannot lock their rows.
@@ -87,10 +103,12 @@ async def rule(
     market = await _own_market(session, inspection, caller)
     last = await _last_ruling(session, line)
     former = Decision(line.decided_offline or line.decision if last is None else last.decision)
-    by_regulator = last is not None and await _was_regulator(session, last)
-    since = await _since(session, line, caller, now=now)
-    _check(former, body, line, caller, market, since, by_regulator=by_regulator)
-    await _check_test(session, body, caller)
+    paper = await _paper_now(session, line, caller, now=now)
+    since = frozenset() if paper is None else standing_against(paper)
+    departments = await _departments(session, line, former, on=local_date(inspection.inspected_at))
+    said = await _regulator_said(session, line)
+    _check(former, body, line, caller, market, since, departments, regulator_said=said)
+    findings = await _of_test(session, body, line, inspection, paper, caller, now=now)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     ruling = Ruling(
         public_id=public_id,
@@ -100,6 +118,7 @@ async def rule(
         decision=body.decision,
         reason=body.reason,
         test=body.test,
+        findings=[service.written(finding) for finding in findings],
         accountable_sealed=vault.seal(body.accountable, purpose=ACCOUNTABLE),
         party_id=caller.acting_party,
         account_id=caller.account_id,
@@ -129,32 +148,83 @@ def _document(
     }
 
 
-async def _since(
+async def _found(session: AsyncSession, line: InspectionLine) -> Found:
+    """Find the document of ours that a line came in on."""
+    if line.ticket_id is not None:
+        return Found(ticket=FoundTicket(*await tickets.by_id(session, line.ticket_id)))
+    if line.certificate_id is not None:
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        return Found(certificate=certificate)
+    return Found()
+
+
+async def _paper_now(
     session: AsyncSession, line: InspectionLine, caller: Caller, *, now: datetime
-) -> frozenset[str]:
-    """Answer what holds and tests say of a line's goods by now.
+) -> Paper | None:
+    """Answer how the document of a line, and the goods behind it, stand by now.
 
     The test that a verdict asked for may have failed since, and its lot be on hold.
     """
-    if line.ticket_id is not None:
-        found = FoundTicket(*await tickets.by_id(session, line.ticket_id))
-        return standing_against(await queries.paper_of_ticket(session, found, caller, at=now))
-    if line.certificate_id is not None:
-        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
-        return standing_against(await queries.paper_of_certificate(session, certificate, at=now))
-    return frozenset()
+    ((_, paper),) = await books.papers_of(session, [await _found(session, line)], caller, at=now)
+    return paper
 
 
-async def _check_test(session: AsyncSession, body: RulingIn, caller: Caller) -> None:
-    """Refuse a number that stands for a sample of the caller's which has not passed.
+async def _of_test(
+    session: AsyncSession,
+    body: RulingIn,
+    line: InspectionLine,
+    inspection: Inspection,
+    paper: Paper | None,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> list[Finding]:
+    """Hold the number of a test on which goods come in against the books.
 
-    Numbers of others, and of tests that were never entered here, are taken as they are typed.
+    What it comes to is a finding beside the ruling; the dated rules say what weighs so much that
+    goods do not come in on it.
+
+    Raises:
+        TestNotPassed: it has failed, or is not decided.
+        TestDoesNotFit: it is of other goods.
+        TestNotVerified: the books do not know it.
     """
     if body.test is None or body.decision not in LET_IN:
-        return
-    sample = await samples.numbered(session, body.test, party_id=caller.acting_party)
-    if sample is not None and sample.status not in GOOD:
-        raise gate.TestNotPassed(pointer="/test", status=sample.status)
+        return []
+    goods = () if paper is None else paper.goods
+    if not goods and line.product_id is not None and line.mass_g is not None:
+        goods = (Goods(None, line.product_id, line.mass_g, local_date(now)),)
+    stated = Stated(
+        body.test,
+        by=inspections.stated_by(line.seller_id, caller),
+        since=local_date(inspection.inspected_at),
+    )
+    named = (await samples.named(session, [body.test], now)).get(body.test, ())
+    # Goods that nobody has told the product of leave nothing to compare a test with.
+    reports = [report for report in reports_on(stated, named, goods) if report is not None]
+    report = reports[0] if reports else Report(body.test)
+    finding = of_report(report)
+    policy = await seed.policy(session)
+    finding = replace(finding, by=policy.about(finding.kind.code, local_date(now)))
+    if finding.severity in _STOPPING:
+        if Misfit.RESULT in report.misfits:
+            raise gate.TestNotPassed(pointer="/test", misfits=list(report.misfits))
+        if report.misfits:
+            raise gate.TestDoesNotFit(pointer="/test", misfits=list(report.misfits))
+        raise gate.TestNotVerified(pointer="/test")
+    return [finding]
+
+
+async def _regulator_said(session: AsyncSession, line: InspectionLine) -> Decision | None:
+    """Answer the last decision of a regulator about a line, if there was one."""
+    rows = await session.scalars(
+        select(Ruling).where(Ruling.line_id == line.id).order_by(Ruling.id.desc())
+    )
+    for ruling in rows:
+        kinds = await parties.role_kinds(session, ruling.party_id, local_date(ruling.ruled_at))
+        if RoleKind.REGULATOR in kinds:
+            return Decision(ruling.decision)
+    return None
 
 
 def _check(
@@ -164,8 +234,9 @@ def _check(
     caller: Caller,
     market: Place,
     since: frozenset[str],
+    departments: frozenset[Department],
     *,
-    by_regulator: bool,
+    regulator_said: Decision | None,
 ) -> None:
     if body.decision == former:
         raise gate.RulingChangesNothing(line=str(line.public_id), decision=former)
@@ -175,14 +246,38 @@ def _check(
         {finding["code"] for finding in line.findings} | since,
         market=papers.runs(caller, market),
         regulator=Audience.REGULATOR in caller.audiences
-        and may_supervise(caller, market.division_code),
-        by_regulator=by_regulator,
+        and may_supervise(caller, market.division_code)
+        and not departments.isdisjoint(caller.departments),
+        verdict=Decision(line.decision),
+        regulator_said=regulator_said,
     )
     if not allowed:
-        raise gate.RulingNotYours(former=former, decision=body.decision)
+        raise gate.RulingNotYours(
+            former=former, decision=body.decision, departments=sorted(departments)
+        )
     severities = {finding["severity"] for finding in line.findings}
     if gate.needs_test(former, body.decision, severities) and body.test is None:
         raise gate.TestMissing(pointer="/test")
+
+
+async def _departments(
+    session: AsyncSession, line: InspectionLine, former: Decision, *, on: date
+) -> frozenset[Department]:
+    """Say whose offices answer for a line's goods: see `gate.departments_at`."""
+    lot_ids: set[int] = set()
+    sender = None
+    found = await _found(session, line)
+    if found.ticket is not None:
+        sender = found.ticket.ticket.seller_id
+        lot_ids = {draw.lot_id for draw in await tickets.draws_of(session, found.ticket.ticket.id)}
+    elif found.certificate is not None:
+        sender, lot_ids = found.certificate.issuer_id, {found.certificate.lot_id}
+    if sender is not None:
+        roles = await parties.role_kinds(session, sender, on)
+    else:
+        roles = frozenset({RoleKind.FARMER} if line.self_producer_sealed is not None else ())
+    through = await tickets.came_through_market(session, lot_ids)
+    return gate.departments_at(former, from_roles=roles, through_market=through)
 
 
 async def _last_ruling(session: AsyncSession, line: InspectionLine) -> Ruling | None:
@@ -190,11 +285,6 @@ async def _last_ruling(session: AsyncSession, line: InspectionLine) -> Ruling | 
         select(Ruling).where(Ruling.line_id == line.id).order_by(Ruling.id.desc()).limit(1)
     )
     return found
-
-
-async def _was_regulator(session: AsyncSession, ruling: Ruling) -> bool:
-    kinds = await parties.role_kinds(session, ruling.party_id, local_date(ruling.ruled_at))
-    return RoleKind.REGULATOR in kinds
 
 
 async def _look_for_conflict(
@@ -206,22 +296,23 @@ async def _look_for_conflict(
     new_id: Callable[[], UUID],
     now: datetime,
 ) -> None:
-    """Open a case if letting a line in after all makes its ticket come in twice."""
-    if line.ticket_id is None or line.mass_g is None:
+    """Open a case if letting a line in after all makes its document come in twice."""
+    document = inspections.shown(line.ticket_id, line.certificate_id)
+    if document is None or line.mass_g is None:
         return
-    await inspections.take_turns(session, [inspections.turn_of_ticket(line.ticket_id)])
+    await inspections.take_turns(session, [document.turn])
     place = (await places.by_ids(session, [inspection.place_id]))[inspection.place_id]
-    ticket, _ = await tickets.by_id(session, line.ticket_id)
-    others = await inspections.admitted_on(session, [line.ticket_id], without=[line.public_id])
+    issued_g = inspections.issued_g(await _found(session, line))
+    others = await inspections.admitted_on(session, [document], without=[line.public_id])
     catalogue = await products.catalogue(session)
-    assert line.product_id is not None, "a line with a ticket has the ticket's product"
+    assert line.product_id is not None, "a line with a document of ours has its product"
     on = local_date(inspection.inspected_at)
     entry = Entry(
         market.public_id,
         line.mass_g,
-        ticket.mass_g,
+        issued_g,
         catalogue.tolerance_permille(line.product_id, on),
-        others.get(line.ticket_id, ()),
+        others.get(document, ()),
     )
     if found := gate.conflict(entry, place=place.public_id):
         facts = inspections.facts_of(entry)
@@ -415,6 +506,7 @@ def describe_ruling(ruling: Ruling, line: UUID, by: UUID, *, vault: Vault) -> Ru
         decision=Decision(ruling.decision),
         reason=ruling.reason,
         test=ruling.test,
+        findings=[service.read_back(finding) for finding in ruling.findings],
         accountable=vault.open(ruling.accountable_sealed, purpose=ACCOUNTABLE),
         by=by,
         ruled_at=ruling.ruled_at,

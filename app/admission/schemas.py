@@ -354,6 +354,7 @@ class RulingOut(Out):
     decision: Decision
     reason: str
     test: str | None
+    findings: list[FindingOut] = Field(description="What the books know of the test.")
     accountable: str
     by: UUID
     ruled_at: datetime

@@ -3,18 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import queries, rules, seed
+from app.admission import books, queries, rules, seed
+from app.admission.books import Found
 from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.models import Scan
 from app.admission.policy import Decision, Proof, Severity
-from app.admission.queries import Found
 from app.admission.rules import Code, CodeKind, Facts, Verdict
 from app.admission.schemas import (
     FindingOut,
@@ -28,7 +28,7 @@ from app.lot.rules import digest as digest_of
 from app.party.access import Caller
 from app.place import service as places
 from app.place.models import Place
-from app.signing.keys import SignatureVerdict, Verifier
+from app.signing.keys import Verifier
 from app.ticket import service as tickets
 from app.ticket.rules import TicketStatus
 
@@ -104,7 +104,7 @@ async def scan(
         )
     row = keep(session, draft, caller, code, found, verdict, place=place, now=now)
     await session.flush()
-    return await _answer(session, row, code, caller, place=draft.place), True
+    return await _answer(session, row, code, caller, place=draft.place, found=found), True
 
 
 def keep(
@@ -149,43 +149,61 @@ async def examine(
     draft: ScanDraft | None = None,
 ) -> tuple[Found, Verdict]:
     """Find what a code stands for, and everything that speaks for and against it."""
-    found, facts = await gather(session, code, caller, verifier=verifier, at=now, draft=draft)
+    asked = [Asked(code, draft)]
+    ((found, facts),) = await gather(session, asked, caller, verifier=verifier, at=now)
     return found, rules.decide(await seed.policy(session), facts)
+
+
+class Asked(NamedTuple):
+    """A code, and the scan that it was read in."""
+
+    code: Code
+    draft: ScanDraft | None = None
 
 
 async def gather(
     session: AsyncSession,
-    code: Code,
+    asked: Sequence[Asked],
     caller: Caller,
     *,
     verifier: Verifier,
     at: datetime,
-    draft: ScanDraft | None = None,
-) -> tuple[Found, Facts]:
-    """Find what a code stands for, and all that bears on a verdict about it at an instant."""
-    signature: SignatureVerdict | None = None
-    found = Found()
-    if code.parsed is not None:
-        # The signature comes first: nothing that an unsigned token says is even looked up.
-        signature = verifier.verify(code.parsed, at)
-        if rules.may_be_shown(signature):
-            found = await queries.find(session, code)
-    elif code.kind is CodeKind.SHORT_CODE:
-        found = await queries.find(session, code)
-    paper = None
-    if found.ticket is not None:
-        paper = await queries.paper_of_ticket(session, found.ticket, caller, at=at)
-    elif found.certificate is not None:
-        paper = await queries.paper_of_certificate(session, found.certificate, at=at)
-    facts = Facts(
-        code=code,
-        now=at,
-        signature=signature,
-        paper=paper,
-        plate=None if draft is None else draft.plate,
-        device_at=None if draft is None else draft.device_at,
+) -> list[tuple[Found, Facts]]:
+    """Find what codes stand for, and all that bears on verdicts about them at an instant.
+
+    It takes as many statements for a whole vehicle as for one code.
+    """
+    # The signature comes first: nothing that an unsigned token says is even looked up.
+    signatures = [
+        None if code.parsed is None else verifier.verify(code.parsed, at) for code, _ in asked
+    ]
+    found = await books.find_all(
+        session,
+        [
+            code
+            if code.kind is CodeKind.SHORT_CODE
+            or (signature is not None and rules.may_be_shown(signature))
+            else None
+            for (code, _), signature in zip(asked, signatures, strict=True)
+        ],
     )
-    return found, facts
+    papers = await books.papers_of(session, found, caller, at=at)
+    return [
+        (
+            document,
+            Facts(
+                code=code,
+                now=at,
+                signature=signature,
+                paper=paper,
+                plate=None if draft is None else draft.plate,
+                device_at=None if draft is None else draft.device_at,
+            ),
+        )
+        for (code, draft), signature, (document, paper) in zip(
+            asked, signatures, papers, strict=True
+        )
+    ]
 
 
 def ring(scan: UUID, verdict: Verdict) -> None:
@@ -238,20 +256,44 @@ def would_be(findings: Sequence[FindingOut]) -> Decision | None:
 
 
 async def _answer(
-    session: AsyncSession, row: Scan, code: Code, caller: Caller, *, place: UUID | None
+    session: AsyncSession,
+    row: Scan,
+    code: Code,
+    caller: Caller,
+    *,
+    place: UUID | None,
+    found: Found | None = None,
 ) -> VerdictOut:
-    """Write a verdict from what was recorded, so that a repeat says what was true at the time."""
+    """Write a verdict from what was recorded, so that a repeat says what was true at the time.
+
+    Args:
+        session: The caller's transaction.
+        row: What was recorded.
+        code: What was read.
+        caller: Who asked.
+        place: Where.
+        found: The document, where it was read a moment ago; what it says never changes.
+    """
     findings = [read_back(stored) for stored in row.findings]
     facts = {finding.code: finding.facts for finding in findings}
     ticket = certificate = None
     if row.ticket_id is not None:
-        known, _ = await tickets.by_id(session, row.ticket_id)
+        if found is not None and found.ticket is not None:
+            known = found.ticket.ticket
+        else:
+            known, _ = await tickets.by_id(session, row.ticket_id)
         status = facts["in-the-books"]["status"]
-        ticket = await queries.summarise_ticket(session, known, caller, status=TicketStatus(status))
+        ticket = await queries.summarise_ticket(
+            session,
+            known,
+            caller,
+            status=TicketStatus(status),
+            behind=None if found is None else found.behind,
+        )
     if row.certificate_id is not None:
-        (found,) = await certificates.by_ids(session, [row.certificate_id])
+        (issued,) = await certificates.by_ids(session, [row.certificate_id])
         certificate = await queries.summarise_certificate(
-            session, found, caller, voided="voided" in facts
+            session, issued, caller, voided="voided" in facts
         )
     foreign = "foreign-code" in facts
     return VerdictOut(

@@ -273,6 +273,9 @@ async def take(
         DomainError: of kind BUSY; nothing was taken, and all of it can be sent again.
     """
     caller = await caller_of(session, device, now=circumstances.now)
+    # A batch that is sent twice at once is looked for after the first has come in.
+    turn = inspections.turn_of_device(caller, str(device.public_id))
+    await inspections.take_turns(session, [turn])
     place = (await places.by_ids(session, [device.place_id]))[device.place_id]
     outcomes = []
     for row, signed in enumerate(statements, start=1):

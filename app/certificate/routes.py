@@ -50,7 +50,7 @@ from app.party.auth import allow
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import token
-from app.signing.rules import NoSigningKey
+from app.signing.rules import ClockBeforeTokens, NoSigningKey
 
 LIMIT_MAX = 200
 
@@ -74,6 +74,7 @@ ISSUE_REFUSALS = (
     lot_rules.MadeTooEarly,
     ImpossibleDate,
     IdReused,
+    ClockBeforeTokens,
     NoSigningKey,
 )
 

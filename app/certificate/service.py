@@ -1,7 +1,7 @@
 """Issues and voids certificates."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from app.certificate.models import (
     CertificateVoid,
 )
 from app.certificate.rules import Act, Basis, CertificateKind, Duty, Form
-from app.core import jobs
+from app.core import dated, jobs
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.snapshot import Snapshot
@@ -139,6 +139,19 @@ async def form_in_force(session: AsyncSession, kind: CertificateKind, at: dateti
     if row is None:
         raise rules.NoFormInForce(kind=kind, on=on.isoformat())
     return Form(CertificateKind(row.kind), row.edition, row.wording)
+
+
+async def editions(
+    session: AsyncSession, kind: CertificateKind, days: Collection[date]
+) -> dict[date, str]:
+    """Answer which edition of a kind's form was in force on days; days without one are left out."""
+    rows = list(await session.scalars(select(CertificateForm).where(CertificateForm.kind == kind)))
+    return {
+        day: row.edition
+        for day in days
+        for row in rows
+        if dated.in_force(row.valid_from, row.valid_to, day)
+    }
 
 
 async def _read_duties(session: AsyncSession) -> list[Duty]:
@@ -366,20 +379,19 @@ async def find(session: AsyncSession, public_id: UUID) -> Certificate:
     return found
 
 
-async def find_by_code(session: AsyncSession, code: str) -> Certificate | None:
-    """Find a certificate by its short code."""
-    found: Certificate | None = await session.scalar(
-        select(Certificate).where(Certificate.code == code)
-    )
-    return found
+async def by_codes(session: AsyncSession, codes: Collection[str]) -> Sequence[Certificate]:
+    """Find certificates by their short codes."""
+    if not codes:
+        return ()
+    return (await session.scalars(select(Certificate).where(Certificate.code.in_(codes)))).all()
 
 
-async def find_by_serial(session: AsyncSession, serial: int) -> Certificate | None:
-    """Find a certificate by the serial of its token."""
-    found: Certificate | None = await session.scalar(
-        select(Certificate).where(Certificate.serial == serial)
-    )
-    return found
+async def by_serials(session: AsyncSession, serials: Collection[int]) -> Sequence[Certificate]:
+    """Find certificates by the serials of their tokens."""
+    if not serials:
+        return ()
+    found = await session.scalars(select(Certificate).where(Certificate.serial.in_(serials)))
+    return found.all()
 
 
 async def by_ids(session: AsyncSession, certificate_ids: Iterable[int]) -> Sequence[Certificate]:
@@ -410,9 +422,28 @@ async def newest_in_force(
     session: AsyncSession, certificate_ids: Iterable[int]
 ) -> Certificate | None:
     """Answer the newest of these certificates that was not taken back."""
-    found = await by_ids(session, certificate_ids)
+    return (await newest_of_each(session, {0: certificate_ids})).get(0)
+
+
+async def newest_of_each(
+    session: AsyncSession, certificate_ids: Mapping[int, Iterable[int]]
+) -> dict[int, Certificate]:
+    """Answer the newest certificate of each lot that was not taken back.
+
+    Args:
+        session: The caller's session.
+        certificate_ids: All certificates of a lot, by the lot.
+    """
+    wanted = {lot: set(ids) for lot, ids in certificate_ids.items()}
+    found = await by_ids(session, {number for ids in wanted.values() for number in ids})
     taken_back = await voided(session, (row.id for row in found))
-    return next((row for row in reversed(found) if row.id not in taken_back), None)
+    return {
+        lot: row
+        for row in found
+        if row.id not in taken_back
+        for lot, ids in wanted.items()
+        if row.id in ids
+    }
 
 
 async def forms(session: AsyncSession, on: date) -> Sequence[CertificateForm]:

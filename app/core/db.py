@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from app.core import ids
@@ -106,6 +107,10 @@ class Database:
         self.engine = _engine(settings.database_url, role, size=settings.pool_size, told=told)
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Taking a connection out of the pool and putting it back costs as much CPU time as the
+        # shortest questions: `ask` keeps some at hand.
+        self._spare: list[PoolProxiedConnection] = []
+        self._spare_max = settings.pool_size // 4
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         self._read = async_sessionmaker(reading, expire_on_commit=False)
 
@@ -115,6 +120,7 @@ class Database:
 
         This is the only place in the project that commits.
         """
+        await self._share()
         async with _closing(self._write()) as session:
             yield session
             await session.commit()
@@ -149,6 +155,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
+        await self._share()
         async with _closing(self._read()) as session:
             yield session
 
@@ -158,16 +165,47 @@ class Database:
         Raises:
             asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
         """
-        pooled = await self.engine.raw_connection()
+        pooled = await self._spare_connection()
         driver: Any = pooled.driver_connection
+        may_stay = False
         try:
             rows: list[Row] = await driver.fetch(
                 statement.sql, *[parameters[name] for name in statement.names], record_class=Row
             )
+            may_stay = len(self._spare) < self._spare_max and not self._is_short()
+        except asyncpg.InternalClientError as confused:
+            # The server's farewell arrived between two questions.
+            driver.terminate()
+            message = "the connection broke"
+            raise asyncpg.InterfaceError(message) from confused
         finally:
-            broken = driver.is_closed()
-            await greenlet_spawn(pooled.invalidate if broken else pooled.close)
+            if driver.is_closed():
+                await greenlet_spawn(pooled.invalidate)
+            elif may_stay:
+                self._spare.append(pooled)
+            else:
+                await greenlet_spawn(pooled.close)
         return rows
+
+    async def _spare_connection(self) -> PoolProxiedConnection:
+        while self._spare:
+            pooled = self._spare.pop()
+            driver: Any = pooled.driver_connection
+            if not driver.is_closed():
+                return pooled
+            await greenlet_spawn(pooled.invalidate)
+        return await self.engine.raw_connection()
+
+    def _is_short(self) -> bool:
+        """Tell whether the next session may have to wait for a connection."""
+        pool = self.engine.sync_engine.pool
+        assert isinstance(pool, QueuePool), "the engine's own"
+        return pool.checkedin() == 0 and pool.overflow() >= 0
+
+    async def _share(self) -> None:
+        """Give sessions the connections that questions have put aside, if there is no other."""
+        if self._spare and self._is_short():
+            await greenlet_spawn(self._spare.pop().close)
 
     def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
         """Choose who answers a long question that is asked in many short sessions.
@@ -193,6 +231,8 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back to the server."""
+        while self._spare:
+            await greenlet_spawn(self._spare.pop().close)
         await self.engine.dispose()
 
 

@@ -35,6 +35,9 @@ DATABASE_FAULTS = (
 )
 """What can go wrong between us and a database."""
 
+NoConnection = PoolTimeoutError
+"""No connection came free in the time that one may wait."""
+
 # A replica has the system identifier of its primary, and its databases have the same numbers: the
 # heart of another platform, which may well beat, is none of ours.
 _IDENTITY = """

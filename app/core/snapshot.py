@@ -27,12 +27,19 @@ class Snapshot(Generic[T]):
     async def __call__(self, session: AsyncSession) -> T:
         """Answer from memory, or ask the database if that is too long ago."""
         pool = session.get_bind().engine.pool
-        known = self._known.get(pool)
-        if known is not None and time.monotonic() - known[0] < self._lasts_s:
-            return known[1]
+        known = self.at_hand(pool)
+        if known is not None:
+            return known
         value = await self._read(session)
         self._known[pool] = (time.monotonic(), value)
         return value
+
+    def at_hand(self, pool: Pool) -> T | None:
+        """Answer what is remembered of the database that a pool leads to, and ask nobody."""
+        known = self._known.get(pool)
+        if known is not None and time.monotonic() - known[0] < self._lasts_s:
+            return known[1]
+        return None
 
     def forget(self, session: AsyncSession) -> None:
         """Ask the database next time, because the caller has just changed what it holds."""

@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
+from uuid import UUID
 
 from PIL import Image, ImageOps
 
@@ -52,6 +54,17 @@ class UnknownEvidence(DomainError):
     code: ClassVar[str] = "unknown-evidence"
     title: ClassVar[Text] = Text("没有这张图片", "There is no such image")
     next_step: ClassVar[Text] = Text("请先上传图片", "Upload the image first")
+
+
+def check_found(found: Container[UUID], wanted: Iterable[UUID]) -> None:
+    """Refuse images that are not there, or not the caller's to show.
+
+    Raises:
+        UnknownEvidence: for the first of them.
+    """
+    for public_id in wanted:
+        if public_id not in found:
+            raise UnknownEvidence(evidence=str(public_id))
 
 
 @dataclass(frozen=True, slots=True)

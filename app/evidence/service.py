@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -85,16 +85,21 @@ async def of_party(
         UnknownEvidence: there is no such image, or another party brought it.
     """
     wanted = sorted(set(public_ids))
-    if not wanted:
+    found = await find_all(session, wanted, party_id)
+    rules.check_found(found, wanted)
+    return found
+
+
+async def find_all(
+    session: AsyncSession, public_ids: Collection[UUID], party_id: int
+) -> dict[UUID, Evidence]:
+    """Find those of these images that a party brought."""
+    if not public_ids:
         return {}
     rows = await session.scalars(
-        select(Evidence).where(Evidence.public_id.in_(wanted), Evidence.party_id == party_id)
+        select(Evidence).where(Evidence.public_id.in_(public_ids), Evidence.party_id == party_id)
     )
-    found = {row.public_id: row for row in rows}
-    for public_id in wanted:
-        if public_id not in found:
-            raise rules.UnknownEvidence(evidence=str(public_id))
-    return found
+    return {row.public_id: row for row in rows}
 
 
 async def by_ids(session: AsyncSession, evidence_ids: Iterable[int]) -> dict[int, Evidence]:
@@ -104,6 +109,18 @@ async def by_ids(session: AsyncSession, evidence_ids: Iterable[int]) -> dict[int
         return {}
     rows = await session.scalars(select(Evidence).where(Evidence.id.in_(wanted)))
     return {row.id: row for row in rows}
+
+
+async def by_public_id(session: AsyncSession, public_id: UUID) -> Evidence:
+    """Read an image's row for a package that knows who may see it.
+
+    Raises:
+        UnknownEvidence: there is none.
+    """
+    found = await session.scalar(select(Evidence).where(Evidence.public_id == public_id))
+    if found is None:
+        raise rules.UnknownEvidence(evidence=str(public_id))
+    return found
 
 
 async def find(session: AsyncSession, public_id: UUID, caller: Caller) -> Evidence:

@@ -1,6 +1,6 @@
 """Makes rolls of blank labels, and binds each label to what it was stuck on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -225,6 +225,14 @@ async def look(session: AsyncSession, code: str) -> tuple[bool, LabelBinding | N
         )
     ).one_or_none()
     return (False, None) if row is None else (True, row[1])
+
+
+async def bindings_of(session: AsyncSession, codes: Collection[str]) -> dict[str, LabelBinding]:
+    """Answer what these labels stand for, those that were bound to something."""
+    if not codes:
+        return {}
+    found = await session.scalars(select(LabelBinding).where(LabelBinding.code.in_(codes)))
+    return {row.code: row for row in found}
 
 
 async def of_lots(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, str]:

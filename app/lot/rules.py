@@ -370,9 +370,9 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     """
     whole = sum(weights)
     assert whole > 0, "something must carry the shares"
-    shares = [total * weight // whole for weight in weights]
-    remainders = [(total * weight) % whole for weight in weights]
-    order = sorted(range(len(weights)), key=lambda index: -remainders[index])
+    parts = [divmod(total * weight, whole) for weight in weights]
+    shares = [share for share, _ in parts]
+    order = sorted(range(len(weights)), key=lambda index: -parts[index][1])
     for index in order[: total - sum(shares)]:
         shares[index] += 1
     return shares

@@ -70,6 +70,20 @@ PRODUCERS = frozenset(
 """Roles that bring lots into being by harvest, catch, slaughter or making."""
 
 
+BEYOND_THE_GATE = frozenset(
+    {
+        RoleKind.PROCESSOR,
+        RoleKind.MARKET,
+        RoleKind.STALL,
+        RoleKind.SUPERMARKET,
+        RoleKind.GROUP_BUYER,
+        RoleKind.CATERER,
+        RoleKind.IMPORTER,
+    }
+)
+"""Whose goods have entered a market, or the works of a processor (APQSL art. 60 and 77)."""
+
+
 OFFICES = frozenset({RoleKind.MARKET, RoleKind.REGULATOR, RoleKind.OPERATOR})
 """Roles that give power over others' data; only an operator may give them."""
 

@@ -7,6 +7,7 @@ from fastapi import Request
 from app.core.db import DbSession
 from app.party import credentials
 from app.party.access import PUBLIC, Caller, authorize
+from app.party.credentials import Credential
 
 SESSION_COOKIE = "ypt_session"
 
@@ -17,14 +18,24 @@ def session_cookie(request: Request) -> str:
     return f"__Host-{SESSION_COOKIE}" if secure else SESSION_COOKIE
 
 
-async def identify(request: Request, session: DbSession) -> Caller:
-    """Find out who sent a request: a bearer key, a session cookie, or the public."""
-    now = request.app.state.clock()
+def credential_of(request: Request) -> tuple[Credential, str]:
+    """Read what a request proffers: a bearer key, a session cookie, or nothing."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return await credentials.caller_of_key(session, credential.strip(), now=now)
+        return Credential.KEY, credential.strip()
     if token := request.cookies.get(session_cookie(request)):
-        return await credentials.caller_of_session(session, token, now=now)
+        return Credential.SESSION, token
+    return Credential.NONE, ""
+
+
+async def identify(request: Request, session: DbSession) -> Caller:
+    """Find out who sent a request."""
+    now = request.app.state.clock()
+    kind, secret = credential_of(request)
+    if kind is Credential.KEY:
+        return await credentials.caller_of_key(session, secret, now=now)
+    if kind is Credential.SESSION:
+        return await credentials.caller_of_session(session, secret, now=now)
     return PUBLIC
 
 

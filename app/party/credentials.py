@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,14 @@ _hashing = asyncio.Semaphore(os.cpu_count() or 1)
 # the pool to everybody else.
 _signing_in = asyncio.Semaphore(os.cpu_count() or 1)
 _NOBODY = _hasher.hash(ids.secret().hex())
+
+
+class Credential(Enum):
+    """What a request can prove its sender with."""
+
+    KEY = "key"
+    SESSION = "session"
+    NONE = "none"
 
 
 def _one_spelling(password: str) -> str:
@@ -145,18 +154,23 @@ _CALLER_COLUMNS = """
         '[]')
 """
 # One statement a request: the credential, the party and its roles of the day.
-_BY_SESSION = prepared(
+BY_SESSION = (
     f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at "  # noqa: S608
     "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
     "WHERE s.token_hash = :hash AND s.expires_at > :now AND a.disabled_at IS NULL "
     "AND p.status = 'active'"
 )
-_BY_KEY = prepared(
-    f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS} "  # noqa: S608
+BY_KEY = (
+    f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS}, NULL::timestamptz, NULL::timestamptz "  # noqa: S608
     "FROM api_key k JOIN party p ON p.id = k.party_id "
     "WHERE k.secret_hash = :hash AND k.expires_at > :now AND k.revoked_at IS NULL "
     "AND p.status = 'active'"
 )
+"""How a credential is looked up, for statements that ask for more at the same time.
+
+`proffered` has their parameters, and `read_caller` reads their row.
+"""
+_BY_SESSION, _BY_KEY = prepared(BY_SESSION), prepared(BY_KEY)
 
 _BY_PARTY = prepared(
     f"SELECT NULL::bigint, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
@@ -166,17 +180,16 @@ _BY_PARTY = prepared(
 
 async def caller_of_session(session: AsyncSession, token: str, *, now: datetime) -> Caller:
     """Say who a session belongs to; somebody whose session ended is the public."""
-    hashed = _hashed(token)
-    rows = await fetch(session, _BY_SESSION, {"hash": hashed, "now": now, "today": local_date(now)})
+    rows = await fetch(session, _BY_SESSION, proffered(token, now))
     if not rows:
         return PUBLIC
-    *who, created_at, seen_at = rows[0]
-    caller = _caller(who)
-    if now - seen_at > SESSION_SEEN_EVERY:
+    caller, fresh = read_caller(rows[0], now)
+    if not fresh:
+        *_, created_at, _ = rows[0]
         life = access.session_life(caller.audiences)
         await session.execute(
             update(Session)
-            .where(Session.token_hash == hashed)
+            .where(Session.token_hash == _hashed(token))
             .values(seen_at=now, expires_at=min(now + life.idle, created_at + life.absolute))
         )
     return caller
@@ -184,10 +197,24 @@ async def caller_of_session(session: AsyncSession, token: str, *, now: datetime)
 
 async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Caller:
     """Say which party a machine's key acts for; a key that is not valid now is the public."""
-    rows = await fetch(
-        session, _BY_KEY, {"hash": _hashed(key), "now": now, "today": local_date(now)}
-    )
-    return _caller(rows[0]) if rows else PUBLIC
+    rows = await fetch(session, _BY_KEY, proffered(key, now))
+    return read_caller(rows[0], now)[0] if rows else PUBLIC
+
+
+def proffered(secret: str, now: datetime) -> dict[str, Any]:
+    """Answer the parameters with which a credential is looked up."""
+    return {"hash": _hashed(secret), "now": now, "today": local_date(now)}
+
+
+def read_caller(row: Iterable[Any], now: datetime) -> tuple[Caller, bool]:
+    """Read the row of a credential that is valid.
+
+    Returns:
+        Whoever it belongs to, and whether nothing has to be noted: a session that was not seen for
+        five minutes is to live on.
+    """
+    *who, _, seen_at = row
+    return _caller(who), seen_at is None or now - seen_at <= SESSION_SEEN_EVERY
 
 
 async def caller_of_party(

@@ -1,6 +1,7 @@
 """Registers and invites parties, gives and ends their roles, opens their accounts."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -382,6 +383,22 @@ async def find(session: AsyncSession, public_id: UUID) -> Party:
     return party
 
 
+async def find_all(session: AsyncSession, public_ids: Collection[UUID]) -> dict[UUID, Party]:
+    """Find several parties by their public ids.
+
+    Raises:
+        UnknownParty: one of them is not there; the first that was asked for is told.
+    """
+    if not public_ids:
+        return {}
+    rows = await session.scalars(select(Party).where(Party.public_id.in_(public_ids)))
+    found = {party.public_id: party for party in rows}
+    for public_id in public_ids:
+        if public_id not in found:
+            raise rules.UnknownParty(party=str(public_id))
+    return found
+
+
 async def by_ids(session: AsyncSession, party_ids: Iterable[int]) -> dict[int, Party]:
     """Read several parties at once."""
     wanted = set(party_ids)
@@ -397,6 +414,20 @@ async def roles_of(session: AsyncSession, party_id: int) -> Sequence[PartyRole]:
         select(PartyRole).where(PartyRole.party_id == party_id).order_by(PartyRole.id)
     )
     return found.all()
+
+
+async def roles_by_party(
+    session: AsyncSession, party_ids: Collection[int]
+) -> dict[int, list[PartyRole]]:
+    """List the roles of several parties, past and coming ones too."""
+    if not party_ids:
+        return {}
+    found: dict[int, list[PartyRole]] = defaultdict(list)
+    for role in await session.scalars(
+        select(PartyRole).where(PartyRole.party_id.in_(party_ids)).order_by(PartyRole.id)
+    ):
+        found[role.party_id].append(role)
+    return found
 
 
 async def role_kinds(session: AsyncSession, party_id: int, on: date) -> frozenset[RoleKind]:

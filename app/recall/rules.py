@@ -12,7 +12,7 @@ from app.core import dated
 from app.core.calendar import WorkingDay
 from app.core.clock import local_date
 from app.core.errors import DomainError, Kind, Text
-from app.party.access import Department, RoleKind
+from app.party.access import BEYOND_THE_GATE, Department, RoleKind
 from app.testing.calendar import WorkingDays
 from app.trace.rules import SubGraph
 
@@ -249,19 +249,6 @@ class ReferralAnswered(DomainError):
 
 
 # --- who answers for goods --------------------------------------------------------------------
-
-BEYOND_THE_GATE: frozenset[RoleKind] = frozenset(
-    {
-        RoleKind.PROCESSOR,
-        RoleKind.MARKET,
-        RoleKind.STALL,
-        RoleKind.SUPERMARKET,
-        RoleKind.GROUP_BUYER,
-        RoleKind.CATERER,
-        RoleKind.IMPORTER,
-    }
-)
-"""Whose goods have entered a market, or the works of a processor (APQSL art. 60 and 77)."""
 
 
 def answering(

@@ -17,6 +17,21 @@ class NoSigningKey(DomainError):
     )
 
 
+class ClockBeforeTokens(DomainError):
+    """The server's clock reads an instant that no token can bear: before 2024, or past 2342."""
+
+    kind: ClassVar[Kind] = Kind.BUSY
+    code: ClassVar[str] = "clock-before-tokens"
+    title: ClassVar[Text] = Text(
+        "服务器时钟不对，无法签发票据和合格证。",
+        "The server's clock is wrong: no ticket or certificate can be signed.",
+    )
+    next_step: ClassVar[Text] = Text(
+        "您填写的内容没有丢失，请稍后重试；系统管理员需要校准服务器时间(NTP)。",
+        "Nothing you entered is lost: try again later. The operator has to set the clock (NTP).",
+    )
+
+
 class SigningKeyUnknown(DomainError):
     """A key was named that the registry does not hold."""
 

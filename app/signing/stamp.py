@@ -5,6 +5,7 @@ from datetime import datetime
 
 from app.signing import shortcode, token
 from app.signing.keys import Signer
+from app.signing.rules import ClockBeforeTokens
 from app.signing.token import Claims, Flags, TokenType
 
 
@@ -56,8 +57,12 @@ def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
         status_index: Internal id of the document; its low 32 bits place it in the status list.
 
     Raises:
+        ClockBeforeTokens: the instant lies outside what a token can say.
         NoSigningKey: the key's time has not begun, or is over.
     """
+    # What a clock says is no bug of the caller's, as a claim out of its range would be.
+    if not token.can_bear(signed_at):
+        raise ClockBeforeTokens(now=signed_at.isoformat())
     claims = Claims(
         type=kind,
         kid=signer.kid,

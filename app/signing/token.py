@@ -24,6 +24,7 @@ TICK: Final = timedelta(minutes=10)
 _DOMAIN: Final = b"JSNY-TICKET-v1\0"
 _LEAD: Final = b"\x01"  # Keeps leading zero bytes; with it every token has 246 digits.
 _LAYOUT: Final = struct.Struct(">B H Q 3s H I I 5s I B I")
+_TICKS_MAX: Final = 0xFFFFFF
 _ORIGIN_DIGITS: Final = 12
 _GRAMS_PER_STEP: Final = 100
 
@@ -154,6 +155,11 @@ def tick_floor(instant: datetime) -> datetime:
     return EPOCH + (instant - EPOCH) // TICK * TICK
 
 
+def can_bear(instant: datetime) -> bool:
+    """Whether a token can say that it was issued at an aware instant: from 2024 on to 2342."""
+    return 0 <= (instant - EPOCH) // TICK <= _TICKS_MAX
+
+
 def encode_payload(claims: Claims) -> bytes:
     """Lay the claims out as the 38 bytes that are signed.
 
@@ -169,7 +175,7 @@ def encode_payload(claims: Claims) -> bytes:
     ticks = (claims.issued_at - EPOCH) // TICK
     _check_range("kid", claims.kid, 1, 0xFFFF)
     _check_range("serial", claims.serial, 0, 2**63 - 1)
-    _check_range("issued_at in ten minutes since 2024", ticks, 0, 0xFFFFFF)
+    _check_range("issued_at in ten minutes since 2024", ticks, 0, _TICKS_MAX)
     _check_range("ttl_h", claims.ttl_h, 1, 0xFFFF)
     _check_range("flags", claims.flags, 0, _KNOWN_FLAGS)
     for name in ("product", "quantity_dg", "issuer", "status_index"):

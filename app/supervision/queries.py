@@ -23,6 +23,7 @@ from app.supervision import rules
 from app.supervision.rules import Measure, Rule, RuleCode, Spot
 from app.testing.calendar import ClockKind
 from app.testing.rules import GOOD, HOLDING
+from app.testing.standards import clocks
 
 IDS_SHOWN: Final = 20
 """A warning names this many tickets or lots behind it; the rest is found from them."""
@@ -826,7 +827,7 @@ _END_OF = "(({} + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')"
 
 _DEADLINES = text(f"""
     SELECT 'hold' AS kind, h.public_id AS subject, h.placed_at AS began_at,
-        h.placed_at + CAST(:hold_lasts AS interval) AS due_at, h.placed_by AS party_id,
+        CAST(NULL AS timestamptz) AS due_at, h.placed_by AS party_id,
         array_remove(ARRAY[l.division_code, b.division_code], NULL) AS divisions,
         ARRAY(SELECT m.id FROM place m WHERE m.party_id = h.placed_by AND m.kind = 'market')
             AS markets
@@ -834,7 +835,7 @@ _DEADLINES = text(f"""
     JOIN lot l ON l.id = h.lot_id
     JOIN party b ON b.id = h.placed_by
     WHERE h.released_at IS NULL
-        AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts AS interval)
+        AND h.placed_at < CAST(:now AS timestamptz) - CAST(:hold_lasts_at_least AS interval)
     UNION ALL
     SELECT d.kind, s.public_id, d.began_at, d.due_at, s.taken_by,
         array_remove(ARRAY[l.division_code, b.division_code, s.jurisdiction], NULL),
@@ -879,27 +880,33 @@ async def _deadlines(session: AsyncSession, window: Window, around: Around) -> l
     rule = rules.in_force(around.rules, local_date(around.now))
     if rule is None:
         return []
+    # How long working days last is the calendar's to say, and no fewer days than they are.
     parameters = {
-        "hold_lasts": timedelta(days=rule["hold_days"]),
+        "hold_lasts_at_least": timedelta(days=rule["hold_working_days"]),
         "now": around.now,
         "rights": list(_RIGHTS),
     }
-    rows = await session.execute(_DEADLINES, parameters)
-    return [
-        Measure(
-            subject=f"{row['kind']}:{row['subject']}",
-            on=local_date(row["due_at"]),
-            figure=_minutes(around.now - row["due_at"]),
-            evidence={
-                "clock": row["kind"],
-                "began_at": row["began_at"].isoformat(),
-                "due_at": row["due_at"].isoformat(),
-            },
-            market_ids=_markets(*row["markets"]),
-            divisions=_where(*row["divisions"]),
+    calendar = (await clocks(session)).working_days
+    found = []
+    for row in (await session.execute(_DEADLINES, parameters)).mappings():
+        due_at = row["due_at"] or calendar.after(rule["hold_working_days"], row["began_at"]).at
+        if due_at >= around.now:
+            continue
+        found.append(
+            Measure(
+                subject=f"{row['kind']}:{row['subject']}",
+                on=local_date(due_at),
+                figure=_minutes(around.now - due_at),
+                evidence={
+                    "clock": row["kind"],
+                    "began_at": row["began_at"].isoformat(),
+                    "due_at": due_at.isoformat(),
+                },
+                market_ids=_markets(*row["markets"]),
+                divisions=_where(*row["divisions"]),
+            )
         )
-        for row in rows.mappings()
-    ]
+    return found
 
 
 # What a declared lot names as its papers; which of them are ours is found by their codes.

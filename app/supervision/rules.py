@@ -238,7 +238,7 @@ PARAMETERS: Final[Mapping[RuleCode, frozenset[str]]] = MappingProxyType(
                 "guard_weeks",
                 "past_weight_permille",
             },
-            RuleCode.DEADLINE_OVERDUE: {"hold_days", "grace_min"},
+            RuleCode.DEADLINE_OVERDUE: {"hold_working_days", "grace_min"},
         }.items()
     }
 )

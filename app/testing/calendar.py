@@ -89,12 +89,17 @@ class WorkingDays:
         """
         if rule.unit is ClockUnit.HOURS:
             return Due(began_at + timedelta(hours=rule.amount), assumed=False)
-        day, left, assumed = local_date(began_at), rule.amount, False
+        return self._end(began_at, rule.amount, working=rule.unit is ClockUnit.WORKING_DAYS)
+
+    def after(self, days: int, began_at: datetime) -> Due:
+        """Say when so many working days are over that began at an instant; see `due`."""
+        return self._end(began_at, days, working=True)
+
+    def _end(self, began_at: datetime, days: int, *, working: bool) -> Due:
+        day, left, assumed = local_date(began_at), days, False
         while left:
             day += timedelta(days=1)
-            works, unsure = (True, False)
-            if rule.unit is ClockUnit.WORKING_DAYS:
-                works, unsure = self.is_working_day(day)
+            works, unsure = self.is_working_day(day) if working else (True, False)
             assumed = assumed or unsure
             left -= works
         midnight = datetime.combine(day + timedelta(days=1), time(), tzinfo=SHANGHAI)

@@ -6,7 +6,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -170,6 +178,7 @@ class Sample(Base):
         CheckConstraint(_one_of("status", Status), name="status"),
         CheckConstraint("mass_g > 0", name="mass_g"),
         UniqueConstraint("taken_by", "number"),
+        Index("ix_sample_number", "number"),
         Index("ix_sample_holder_id_id", "holder_id", "id"),
         Index("ix_sample_taken_by_id", "taken_by", "id"),
         Index("ix_sample_product_id_taken_at", "product_id", "taken_at"),
@@ -198,6 +207,25 @@ class Sample(Base):
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("hold.id"))
 
 
+class SampleCommission(Base):
+    """That a sample was sent to a laboratory, or to a test point; appended."""
+
+    __tablename__ = "sample_commission"
+    __table_args__ = (
+        UniqueConstraint("sample_id", "lab_id"),
+        Index("ix_sample_commission_lab_id_sample_id", "lab_id", "sample_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    sample_id: Mapped[int] = mapped_column(ForeignKey("sample.id"))
+    lab_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    sent_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    sent_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+
 class TestRow(Base):
     """One test, appended: what was read, and what it came to by which rule."""
 
@@ -207,6 +235,7 @@ class TestRow(Base):
         CheckConstraint(_one_of("outcome", Outcome), name="outcome"),
         CheckConstraint("(source_id IS NULL) = (maker_record_id IS NULL)", name="of_a_device"),
         UniqueConstraint("source_id", "maker_record_id"),
+        Index("ix_test_report_number", text("(raw ->> 'report_number')")),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

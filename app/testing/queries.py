@@ -19,13 +19,14 @@ from app.party.models import Party
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
-from app.testing import cases, service
+from app.testing import cases, commissions, service
 from app.testing.calendar import ClockKind
 from app.testing.limits import Food, Ground, Limit, Ruling
 from app.testing.models import (
     Deadline,
     Objection,
     Sample,
+    SampleCommission,
     SampleStep,
     TestRow,
     TestSource,
@@ -46,6 +47,7 @@ from app.testing.rules import (
     repeats_left,
 )
 from app.testing.schemas import (
+    CommissionOut,
     DeadlineOut,
     Finding,
     ItemOut,
@@ -85,17 +87,20 @@ async def read(
     """
     sample = await service.find(session, public_id)
     tests = await cases.tests_of(session, sample.id)
+    sent = await commissions.of_sample(session, sample.id)
     involved = {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+    involved |= {one.lab_id for one in sent}
     holder = (await parties.by_ids(session, [sample.holder_id]))[sample.holder_id]
     if caller.party_id not in involved and not may_supervise(caller, holder.division_code):
         lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
         await service.check_reader(session, lot, caller, answers_for)
-    return await _describe(session, sample, tests, caller, vault=vault, now=now)
+    return await _describe(session, sample, sent, tests, caller, vault=vault, now=now)
 
 
 async def _describe(
     session: AsyncSession,
     sample: Sample,
+    sent: Sequence[SampleCommission],
     tests: Sequence[TestRow],
     caller: Caller,
     *,
@@ -105,7 +110,9 @@ async def _describe(
     lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
     catalogue = await products.catalogue(session)
     named = await parties.by_ids(
-        session, {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+        session,
+        {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+        | {party for one in sent for party in (one.lab_id, one.sent_by)},
     )
     place = None
     if sample.place_id is not None:
@@ -134,6 +141,15 @@ async def _describe(
         status=Status(sample.status),
         verdict=VERDICT_OF[Status(sample.status)],
         hold=None if hold is None else hold.public_id,
+        sent_to=[
+            CommissionOut(
+                commission=one.public_id,
+                lab=named[one.lab_id].public_id,
+                sent_by=named[one.sent_by].public_id,
+                sent_at=one.sent_at,
+            )
+            for one in sent
+        ],
         tests=[_test(test, named, caller, vault) for test in tests],
         steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
         deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
@@ -233,13 +249,16 @@ _IN_MARKET = text("""
 async def samples(
     session: AsyncSession, caller: Caller, *, status: Status | None, most: int
 ) -> list[SampleLine]:
-    """List the samples of a party's goods, those it took, and those of its market or jurisdiction.
+    """List samples of a party's goods, that it took or was sent, or of its market or jurisdiction.
 
     A jurisdiction's are those of goods that come from it, and of goods that lie in it.
     """
     mine: list[ColumnElement[bool]] = [
         Sample.holder_id == caller.party_id,
         Sample.taken_by == caller.party_id,
+        Sample.id.in_(
+            select(SampleCommission.sample_id).where(SampleCommission.lab_id == caller.party_id)
+        ),
     ]
     if caller.jurisdiction is not None and may_supervise(caller, caller.jurisdiction):
         mine += [

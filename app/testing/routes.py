@@ -16,15 +16,17 @@ from app.lot.routes import repeated
 from app.lot.rules import LotExhausted, LotOnHold, UnknownLot
 from app.party.access import Caller, OtherParty
 from app.party.auth import allow
+from app.party.rules import UnknownParty
 from app.place.rules import UnknownPlace
 from app.product.rules import UnknownProduct
 from app.product.schemas import ProductId
-from app.testing import cases, devices, push, queries, rules, service
+from app.testing import cases, commissions, devices, push, queries, rules, service
 from app.testing.devices import Signed
 from app.testing.models import TestSource
 from app.testing.push import Algorithm, Convention
 from app.testing.rules import Authority, Layer, State, Status
 from app.testing.schemas import (
+    CommissionIn,
     LimitAnswer,
     MeasureIn,
     MethodOut,
@@ -77,6 +79,8 @@ async def _described(
             IdReused,
             rules.LayerNotYours,
             UnknownPlace,
+            UnknownParty,
+            rules.NotALaboratory,
             ImpossibleDate,
             rules.AlreadySampledAbove,
             rules.SampleNumberTaken,
@@ -129,6 +133,47 @@ async def list_samples(
 
 
 @router.put(
+    "/samples/{sample_id}/commissions/{commission_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(SampleOut),
+        **declare(
+            rules.UnknownSample,
+            OtherParty,
+            IdReused,
+            UnknownParty,
+            rules.NotALaboratory,
+            ImpossibleDate,
+            rules.TestedTooEarly,
+            rules.AlreadyCommissioned,
+        ),
+    },
+)
+async def send_sample(
+    sample_id: UUID,
+    commission_id: UUID,
+    body: CommissionIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Sampler,
+) -> SampleOut:
+    """Send a sample that you took, or answer for by office, to a laboratory, which may then report.
+
+    For a re-test it goes to another one.
+    """
+    state = request.app.state
+    sample, lot = await service.lock(session, sample_id)
+    await service.check_may_send(session, sample, lot, caller, state.answers_for)
+    _, created = await commissions.send(
+        session, commission_id, sample, body, caller, now=state.clock()
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return await _described(sample_id, request, session, caller)
+
+
+@router.put(
     "/samples/{sample_id}/tests/{test_id}",
     status_code=HTTPStatus.CREATED,
     responses={
@@ -136,8 +181,8 @@ async def list_samples(
         **declare(
             rules.UnknownSample,
             IdReused,
-            rules.TestNotYours,
             rules.LabNotAccredited,
+            rules.TestNotYours,
             UnknownPlace,
             ImpossibleDate,
             rules.TestedTooEarly,

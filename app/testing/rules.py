@@ -158,14 +158,38 @@ class SampleNumberTaken(DomainError):
 
 
 class TestNotYours(DomainError):
-    """Whoever took a sample tests it, and a laboratory or test point that it was given to."""
+    """Whoever took a sample tests it, and a laboratory or test point that it was sent to."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "test-not-yours"
     title: ClassVar[Text] = Text("您不能登记该样品的检测", "Testing this sample is not yours")
     next_step: ClassVar[Text] = Text(
-        "请由抽样方、快检点或检验机构登记",
-        "Let whoever took it, a test point or a laboratory record the test",
+        "只有抽样方和受其委托的检验机构或快检点可以登记; 请抽样方先在平台登记送样",
+        "Whoever took it records the test, or whom it was sent to: let the sampler tell that first",
+    )
+
+
+class NotALaboratory(DomainError):
+    """Samples are sent to laboratories and test points."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "not-a-laboratory"
+    title: ClassVar[Text] = Text(
+        "该单位不是检验机构或快检点", "The party is no laboratory and no test point"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请选择有资质(CMA)的检验机构或快检点", "Choose an accredited laboratory (CMA) or test point"
+    )
+
+
+class AlreadyCommissioned(DomainError):
+    """A sample is sent to a laboratory once."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "already-commissioned"
+    title: ClassVar[Text] = Text("样品已送该机构", "The sample was sent there already")
+    next_step: ClassVar[Text] = Text(
+        "请等待其结果, 或另选机构", "Wait for its result, or choose another laboratory"
     )
 
 
@@ -704,6 +728,39 @@ class Lineage:
 
     parents: Mapping[int, Sequence[int]] = field(default_factory=dict)
     products: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTest:
+    """What a number on somebody's paper stands for in the books.
+
+    Attributes:
+        holder: Who held the goods when the sample was taken, and
+        taken_by: who took it.
+        status: Where its case stood at the instant that was asked for; None before its first step.
+    """
+
+    sample: UUID
+    lot: int
+    product: int
+    holder: int
+    taken_by: int
+    taken_at: datetime
+    status: Status | None
+
+
+def undivided(lot: int, lineage: Lineage) -> frozenset[int]:
+    """Answer a lot and what it was before, as long as nothing else went into it.
+
+    A test of any of these is a test of the same goods; that of one of several sources is not.
+    """
+    found = {lot}
+    parents = lineage.parents.get(lot, ())
+    while len(parents) == 1 and lineage.products.get(parents[0]) == lineage.products.get(lot):
+        (lot,) = parents
+        found.add(lot)
+        parents = lineage.parents.get(lot, ())
+    return frozenset(found)
 
 
 def inherit(lot: int, own: Mapping[int, Standing], lineage: Lineage) -> Standing:

@@ -69,6 +69,16 @@ class SampleIn(In):
     place: UUID | None = Field(default=None, description="Where it was taken.")
     taken_at: Instant | None = Field(default=None, description="Now, if left out.")
     samplers: People = Field(default_factory=list, description="Names; sealed, never public.")
+    lab: UUID | None = Field(
+        default=None, description="The laboratory that it goes to at once; see also /commissions."
+    )
+
+
+class CommissionIn(In):
+    """Where a sample is sent: that laboratory, or test point, may report on it."""
+
+    lab: UUID
+    sent_at: Instant | None = Field(default=None, description="Now, if left out.")
 
 
 class DeviceIn(In):
@@ -239,6 +249,15 @@ class MeasureOut(Out):
     made_at: datetime
 
 
+class CommissionOut(Out):
+    """To whom a sample was sent."""
+
+    commission: UUID
+    lab: UUID
+    sent_by: UUID
+    sent_at: datetime
+
+
 class SampleOut(Out):
     """A sample with everything that followed from it."""
 
@@ -261,6 +280,7 @@ class SampleOut(Out):
     status: Status
     verdict: Verdict
     hold: UUID | None
+    sent_to: list[CommissionOut]
     tests: list[TestOut]
     steps: list[StepOut]
     deadlines: list[DeadlineOut]

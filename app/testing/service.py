@@ -1,5 +1,6 @@
 """Takes samples, records tests, and says how lots stand."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -23,10 +24,10 @@ from app.lot.rules import Draw, LotExhausted, LotState, check_draw
 from app.lot.rules import digest as digest_of
 from app.lot.service import Withdrawal
 from app.party import service as parties
-from app.party.access import Caller, RoleKind, may_supervise
+from app.party.access import Caller, OtherParty, RoleKind, may_supervise
 from app.place import service as places
 from app.product import service as products
-from app.testing import cases, rules
+from app.testing import cases, commissions, rules
 from app.testing.limits import Food, Limit, Ruling, Standards, judge
 from app.testing.models import Sample, TestRow
 from app.testing.rules import (
@@ -35,6 +36,7 @@ from app.testing.rules import (
     JudgedItem,
     Layer,
     Method,
+    NamedTest,
     Outcome,
     QuickReading,
     Standing,
@@ -49,7 +51,6 @@ from app.transparency.service import Statement
 
 SAMPLERS = "sample.samplers"
 TESTERS = "test.testers"
-_TESTERS_BY_TRADE = frozenset({RoleKind.LAB, RoleKind.QUICKTEST_POINT})
 
 
 class AnswersFor(Protocol):
@@ -88,6 +89,7 @@ async def take(
         IdReused: the id names another sample.
         LayerNotYours: see `rules.check_layer`.
         UnknownPlace: there is no such place.
+        UnknownParty, NotALaboratory: there is nobody to send it to.
         ImpossibleDate: it cannot have been taken then.
         HoldNotYours: the caller neither holds the lot nor answers for it.
         AlreadySampledAbove: a higher office of agriculture has sampled it.
@@ -96,7 +98,9 @@ async def take(
         LotExhausted: less than that is left.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
-    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
+    # Where nothing is said of a laboratory the digest is what it was before one could be named.
+    told = body.model_dump(mode="json", exclude={"lab"} if body.lab is None else None)
+    digest = digest_of({**told, "by": str(caller.party_public_id)})
     existing = await session.scalar(select(Sample).where(Sample.public_id == public_id))
     if existing is not None:
         if existing.digest != digest:
@@ -104,6 +108,7 @@ async def take(
         return existing, False
     rules.check_layer(body.layer, body.authority, caller.roles)
     place_id = None if body.place is None else (await places.find_place(session, body.place)).id
+    lab = None if body.lab is None else await commissions.laboratory(session, body.lab, now=now)
     taken_at = body.taken_at or now
     check_occurred(taken_at, now=now, pointer="/taken_at")
     if lot.made_on is not None:
@@ -125,6 +130,11 @@ async def take(
         now=now,
         digest=digest,
     )
+    if lab is not None:
+        # It bears the sample's own id: they were told of in one breath.
+        await commissions.write(
+            session, public_id, sample, lab, caller, digest=digest, sent_at=taken_at, now=now
+        )
     return sample, True
 
 
@@ -293,6 +303,24 @@ async def check_reader(
         await answers_for(session, lot, caller)
 
 
+async def check_may_send(
+    session: AsyncSession, sample: Sample, lot: LotState, caller: Caller, answers_for: AnswersFor
+) -> None:
+    """Refuse whoever neither took a sample nor, as an office or market, answers for its lot.
+
+    The holder of the goods must not choose who clears them, if he did not take the sample.
+
+    Raises:
+        OtherParty: the caller holds the goods, and somebody else sampled them.
+        HoldNotYours: the caller has nothing to do with them.
+    """
+    if sample.taken_by == caller.acting_party:
+        return
+    if lot.holder_id == caller.acting_party:
+        raise OtherParty
+    await check_reader(session, lot, caller, answers_for)
+
+
 async def find(session: AsyncSession, public_id: UUID) -> Sample:
     """Find a sample by its public id.
 
@@ -367,8 +395,8 @@ async def record(
     Raises:
         UnknownSample: there is none.
         IdReused: the id names another test.
-        TestNotYours: the caller neither took the sample nor tests by trade.
         LabNotAccredited: a laboratory's report by somebody else.
+        TestNotYours: the caller neither took the sample nor was sent it.
         UnknownPlace: there is no such place.
         ImpossibleDate, TestedTooEarly: it cannot have been tested then.
         RetestNotQuick, NoObjection, SameLab, SampleDecided: see `rules.check_test`.
@@ -421,10 +449,9 @@ async def _check(
     session: AsyncSession, sample: Sample, body: TestIn, caller: Caller, *, now: datetime
 ) -> int | None:
     """Refuse a tester, a place or an instant that cannot be; answer the place's internal id."""
-    if body.kind is TestKind.LAB:
-        if RoleKind.LAB not in caller.roles:
-            raise rules.LabNotAccredited
-    elif sample.taken_by != caller.party_id and not caller.roles & _TESTERS_BY_TRADE:
+    if body.kind is TestKind.LAB and RoleKind.LAB not in caller.roles:
+        raise rules.LabNotAccredited
+    if not await commissions.is_addressed(session, sample, caller.acting_party):
         raise rules.TestNotYours(sample=str(sample.public_id))
     place_id = None if body.place is None else (await places.find_place(session, body.place)).id
     tested_at = body.tested_at or now
@@ -662,3 +689,55 @@ async def all_standings(
             )
         )
     return found
+
+
+# --- tests by their numbers -----------------------------------------------------------------------
+
+_NAMED = prepared("""
+    SELECT x.number, s.public_id, s.lot_id, s.product_id, s.holder_id, s.taken_by, s.taken_at, (
+        SELECT step.status FROM sample_step step
+        WHERE step.sample_id = s.id AND step.at <= :at ORDER BY step.id DESC LIMIT 1
+    )
+    FROM unnest(CAST(:numbers AS text[]), CAST(:ids AS uuid[])) AS x (number, id)
+    CROSS JOIN LATERAL (
+        SELECT id FROM sample WHERE number = x.number
+        UNION SELECT sample_id FROM test WHERE raw ->> 'report_number' = x.number
+        UNION SELECT id FROM sample WHERE public_id = x.id
+        UNION SELECT sample_id FROM test WHERE public_id = x.id
+    ) named
+    JOIN sample s ON s.id = named.id
+    ORDER BY s.id
+""")
+
+
+async def named(
+    session: AsyncSession, numbers: Collection[str], at: datetime
+) -> dict[str, list[NamedTest]]:
+    """Say what numbers on papers stand for: of samples, of reports, or their ids here.
+
+    Two samplers may have used one number; all that bear it are told.
+
+    Args:
+        session: The caller's session; one statement, however many numbers.
+        numbers: As somebody typed them.
+        at: The instant as of which the cases are asked.
+    """
+    if not numbers:
+        return {}
+    wanted = sorted(set(numbers))
+    found: dict[str, list[NamedTest]] = defaultdict(list)
+    parameters = {"numbers": wanted, "ids": [_uuid(number) for number in wanted], "at": at}
+    for number, sample, lot, product, holder, taken_by, taken_at, status in await fetch(
+        session, _NAMED, parameters
+    ):
+        known = None if status is None else Status(status)
+        test = NamedTest(sample, lot, product, holder, taken_by, taken_at, known)
+        found[number].append(test)
+    return found
+
+
+def _uuid(number: str) -> UUID | None:
+    try:
+        return UUID(number)
+    except ValueError:
+        return None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -15,6 +16,9 @@ from app.core.ids import NewId
 from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
+from app.evidence import service as evidences
+from app.evidence.models import Evidence
+from app.evidence.rules import check_found
 from app.lot import rules as lot_rules
 from app.lot import service as lots
 from app.lot.rules import LotOrigin, LotState, Proof
@@ -39,21 +43,24 @@ from app.transparency.service import Statement
 
 @dataclass(frozen=True, slots=True)
 class DecisionDraft:
-    """What the buyer decides; grams accepted by line, for a decision in part."""
+    """What the buyer decides: grams accepted by line, for a decision in part, and photos."""
 
     outcome: Outcome
     accepted_g: Mapping[int, int] = field(default_factory=dict)
     reason: str | None = None
+    evidence: tuple[UUID, ...] = ()
 
     def digest(self) -> bytes:
         """Answer what tells whether a repeated decision is the same."""
-        return lot_rules.digest(
-            {
-                "outcome": self.outcome,
-                "accepted": {str(no): str(mass_g) for no, mass_g in self.accepted_g.items()},
-                "reason": self.reason,
-            }
-        )
+        content: dict[str, Any] = {
+            "outcome": self.outcome,
+            "accepted": {str(no): str(mass_g) for no, mass_g in self.accepted_g.items()},
+            "reason": self.reason,
+        }
+        # Without photos it is what it was before there could be any: a repeat stays a repeat.
+        if self.evidence:
+            content["evidence"] = sorted(str(photo) for photo in self.evidence)
+        return lot_rules.digest(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class _Decision:
     previous: str
     event: UUID
     draws: list[_DrawDecision]
+    photos: list[Evidence]
     received: list[LotDraft | None] = field(default_factory=list)
     returned: list[LotDraft | None] = field(default_factory=list)
     receipts: list[TicketReceipt] = field(default_factory=list)
@@ -135,6 +143,7 @@ async def decide(
         NotBuyer: the caller is not its buyer.
         TicketVoided: the seller took it back.
         AlreadyDecided: the buyer decided otherwise before.
+        UnknownEvidence: a photo is not there, or another party's.
         AcceptedTooMuch: the accepted grams do not fit the ticket.
         LotOnHold: goods of the ticket may not move now.
         LotExhausted: goods that shall go back were handed on already.
@@ -165,6 +174,9 @@ async def decide_all(
         session,
         [ticket for ticket, state in found.values() if state.decision_digest is None],
     )
+    photos = await evidences.find_all(
+        session, {photo for _, draft in asked for photo in draft.evidence}, buyer_id
+    )
     withdrawal = Withdrawal()
     decisions: list[_Decision] = []
     outcomes: list[Decided | DomainError] = []
@@ -175,7 +187,9 @@ async def decide_all(
             ticket, state = found[public_id]
             is_new = _check(ticket, state, draft, buyer_id=buyer_id)
             if is_new:
-                decisions.append(_decide(ticket, state, draft, books, withdrawal, new_id))
+                check_found(photos, draft.evidence)
+                shown = [photos[photo] for photo in draft.evidence]
+                decisions.append(_decide(ticket, state, draft, shown, books, withdrawal, new_id))
         except DomainError as refusal:
             outcomes.append(refusal)
             continue
@@ -185,6 +199,7 @@ async def decide_all(
             state.decision_digest = draft.digest()
             state.decided_at = now
             state.reason = draft.reason
+            state.evidence_ids = [photo.id for photo in shown] or None
         outcomes.append((ticket, is_new))
     await _write(session, decisions, withdrawal, now=now)
     return outcomes
@@ -238,12 +253,13 @@ def _decide(
     ticket: Ticket,
     state: TicketState,
     draft: DecisionDraft,
+    photos: list[Evidence],
     books: _Books,
     withdrawal: Withdrawal,
     new_id: NewId,
 ) -> _Decision:
     draws = _split(draft, books.draws[ticket.id], books.stock)
-    decision = _Decision(ticket, draft.outcome, state.status, new_id(), draws)
+    decision = _Decision(ticket, draft.outcome, state.status, new_id(), draws, photos)
     if ticket.hand_over == HandOver.TWO_SIDED:
         for drawn in draws:
             supplier = books.suppliers[_passing(ticket, drawn.draw)]
@@ -423,6 +439,8 @@ def _statement(decision: _Decision, states: Mapping[int, LotState], now: datetim
         )
         for drawn, lot, returned in zip(decision.draws, received, decision.returned, strict=True)
     ]
-    return service.change_of(
-        decision.ticket, decision.previous, decision.outcome, {"draws": draws}, now
-    )
+    told: dict[str, Any] = {"draws": draws}
+    if decision.photos:
+        # The hash alone: it gives nothing of a photo away, and tells later that it is this one.
+        told["evidence"] = sorted(photo.content_sha256.hex() for photo in decision.photos)
+    return service.change_of(decision.ticket, decision.previous, decision.outcome, told, now)

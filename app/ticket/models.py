@@ -136,6 +136,7 @@ class TicketState(Base):
     decided_at: Mapped[datetime | None]
     voided_at: Mapped[datetime | None]
     reason: Mapped[str | None]
+    evidence_ids: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
 
 
 class TicketReceipt(Base):

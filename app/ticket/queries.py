@@ -10,6 +10,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetch, prepared
+from app.evidence import service as evidences
+from app.evidence.models import Evidence
+from app.evidence.rules import check_found
 from app.lot.schemas import Spelled
 from app.party.access import Audience, Caller, OtherParty, may_supervise
 from app.product import service as products
@@ -17,7 +20,7 @@ from app.product.rules import Catalogue
 from app.product.units import spell_mass
 from app.signing import token
 from app.ticket import rules
-from app.ticket.schemas import DrawOut, LineOut, PartyRef, TicketOut
+from app.ticket.schemas import DrawOut, LineOut, PartyRef, PhotoOut, TicketOut
 
 
 class Side(StrEnum):
@@ -34,6 +37,12 @@ _READ = """
     SELECT t.public_id AS ticket, t.kind, s.status, t.code, t.token, t.seller_id, t.buyer_id,
         t.buyer_kind, t.hand_over, t.sold_at, t.device_at, t.issued_at, t.expires_at, t.mass_g,
         t.plate, t.note, t.documents, s.decided_at, s.voided_at, s.reason,
+        (
+            SELECT jsonb_agg(jsonb_build_object(
+                'evidence', e.public_id, 'sha256', encode(e.content_sha256, 'hex')
+            ) ORDER BY e.id)
+            FROM evidence e WHERE e.id = ANY (s.evidence_ids)
+        ) AS evidence,
         seller.public_id AS seller, seller.name AS seller_name,
         seller.division_code AS seller_division,
         buyer.public_id AS buyer, buyer.name AS buyer_name,
@@ -125,6 +134,20 @@ async def read_all(
     return [found[public_id] for public_id in public_ids]
 
 
+async def photo(
+    session: AsyncSession, public_id: UUID, evidence: UUID, caller: Caller, *, base_url: str
+) -> Evidence:
+    """Find a photo that a ticket's buyer showed, for anybody who may see the ticket.
+
+    Raises:
+        UnknownTicket, OtherParty: see `read`.
+        UnknownEvidence: it was not shown with this ticket.
+    """
+    ticket = await read(session, public_id, caller, base_url=base_url)
+    check_found({shown.evidence for shown in ticket.evidence}, [evidence])
+    return await evidences.by_public_id(session, evidence)
+
+
 def _answers_for(row: Any, caller: Caller) -> bool:
     """Whether a market or an office answers for where the ticket was made out."""
     if row.market is None:
@@ -177,6 +200,7 @@ def _ticket(row: Any, catalogue: Catalogue, *, base_url: str, with_prices: bool)
         decided_at=row.decided_at,
         voided_at=row.voided_at,
         reason=row.reason,
+        evidence=[PhotoOut(**photo) for photo in row.evidence or ()],
     )
 
 

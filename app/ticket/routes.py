@@ -20,6 +20,8 @@ from app.core.errors import DomainError, IdReused
 from app.core.problems import MalformedRequest, declare, speaks_english
 from app.core.schemas import Instant
 from app.event.rules import ImpossibleDate
+from app.evidence import service as evidences
+from app.evidence.rules import MEDIA_TYPE, UnknownEvidence
 from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, content_of, repeated
 from app.lot.rules import MadeTooEarly, MassesDiffer, ProductsDiffer
 from app.party import identifiers
@@ -32,7 +34,7 @@ from app.place.rules import UnknownPlace
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import qr, token
-from app.signing.rules import NoSigningKey
+from app.signing.rules import ClockBeforeTokens, NoSigningKey
 from app.ticket import decide, issue, queries, rules, service, void
 from app.ticket.decide import DecisionDraft
 from app.ticket.drafts import Circumstances, LineDraft, TicketDraft, line_of
@@ -75,6 +77,7 @@ Reader = Annotated[Caller, Depends(allow("ticket.read"))]
             MadeTooEarly,
             CertificateVoided,
             CertificateMissing,
+            ClockBeforeTokens,
             NoSigningKey,
         ),
     },
@@ -102,7 +105,7 @@ async def issue_ticket(
     return answer.model_copy(update={"claim_code": asked.claim_code})
 
 
-@router.post("/tickets/bulk", responses=declare(MalformedRequest, NoSigningKey))
+@router.post("/tickets/bulk", responses=declare(MalformedRequest, ClockBeforeTokens, NoSigningKey))
 async def issue_many(
     body: RowsIn[TicketIn], request: Request, session: DbSession, caller: Seller
 ) -> BulkOut[TicketOut]:
@@ -282,6 +285,7 @@ async def list_tickets(
         rules.NotBuyer,
         rules.TicketVoided,
         rules.AlreadyDecided,
+        UnknownEvidence,
         rules.AcceptedTooMuch,
     ),
 )
@@ -324,7 +328,12 @@ async def decide_many(
 
 
 def _decision(body: DecisionIn) -> DecisionDraft:
-    return DecisionDraft(body.outcome, {line.no: line.mass_g for line in body.lines}, body.reason)
+    return DecisionDraft(
+        body.outcome,
+        {line.no: line.mass_g for line in body.lines},
+        body.reason,
+        tuple(dict.fromkeys(body.evidence)),
+    )
 
 
 @router.put(
@@ -349,6 +358,26 @@ async def void_ticket(
         new_id=state.new_id,
     )
     return await queries.read(session, ticket_id, caller, base_url=state.settings.public_url)
+
+
+@router.get(
+    "/tickets/{ticket_id}/evidence/{evidence_id}",
+    responses={
+        200: {"content": {MEDIA_TYPE: {}}},
+        **declare(rules.UnknownTicket, OtherParty, UnknownEvidence),
+    },
+    response_class=Response,
+)
+async def read_photo(
+    ticket_id: UUID, evidence_id: UUID, request: Request, session: DbSession, caller: Reader
+) -> Response:
+    """Show a photo of what the buyer did not accept, to whoever may see the ticket."""
+    state = request.app.state
+    shown = await queries.photo(
+        session, ticket_id, evidence_id, caller, base_url=state.settings.public_url
+    )
+    content = await evidences.content(session, shown, vault=state.vault)
+    return Response(content, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-store"})
 
 
 @router.get(

@@ -12,6 +12,7 @@ from app.product.schemas import ProductId, QuantityIn
 from app.ticket.rules import BuyerKind, HandOver, Outcome, TicketKind, TicketStatus
 
 LINES_MAX = 40
+PHOTOS_MAX = 10
 DRAWS_MAX = 50
 PRICE_FEN_MAX = 10**10
 
@@ -116,6 +117,9 @@ class DecisionIn(In):
         description="For a decision in part; lines that are left out are accepted whole.",
     )
     reason: Line | None = None
+    evidence: Annotated[list[UUID], Field(max_length=PHOTOS_MAX)] = Field(
+        default_factory=list, description="Photos of what is not accepted; see PUT /evidence/{id}."
+    )
 
     @model_validator(mode="after")
     def _fits_the_outcome(self) -> "DecisionIn":
@@ -125,10 +129,20 @@ class DecisionIn(In):
         if self.outcome is not Outcome.ACCEPTED and self.reason is None:
             message = "what is not accepted needs a reason"
             raise ValueError(message)
+        if self.outcome is Outcome.ACCEPTED and self.evidence:
+            message = "photos belong to what is not accepted"
+            raise ValueError(message)
         if len({line.no for line in self.lines}) < len(self.lines):
             message = "names a line twice"
             raise ValueError(message)
         return self
+
+
+class PhotoOut(Out):
+    """A photo that the buyer showed; its bytes: GET /tickets/{id}/evidence/{evidence}."""
+
+    evidence: UUID
+    sha256: str
 
 
 class DrawOut(Out):
@@ -195,6 +209,7 @@ class TicketOut(Out):
     decided_at: datetime | None
     voided_at: datetime | None
     reason: str | None
+    evidence: list[PhotoOut] = Field(description="Photos of what was not accepted.")
     claim_code: str | None = Field(
         default=None, description="For an invited buyer, told once; hand it over with the goods."
     )

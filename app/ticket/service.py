@@ -1,14 +1,14 @@
 """Finds tickets and what became of them; knows how long they speak for goods."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib import resources
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -127,20 +127,27 @@ async def find(session: AsyncSession, public_id: UUID) -> tuple[Ticket, TicketSt
     return await _find(session, Ticket.public_id == public_id, ticket=str(public_id))
 
 
-async def find_by_serial(session: AsyncSession, serial: int) -> tuple[Ticket, TicketState] | None:
-    """Find a ticket by the serial of its token."""
-    try:
-        return await _find(session, Ticket.serial == serial)
-    except rules.UnknownTicket:
-        return None
+async def by_serials(
+    session: AsyncSession, serials: Collection[int]
+) -> Sequence[tuple[Ticket, TicketState]]:
+    """Find tickets by the serials of their tokens."""
+    return await _found(session, Ticket.serial.in_(serials)) if serials else ()
 
 
-async def find_by_code(session: AsyncSession, code: str) -> tuple[Ticket, TicketState] | None:
-    """Find a ticket by its short code."""
-    try:
-        return await _find(session, Ticket.code == code)
-    except rules.UnknownTicket:
-        return None
+async def by_codes(
+    session: AsyncSession, codes: Collection[str]
+) -> Sequence[tuple[Ticket, TicketState]]:
+    """Find tickets by their short codes."""
+    return await _found(session, Ticket.code.in_(codes)) if codes else ()
+
+
+async def by_ids(
+    session: AsyncSession, ticket_ids: Iterable[int]
+) -> dict[int, tuple[Ticket, TicketState]]:
+    """Read several tickets by their internal ids."""
+    wanted = set(ticket_ids)
+    found = await _found(session, Ticket.id.in_(wanted)) if wanted else ()
+    return {ticket.id: (ticket, state) for ticket, state in found}
 
 
 async def by_id(session: AsyncSession, ticket_id: int) -> tuple[Ticket, TicketState]:
@@ -149,16 +156,19 @@ async def by_id(session: AsyncSession, ticket_id: int) -> tuple[Ticket, TicketSt
 
 
 async def _find(session: AsyncSession, condition: Any, **facts: str) -> tuple[Ticket, TicketState]:
-    row = (
-        await session.execute(
-            select(Ticket, TicketState)
-            .join(TicketState, TicketState.ticket_id == Ticket.id)
-            .where(condition)
-        )
-    ).one_or_none()
-    if row is None:
+    found = await _found(session, condition)
+    if not found:
         raise rules.UnknownTicket(**facts)
-    return row[0], row[1]
+    return found[0]
+
+
+async def _found(session: AsyncSession, condition: Any) -> Sequence[tuple[Ticket, TicketState]]:
+    rows = await session.execute(
+        select(Ticket, TicketState)
+        .join(TicketState, TicketState.ticket_id == Ticket.id)
+        .where(condition)
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 async def public_ids(session: AsyncSession, ticket_ids: Iterable[int]) -> dict[int, UUID]:
@@ -200,3 +210,18 @@ async def receipts_of(session: AsyncSession, *ticket_ids: int) -> Sequence[Ticke
         .order_by(TicketReceipt.ticket_id, TicketReceipt.line_no, TicketReceipt.lot_id)
     )
     return found.all()
+
+
+_THROUGH_MARKET = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM lot_edge e
+        JOIN ticket_receipt r ON r.lot_id = e.src AND r.received_lot_id = e.dst
+        JOIN ticket t ON t.id = r.ticket_id AND t.market_id IS NOT NULL
+        WHERE e.dst = ANY(CAST(:lots AS bigint[]))
+    )
+""")
+
+
+async def came_through_market(session: AsyncSession, lot_ids: Iterable[int]) -> bool:
+    """Whether any of these lots was bought in a market by whoever holds it now."""
+    return bool(await session.scalar(_THROUGH_MARKET, {"lots": sorted(set(lot_ids))}))

@@ -110,7 +110,7 @@ async def _touches(
         nodes = await fetch(session, sweep, direction)
         graph = SubGraph({node.id: node for node in nodes}, [])
         transits = await _transits(session, direction, graph.nodes)
-        parties = await service.parties_of(session, graph, transits, question)
+        parties = await service.parties_of(queries.books_of(session), graph, transits, question)
         if await service.supervises(session, caller, question, graph, parties):
             return True
         passed = [lot.node for lot in sweep.passed()]
@@ -163,7 +163,7 @@ async def _streamed(
         async with reader() as session:
             open_ = await queries.transits(session, (), ticket_id=question.ticket_id)
             scribe = await _scribe(session, question, [], open_, caller)
-        yield b"".join(_in_transit(scribe, open_, question))
+        yield b"".join(_in_transit(scribe, question))
     done = False
     while not done:
         async with reader() as session:
@@ -174,7 +174,7 @@ async def _streamed(
             ways = [way for way in ways if way.ticket != question.ticket]
             scribe = await _scribe(session, question, nodes, ways, caller)
         done = not fetched and not passed
-        yield b"".join((*_lots(scribe, passed, direction), *_in_transit(scribe, ways, question)))
+        yield b"".join((*_lots(scribe, passed, direction), *_in_transit(scribe, question)))
     yield _line("end", _sums(sweep, direction))
 
 
@@ -185,8 +185,9 @@ async def _scribe(
     transits: Sequence[queries.Transit],
     caller: Caller,
 ) -> Scribe:
-    graph = SubGraph({node.id: node for node in nodes}, [])
-    parties = await service.parties_of(session, graph, transits, question)
+    lots = {node.id: node for node in nodes}
+    graph = SubGraph(lots, [], *await levels.left_of(session, lots))
+    parties = await service.parties_of(queries.books_of(session), graph, transits, question)
     return await scribe_of(session, graph, rules.view_all(graph), parties, transits, caller)
 
 
@@ -219,10 +220,8 @@ def _edge(edge: Edge, node: Node, other: UUID, share_g: int) -> schemas.EdgeOut:
     )
 
 
-def _in_transit(
-    scribe: Scribe, transits: Iterable[queries.Transit], question: Question
-) -> Iterator[bytes]:
-    for way in scribe.in_transit(transits, question.ticket):
+def _in_transit(scribe: Scribe, question: Question) -> Iterator[bytes]:
+    for way in scribe.in_transit(question.ticket):
         yield _line("in_transit", way)
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from app.trace import rules
@@ -24,7 +24,7 @@ def between(graph: SubGraph, start: int, end: int) -> SubGraph:
     kept = graph.descendants({start})
     nodes = {lot: node for lot, node in graph.nodes.items() if lot in kept}
     assert end in nodes, "all of the graph leads to its end"
-    return SubGraph(nodes, [edge for edge in graph.edges if edge.src in kept])
+    return replace(graph, nodes=nodes, edges=[edge for edge in graph.edges if edge.src in kept])
 
 
 def passage(graph: SubGraph, start: int, end: int) -> Reckoning:

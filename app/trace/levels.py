@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import STATEMENT_TIMEOUT_MS, on_cluster
 from app.lot.rules import LotOrigin, Proof
-from app.trace.rules import Edge, Node, SubGraph, TraceTimedOut, TraceTooLarge
+from app.trace.rules import Edge, Node, SubGraph, TraceTimedOut, TraceTooLarge, ending_of
 
 WALK_S_MAX = STATEMENT_TIMEOUT_MS / 1000
 """How long a walk of many short statements may take: as long as one that is a single statement."""
@@ -29,11 +30,13 @@ LOTS_A_STATEMENT = 10_000
 _CANCELLED = "57014"
 
 _LOTS = text("""
-    SELECT l.id, l.public_id, l.product_id, l.holder_id, l.producer_id, l.mixed, l.origin,
-        l.division_code, l.made_on, l.created_at, l.mass_g,
-        coalesce(b.remaining_g, 0), coalesce(b.holds, 0)
-    FROM lot l LEFT JOIN lot_balance b ON b.lot_id = l.id
-    WHERE l.id = ANY(CAST(:lots AS bigint[]))
+    SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
+        created_at, mass_g
+    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+""")
+_LEFT = text("""
+    SELECT array_agg(lot_id), array_agg(remaining_g), array_agg(lot_id) FILTER (WHERE holds > 0)
+    FROM lot_balance WHERE lot_id = ANY(CAST(:lots AS bigint[]))
 """)
 _INTO = text("""
     SELECT src, dst, mass_g, proof, occurred_at FROM lot_edge
@@ -74,8 +77,8 @@ def in_time() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _CANCELLED:
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        if getattr(getattr(error, "orig", error), "sqlstate", None) != _CANCELLED:
             raise
         raise TraceTimedOut(seconds=WALK_S_MAX) from error
 
@@ -161,7 +164,20 @@ async def _graph(session: AsyncSession, lots: Collection[int], edges: Sequence[E
         into_g[edge.dst] = into_g.get(edge.dst, 0) + edge.mass_g
     nodes = {node.id: node for node in await nodes_of(session, lots, into_g)}
     inner = [edge for edge in edges if edge.src in nodes]
-    return SubGraph(nodes, sorted(inner, key=lambda edge: (edge.dst, edge.src)))
+    inner.sort(key=lambda edge: (edge.dst, edge.src))
+    return SubGraph(nodes, inner, *await left_of(session, lots))
+
+
+async def left_of(
+    session: AsyncSession, lots: Collection[int]
+) -> tuple[dict[int, int], frozenset[int]]:
+    """Answer the grams left of lots, and which of them may not move."""
+    left_g = dict.fromkeys(sorted(lots), 0)
+    held: set[int] = set()
+    for some, grams, stopped in await _rows(session, _LEFT, lots):
+        left_g |= zip(some or (), grams or (), strict=True)
+        held.update(stopped or ())
+    return left_g, frozenset(held)
 
 
 async def nodes_of(
@@ -177,9 +193,9 @@ async def nodes_of(
     rows = await _rows(session, _LOTS, lots)
     nodes: list[Node] = []
     for row in sorted(rows):
-        values = [*row, into_g.get(row[0], 0)]
-        values[6] = LotOrigin(values[6])
-        nodes.append(Node(*values))
+        origin, grams = LotOrigin(row[6]), into_g.get(row[0], 0)
+        ending = ending_of(origin, row[4], grams)
+        nodes.append(Node._make((*row[:6], origin, *row[7:], grams, ending)))
     return nodes
 
 

@@ -1,20 +1,26 @@
 """Walks the graph of lots, and finds the names for what it met. Reads only."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import TRACE_STRATEGY, fetch, prepared
+from app.core.db import TRACE_STRATEGY, Database, Row, Statement, fetch, prepared
 from app.lot.rules import LotOrigin, Proof
-from app.party.access import DatedRole, RoleKind
+from app.party import credentials
+from app.party.access import Caller, DatedRole, RoleKind
+from app.party.credentials import Credential
+from app.party.identifiers import mask_name
 from app.trace import levels
-from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge
+from app.trace.memory import Memory, Named, Settled, memory_of
+from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge, ending_of
 
 
 class Walk(StrEnum):
@@ -41,56 +47,50 @@ _VISITS = {
         UNION SELECT dst FROM lot_edge WHERE src = ANY(CAST(:lots AS bigint[]))
     """,
 }
-# A walk back meets every parent of every lot by itself; the others must leave out those that they
-# have not visited, which still count for the grams that went into a lot.
-_MET = {
-    Walk.BACK: "true",
-    Walk.FORWARD: "src IN (SELECT id FROM met)",
-    Walk.AROUND: "src IN (SELECT id FROM met)",
-}
 
 
-def _statement(walk: Walk) -> str:
-    """Write the one statement of a walk.
+def _walking(walk: Walk, begin: str) -> str:
+    """Write the common table expressions of a walk: `met` has an array of all lots.
 
-    The recursion touches nothing but the two indexes of `lot_edge`; grams and times are fetched
-    afterwards, once a lot. The LIMIT stops the recursion itself: a graph that is too large costs no
-    more than one that is just small enough.
+    The recursion touches nothing but the two indexes of `lot_edge`. The LIMIT stops the recursion
+    itself: a graph that is too large costs no more than one that is just small enough.
 
     Every OFFSET 0 is a fence: without it the planner, which cannot guess the size of a recursion,
     may join by reading whole tables (tried: a hundred times slower on 160,000 lots whose
     statistics were a load behind).
     """
     return f"""
-        WITH RECURSIVE walk (id) AS (
-            SELECT unnest(CAST(:lots AS bigint[])) {_VISITS[walk]}
+        walk (id) AS (
+            {begin} {_VISITS[walk]}
         ), met AS MATERIALIZED (
-            SELECT id FROM walk LIMIT :most
+            SELECT ARRAY(SELECT id FROM walk LIMIT :most) AS ids
         )
-        SELECT l.*, coalesce(b.remaining_g, 0), coalesce(b.holds, 0), i.*
-        FROM met
-        CROSS JOIN LATERAL (
-            SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code,
-                made_on, created_at, mass_g
-            FROM lot WHERE id = met.id OFFSET 0
-        ) l
-        LEFT JOIN LATERAL (
-            SELECT remaining_g, holds FROM lot_balance WHERE lot_id = met.id OFFSET 0
-        ) b ON true
-        CROSS JOIN LATERAL (
-            SELECT CAST(coalesce(sum(mass_g), 0) AS bigint),
-                array_agg(src) FILTER (WHERE is_met), array_agg(mass_g) FILTER (WHERE is_met),
-                array_agg(proof) FILTER (WHERE is_met), array_agg(occurred_at) FILTER (WHERE is_met)
-            FROM (
-                SELECT src, mass_g, proof, occurred_at, {_MET[walk]} AS is_met
-                FROM lot_edge WHERE dst = met.id ORDER BY src OFFSET 0
-            ) e
-        ) i
-        ORDER BY met.id
     """  # noqa: S608
 
 
-_WALKS = {walk: prepared(_statement(walk)) for walk in Walk}
+# Looking up an array of ids is one way along the index; a join would look up each id from the root
+# (tried: 1.0 us a lot, and 0.5).
+_LEFT = """
+    SELECT array_agg(lot_id) AS ids, array_agg(remaining_g) AS left_g,
+        array_agg(lot_id) FILTER (WHERE holds > 0) AS held
+    FROM lot_balance WHERE lot_id = ANY(met.ids) OFFSET 0
+"""
+
+
+def _statement(walk: Walk, *, stocked: bool = True) -> str:
+    """Write the one statement of a walk, with what is left of each lot if that is wanted."""
+    left = _LEFT if stocked else "SELECT NULL, NULL, NULL"
+    return f"""
+        WITH RECURSIVE {_walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
+        SELECT met.ids, b.* FROM met CROSS JOIN LATERAL ({left}) b
+    """  # noqa: S608
+
+
+_WALKS = {
+    (walk, stocked): prepared(_statement(walk, stocked=stocked))
+    for walk in Walk
+    for stocked in (True, False)
+}
 
 
 class Strategy(StrEnum):
@@ -109,7 +109,9 @@ def strategy_of(session: AsyncSession) -> Strategy:
     return Strategy(options.get(TRACE_STRATEGY, Strategy.RECURSIVE))
 
 
-async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int) -> SubGraph:
+async def walk(
+    session: AsyncSession, lots: Collection[int], kind: Walk, *, limit: int, stocked: bool = True
+) -> SubGraph:
     """Fetch the lots that a walk meets and the edges among them.
 
     Args:
@@ -117,6 +119,7 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
         lots: Internal ids to begin at.
         kind: Where to go from there.
         limit: How many lots the graph may have at most.
+        stocked: Whether what is left of each lot, and what is held, will be looked at.
 
     Raises:
         TraceTooLarge: it has more.
@@ -125,20 +128,125 @@ async def walk(session: AsyncSession, lots: Collection[int], kind: Walk, *, limi
     if strategy_of(session) is Strategy.LEVELS:
         return await _LEVELS[kind](session, lots, limit=limit)
     with levels.in_time():
-        rows = await fetch(session, _WALKS[kind], {"lots": list(lots), "most": limit + 1})
-    if len(rows) > limit:
+        return await walk_at_once(books_of(session), lots, kind, limit=limit, stocked=stocked)
+
+
+async def walk_at_once(
+    books: "Books", lots: Collection[int], kind: Walk, *, limit: int, stocked: bool = True
+) -> SubGraph:
+    """Let the server walk in one statement, and ask it about the lots that are not remembered.
+
+    Args:
+        books: Where to ask.
+        lots: Internal ids to begin at.
+        kind: Where to go from there.
+        limit: How many lots the graph may have at most.
+        stocked: Whether to ask what is left of each lot, and whether it is held.
+
+    Raises:
+        TraceTooLarge: the graph has more lots than `limit`.
+    """
+    rows = await books.ask(_WALKS[kind, stocked], {"lots": list(lots), "most": limit + 1})
+    return await graph_of(books, *rows[0], limit=limit)
+
+
+_LOTS = prepared("""
+    SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
+        created_at, mass_g
+    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+""")
+_INTO = prepared("""
+    SELECT src, dst, mass_g, proof, occurred_at FROM lot_edge
+    WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
+""")
+_ORIGINS = {origin.value: origin for origin in LotOrigin}
+_PROOFS = {proof.value: proof for proof in Proof}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where questions go: into a session, or past all sessions to the database itself.
+
+    Attributes:
+        ask: Executes one statement.
+        memory: What of these books is remembered.
+    """
+
+    ask: Callable[[Statement, Mapping[str, Any]], Awaitable[list[Row]]]
+    memory: Memory
+
+
+def books_of(session: AsyncSession) -> Books:
+    """Ask in a session."""
+    return Books(partial(fetch, session), memory_of(session.get_bind().engine.pool))
+
+
+def walks_at_once(database: Database) -> bool:
+    """Whether one statement can answer a trace: no replica is to be asked, no cluster walked."""
+    options = database.engine.get_execution_options()
+    recursive = options.get(TRACE_STRATEGY, Strategy.RECURSIVE) == Strategy.RECURSIVE
+    return recursive and database.replica is None
+
+
+def books_beside(database: Database) -> Books:
+    """Ask without a session: every statement is a transaction by itself."""
+    return Books(database.ask, memory_of(database.engine.sync_engine.pool))
+
+
+async def graph_of(
+    books: Books,
+    met: Sequence[int],
+    stocked: Sequence[int] | None,
+    grams: Sequence[int] | None,
+    held: Sequence[int] | None,
+    *,
+    limit: int,
+) -> SubGraph:
+    """Put a graph together: what a walk has found in the books, and what is known of those lots.
+
+    Args:
+        books: Where to ask about lots that are not remembered.
+        met: The lots that the walk met.
+        stocked: Lots, in the order of `grams`.
+        grams: What is left of each now.
+        held: Those that may not move.
+        limit: How many lots the graph may have at most.
+
+    Raises:
+        TraceTooLarge: it has more.
+    """
+    if len(met) > limit:
         raise TraceTooLarge(limit=limit)
-    nodes: dict[int, Node] = {}
-    edges: list[Edge] = []
+    ids = sorted(met)
+    lots = books.memory.lots.all_of(ids)
+    if lots is None:
+        known, unknown = books.memory.lots.recall(ids)
+        if unknown:
+            known |= await _settle(books, unknown)
+        lots = [known[lot] for lot in ids if lot in known]
+    nodes = {node[0]: node for node, _ in lots}
+    # An edge leads from an older lot to a younger one, and has its parents' order.
+    edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
+    left_g = dict.fromkeys(nodes, 0)
+    left_g.update(zip(stocked or (), grams or (), strict=True))
+    return SubGraph(nodes, edges, left_g, frozenset(held or ()))
+
+
+async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
+    rows = await books.ask(_LOTS, {"lots": lots})
+    into: dict[int, list[Edge]] = {}
+    for src, dst, mass_g, proof, occurred_at in await books.ask(_INTO, {"lots": lots}):
+        edge = Edge(src, dst, mass_g, _PROOFS[proof], occurred_at)
+        into.setdefault(dst, []).append(edge)
+    found: dict[int, Settled] = {}
     for row in rows:
-        *values, srcs, grams, proofs, instants = row
-        values[6] = LotOrigin(values[6])
-        nodes[values[0]] = Node(*values)
-        for src, mass_g, proof, occurred_at in zip(
-            srcs or (), grams or (), proofs or (), instants or (), strict=True
-        ):
-            edges.append(Edge(src, values[0], mass_g, Proof(proof), occurred_at))
-    return SubGraph(nodes, edges)
+        lot, edges = row[0], tuple(into.get(row[0], ()))
+        origin, into_g = _ORIGINS[row[6]], sum(edge.mass_g for edge in edges)
+        ending = ending_of(origin, row[4], into_g)
+        node = Node._make((*row[:6], origin, *row[7:], into_g, ending))
+        found[lot] = Settled(node, edges)
+    books.memory.settle(found.values())
+    return found
 
 
 _AHEAD = text("SELECT lots_ahead(CAST(:lots AS bigint[]), :limit)")
@@ -202,15 +310,19 @@ class AskedLot(NamedTuple):
 
 
 # A voided ticket opens nothing: the seller may have named the wrong buyer.
-_ASKED = text("""
-    SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g, EXISTS (
+_BOUGHT = """
+    EXISTS (
         SELECT 1 FROM ticket_draw d
         JOIN ticket t ON t.id = d.ticket_id
         JOIN ticket_state s ON s.ticket_id = t.id
-        WHERE d.lot_id = l.id AND t.buyer_id = :party AND s.status <> 'voided'
+        WHERE d.lot_id = l.id AND t.buyer_id = {party} AND s.status <> 'voided'
     )
+"""
+_ASKED = text(f"""
+    SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
+        {_BOUGHT.format(party=":party")}
     FROM lot l WHERE l.public_id = ANY(CAST(:lots AS uuid[])) ORDER BY l.id
-""")
+""")  # noqa: S608
 
 
 async def asked_lots(
@@ -356,47 +468,53 @@ async def market_divisions(
     return list((await session.execute(_MARKET_DIVISIONS, parameters)).scalars())
 
 
-class Named(NamedTuple):
-    """A party as a trace shows it, before masking."""
-
-    public_id: UUID
-    name: str
-    form: str
-    division_code: str | None
-
-
-_PARTIES = text("""
+_PARTIES = prepared("""
     SELECT id, public_id, name, form, division_code
     FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
 """)
 
 
-async def parties(session: AsyncSession, party_ids: Iterable[int | None]) -> dict[int, Named]:
-    """Fetch the names of parties."""
+async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Named]:
+    """Answer the names of parties."""
     wanted = {party for party in party_ids if party is not None}
-    rows = await session.execute(_PARTIES, {"parties": list(wanted)})
-    return {row[0]: Named(*row[1:]) for row in rows}
+    known, unknown = books.memory.parties.recall(wanted)
+    if unknown:
+        fetched = {
+            row[0]: _named(*row[1:]) for row in await books.ask(_PARTIES, {"parties": unknown})
+        }
+        books.memory.parties.keep(fetched)
+        known |= fetched
+    return known
 
 
-_ROLES = text("""
+def _named(public_id: UUID, name: str, form: str, division_code: str | None) -> Named:
+    in_full = orjson.dumps({"party": str(public_id), "name": name, "masked": False})
+    masked = in_full
+    if form != "legal":
+        masked = orjson.dumps({"party": None, "name": mask_name(name), "masked": True})
+    return Named(public_id, name, form, division_code, in_full, masked)
+
+
+_ROLES = prepared("""
     SELECT party_id, kind, division_code, valid_from, valid_to
     FROM party_role WHERE party_id = ANY(CAST(:parties AS bigint[])) ORDER BY party_id, id
 """)
 
 
-async def roles(
-    session: AsyncSession, party_ids: Iterable[int | None]
-) -> dict[int, list[DatedRole]]:
-    """Fetch what parties are and were."""
+async def roles(books: Books, party_ids: Iterable[int | None]) -> dict[int, list[DatedRole]]:
+    """Answer what parties are and were; what was given or ended in the last minutes may lack."""
     wanted = {party for party in party_ids if party is not None}
-    found: dict[int, list[DatedRole]] = {party: [] for party in wanted}
-    for party, kind, *rest in await session.execute(_ROLES, {"parties": list(wanted)}):
-        found[party].append(DatedRole(RoleKind(kind), *rest))
-    return found
+    known, unknown = books.memory.roles.recall(wanted)
+    if unknown:
+        fetched: dict[int, list[DatedRole]] = {party: [] for party in unknown}
+        for party, kind, *rest in await books.ask(_ROLES, {"parties": unknown}):
+            fetched[party].append(DatedRole(RoleKind(kind), *rest))
+        books.memory.roles.keep(fetched)
+        known |= fetched
+    return known
 
 
-@dataclass(frozen=True, slots=True)
-class Transit:
+class Transit(NamedTuple):
     """Goods on their way: drawn from a lot for a buyer who has not decided yet."""
 
     ticket: UUID
@@ -434,3 +552,93 @@ async def transits(
     """
     parameters: dict[str, Any] = {"lots": list(lots), "ticket": ticket_id}
     return [Transit(*row) for row in await session.execute(_TRANSITS, parameters)]
+
+
+# Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
+# asks the books when it has met the lots before. Without a valid credential nothing is walked.
+_ON_THE_WAY = """
+    SELECT array_agg(w.public_id), array_agg(w.lot_id), array_agg(w.buyer_id),
+        array_agg(w.buyer_kind), array_agg(w.mass_g), array_agg(w.sold_at)
+    FROM (
+        SELECT t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind,
+            CAST(sum(d.mass_g) AS bigint) AS mass_g, t.sold_at
+        FROM (
+            SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
+        ) d
+        CROSS JOIN LATERAL (
+            SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
+        ) s
+        CROSS JOIN LATERAL (
+            SELECT id, public_id, buyer_id, buyer_kind, sold_at FROM ticket
+            WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
+        ) t
+        GROUP BY t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind, t.sold_at
+        ORDER BY t.id, d.lot_id OFFSET 0
+    ) w
+"""
+_WHOLE = {
+    (credential, walk): prepared(f"""
+        WITH RECURSIVE who (
+            account, scopes, party_id, party, roles, created_at, seen_at
+        ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
+            SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
+                {_BOUGHT.format(party="who.party_id")} AS bought
+            FROM who JOIN lot l ON l.public_id = :lot
+        ), {_walking(walk, "SELECT id FROM asked")}
+        SELECT who.*, asked.*, met.ids, b.*, w.*
+        FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
+        CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
+    """)  # noqa: S608
+    for credential, found in (
+        (Credential.SESSION, credentials.BY_SESSION),
+        (Credential.KEY, credentials.BY_KEY),
+    )
+    for walk in (Walk.BACK, Walk.FORWARD)
+}
+
+
+class Whole(NamedTuple):
+    """All that the books say about one lot's trace.
+
+    Attributes:
+        caller: Who asks.
+        is_noted: Whether nothing has to be noted about its session.
+    """
+
+    caller: Caller
+    is_noted: bool
+    asked: AskedLot
+    graph: SubGraph
+    transits: Sequence[Transit]
+
+
+async def whole(
+    books: Books,
+    credential: Credential,
+    secret: str,
+    lot: UUID,
+    kind: Walk,
+    *,
+    limit: int,
+    now: datetime,
+) -> Whole | None:
+    """Find out at once who asks and what the trace is; None without a credential or a lot.
+
+    Raises:
+        TraceTooLarge: the graph has more lots than `limit`.
+        TraceTimedOut: it took too long.
+    """
+    parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
+    with levels.in_time():
+        rows = await books.ask(_WHOLE[credential, kind], parameters)
+    if not rows:
+        return None
+    row = tuple(rows[0])
+    caller, noted = credentials.read_caller(row[:7], now)
+    graph = await graph_of(books, *row[13:17], limit=limit)
+    ways = [] if row[17] is None else zip(*row[17:], strict=True)
+    transits = [
+        Transit(ticket, graph.nodes[lot_id].public_id, lot_id, buyer, kind, mass_g, sold_at)
+        for ticket, lot_id, buyer, kind, mass_g, sold_at in ways
+    ]
+    return Whole(caller, noted, AskedLot(*row[7:13]), graph, transits)

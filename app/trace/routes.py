@@ -11,11 +11,13 @@ from fastapi.responses import StreamingResponse
 from app.core import problems
 from app.core.db import Database, ReplicaSession
 from app.core.errors import DomainError
+from app.core.http import Shortcut
 from app.core.problems import declare
-from app.core.replica import DATABASE_FAULTS
+from app.core.replica import DATABASE_FAULTS, NoConnection
 from app.lot.rules import UnknownLot
 from app.party.access import Caller, NotAllowed, NotSignedIn, OtherParty
-from app.party.auth import allow
+from app.party.auth import allow, credential_of
+from app.party.credentials import Credential
 from app.ticket.rules import UnknownTicket
 from app.trace import export, search, service
 from app.trace.rules import Direction, TraceTimedOut, TraceTooLarge, UnknownPosition
@@ -38,7 +40,9 @@ RANKED_MAX = 200
 
 router = APIRouter(tags=["trace"])
 
-MayTrace = Annotated[Caller, Depends(allow("trace.read"))]
+_TRACE = "/lots/{lot_id}/trace"
+_ACTION = "trace.read"
+MayTrace = Annotated[Caller, Depends(allow(_ACTION))]
 Limit = Annotated[
     int, Query(ge=1, le=service.LOTS_MAX, description="Refuse a graph of more lots than this.")
 ]
@@ -53,8 +57,42 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
 }
 
 
+async def _trace_at_once(request: Request) -> Response | None:
+    """Trace a lot in the plain case; see `service.write_at_once`."""
+    asked = request.query_params
+    credential, secret = credential_of(request)
+    if _wants_lines(request) or asked.keys() != {"direction"} or credential is Credential.NONE:
+        return None
+    try:
+        lot_id, direction = UUID(request.path_params["lot_id"]), Direction(asked["direction"])
+    except ValueError:
+        return None
+    try:
+        written = await service.write_at_once(
+            _database(request),
+            credential,
+            secret,
+            lot_id,
+            direction,
+            action=_ACTION,
+            limit=service.LOTS_MAX,
+            now=request.app.state.clock(),
+        )
+    except (TraceTimedOut, NoConnection) as error:
+        # Whoever has waited for so long need not wait as long again to hear the same.
+        waited = error if isinstance(error, TraceTimedOut) else problems.Busy()
+        return problems.answer(request, waited)
+    except DATABASE_FAULTS:
+        return None
+    return None if written is None else _json(written)
+
+
+shortcut = Shortcut(_TRACE, _trace_at_once)
+"""The trace of a lot is asked for most; see `http.Shortcuts`."""
+
+
 @router.get(
-    "/lots/{lot_id}/trace",
+    _TRACE,
     response_model=TraceOut,
     responses={**_STREAMED, **declare(UnknownLot, *_REFUSALS)},
 )
@@ -65,13 +103,14 @@ async def trace_lot(
     caller: MayTrace,
     session: ReplicaSession,
     limit: Limit = service.LOTS_MAX,
-) -> TraceOut | Response:
+) -> Response:
     """Trace a lot back to its sources, or forward to every holder."""
     if _wants_lines(request):
         reader = _database(request).reader()
         lines = await export.lots(session, [lot_id], direction, caller=caller, reader=reader)
         return _stream(request, lines)
-    return await service.trace(session, [lot_id], direction, caller=caller, limit=limit)
+    question = await service.question_about(session, [lot_id], caller)
+    return _json(await service.write(session, question, direction, caller=caller, limit=limit))
 
 
 @router.get("/lots/{lot_id}/trace/lots", responses=declare(UnknownLot, UnknownPosition, *_REFUSALS))
@@ -145,13 +184,14 @@ async def trace_ticket(
     caller: MayTrace,
     session: ReplicaSession,
     limit: Limit = service.LOTS_MAX,
-) -> TraceOut | Response:
+) -> Response:
     """Trace a ticket's goods: back from what it draws on, forward from what the buyer received."""
     if _wants_lines(request):
         reader = _database(request).reader()
         lines = await export.ticket(session, ticket_id, direction, caller=caller, reader=reader)
         return _stream(request, lines)
-    return await service.trace_ticket(session, ticket_id, direction, caller=caller, limit=limit)
+    question = await service.question_of_ticket(session, ticket_id, direction, caller)
+    return _json(await service.write(session, question, direction, caller=caller, limit=limit))
 
 
 @router.get("/search", responses=declare(NotSignedIn, NotAllowed))
@@ -171,6 +211,10 @@ async def search_everything(
 ) -> SearchOut:
     """Find tickets, lots and parties by whatever is in hand; a month back unless a day is named."""
     return await search.search(session, q, caller, now=request.app.state.clock())
+
+
+def _json(written: bytes) -> Response:
+    return Response(written, media_type="application/json")
 
 
 def _wants_lines(request: Request) -> bool:

@@ -5,11 +5,11 @@ split and merged. Ids ascend along edges (a CHECK of the table): sorted ids are 
 every lot comes after all that went into it, and one pass without recursion meets each edge once.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from app.lot.rules import SOURCES, LotOrigin, Proof, apportion
 
 _FRACTION_BITS = 96
 WHOLE = 1 << _FRACTION_BITS
+_HALF = WHOLE // 2
 
 
 class Direction(StrEnum):
@@ -83,15 +84,14 @@ class UnknownPosition(DomainError):
 
 
 class Node(NamedTuple):
-    """A lot in a graph.
+    """What a lot in a graph is: nothing of this ever changes.
 
     Attributes:
         id: Internal id; ascends from older to younger lots.
         holder_id: Whose lot it is; None for a walk-in's.
         mass_g: Grams it began with.
-        remaining_g: Grams left of it now.
-        holds: Holds in force on it.
         into_g: Grams that went into it from all its parents, in the graph or not.
+        ending: Why the way back ends here, if it does: see `ending_of`.
     """
 
     id: int
@@ -105,17 +105,16 @@ class Node(NamedTuple):
     made_on: date | None
     occurred_at: datetime
     mass_g: int
-    remaining_g: int
-    holds: int
     into_g: int
+    ending: Ending | None
 
-    @property
-    def ending(self) -> Ending | None:
-        """Why the way back ends here, if it does."""
-        if self.into_g:
-            return None
-        declared = self.origin is LotOrigin.DECLARE and self.producer_id is not None
-        return Ending.SOURCE if self.origin in SOURCES or declared else Ending.BROKEN
+
+def ending_of(origin: LotOrigin, producer_id: int | None, into_g: int) -> Ending | None:
+    """Say why the way back ends at a lot, if it does."""
+    if into_g:
+        return None
+    declared = origin is LotOrigin.DECLARE and producer_id is not None
+    return Ending.SOURCE if origin in SOURCES or declared else Ending.BROKEN
 
 
 class Edge(NamedTuple):
@@ -135,16 +134,28 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SubGraph:
-    """Lots by ascending id, and the edges among them."""
+    """Lots by ascending id, and the edges among them.
+
+    Attributes:
+        edges: By ascending younger lot, each lot's by ascending parent.
+        left_g: Grams left of each lot now.
+        held: Lots that may not move now.
+    """
 
     nodes: Mapping[int, Node]
     edges: Sequence[Edge]
+    left_g: Mapping[int, int] = field(default_factory=dict)
+    held: Collection[int] = frozenset()
 
     def into(self) -> Mapping[int, list[Edge]]:
         """Answer the edges into each lot."""
-        found: dict[int, list[Edge]] = defaultdict(list)
+        found: dict[int, list[Edge]] = {}
         for edge in self.edges:
-            found[edge.dst].append(edge)
+            dst = edge[1]
+            if dst in found:
+                found[dst].append(edge)
+            else:
+                found[dst] = [edge]
         return found
 
     def parents(self, lots: Collection[int]) -> set[int]:
@@ -205,38 +216,60 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     """
     into = graph.into()
     flow = dict.fromkeys(graph.nodes, 0)
-    proved = dict.fromkeys(graph.nodes, 0)
     depth = dict.fromkeys(graph.nodes, 0)
     edge_grams: dict[tuple[int, int], int] = {}
     for lot, mass_g in asked.items():
-        flow[lot] = proved[lot] = mass_g << _FRACTION_BITS
-    for lot in sorted(graph.nodes, reverse=True):
-        edges = into.get(lot, ())
-        weights = [edge.mass_g for edge in edges]
-        parts = zip(edges, split(flow[lot], weights), split(proved[lot], weights), strict=True)
-        for edge, part, proved_part in parts:
-            flow[edge.src] += part
-            edge_grams[edge.key] = rounded(part)
-            depth[edge.src] = max(depth[edge.src], depth[lot] + 1)
-            if edge.proof is not Proof.CLAIMED:
-                proved[edge.src] += proved_part
+        flow[lot] = mass_g << _FRACTION_BITS
+    for lot in sorted(into, reverse=True):
+        edges, deeper = into[lot], depth[lot] + 1
+        for edge, part in zip(edges, _parted(flow[lot], edges), strict=True):
+            src = edge[0]
+            flow[src] += part
+            edge_grams[src, lot] = (part + _HALF) >> _FRACTION_BITS
+            depth[src] = max(depth[src], deeper)
     asked_g = sum(asked.values())
-    ends = {lot: ending for lot in graph.nodes if (ending := graph.nodes[lot].ending)}
-    ends_g = apportion(asked_g, [flow[lot] for lot in ends]) if asked_g else [0] * len(ends)
-    grams = {lot: rounded(part) for lot, part in flow.items()}
-    grams |= dict(zip(ends, ends_g, strict=True))
-    sources = [lot for lot, ending in ends.items() if ending is Ending.SOURCE]
+    source = Ending.SOURCE
+    ends = [node for node in graph.nodes.values() if node[-1] is not None]
+    ends_g = apportion(asked_g, [flow[end[0]] for end in ends]) if asked_g else [0] * len(ends)
+    grams = {lot: (part + _HALF) >> _FRACTION_BITS for lot, part in flow.items()}
+    grams |= zip([end[0] for end in ends], ends_g, strict=True)
+    sources = [end[0] for end in ends if end[-1] is source]
+    proved = _proved(graph, into, asked, flow)
     whole = asked_g << _FRACTION_BITS
     return Reckoning(
         direction=Direction.BACK,
-        share={lot: ratio(part, whole) or 0.0 for lot, part in flow.items()},
+        share={lot: part / whole if whole else 0.0 for lot, part in flow.items()},
         grams=grams,
         edge_grams=edge_grams,
         depth=depth,
-        share_to_producer=ratio(sum(flow[lot] for lot in sources), whole),
-        proved_share=ratio(sum(proved[lot] for lot in sources), whole),
-        broken_g=sum(grams[lot] for lot, ending in ends.items() if ending is Ending.BROKEN),
+        share_to_producer=ratio(sum([flow[lot] for lot in sources]), whole),
+        proved_share=ratio(sum([proved[lot] for lot in sources]), whole),
+        broken_g=sum(part for end, part in zip(ends, ends_g, strict=True) if end[-1] is not source),
     )
+
+
+def _parted(total: int, edges: Sequence[Edge]) -> Sequence[int]:
+    return (total,) if len(edges) == 1 else split(total, [edge[2] for edge in edges])
+
+
+def _proved(
+    graph: SubGraph,
+    into: Mapping[int, Sequence[Edge]],
+    asked: Mapping[int, int],
+    flow: Mapping[int, int],
+) -> Mapping[int, int]:
+    """Answer of each lot's flow the part that passed no edge which is only claimed."""
+    claimed = Proof.CLAIMED
+    if not any(edge[3] is claimed for edge in graph.edges):
+        return flow
+    proved = dict.fromkeys(graph.nodes, 0)
+    for lot, mass_g in asked.items():
+        proved[lot] = mass_g << _FRACTION_BITS
+    for lot in sorted(into, reverse=True):
+        for edge, part in zip(into[lot], _parted(proved[lot], into[lot]), strict=True):
+            if edge.proof is not claimed:
+                proved[edge.src] += part
+    return proved
 
 
 def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
@@ -247,26 +280,47 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
         asked: The lots in question; every gram of them counts, whatever they were made of.
     """
     into = graph.into()
+    share: dict[int, float] = {}
+    grams: dict[int, int] = {}
     exposure: dict[int, int] = {}
     depth: dict[int, int] = {}
     edge_grams: dict[tuple[int, int], int] = {}
+    nodes, claimed = graph.nodes, Proof.CLAIMED
     handed = proved = 0
-    for lot in sorted(graph.nodes):
-        node = graph.nodes[lot]
-        exposed = 0
-        depth[lot] = 0
-        for edge in into.get(lot, ()):
-            part = exposure[edge.src] * edge.mass_g
-            exposed += part
+    for lot in sorted(nodes):
+        node = nodes[lot]
+        mass_g, into_g = node[10], node[11]
+        edges = into.get(lot, ())
+        if len(edges) == 1 and edges[0][2] == into_g == mass_g and lot not in asked:
+            # Most lots are all that was taken from one: they share its share.
+            src, dst, _, proof, _ = edges[0]
+            exposure[lot], share[lot], depth[lot] = exposure[src], share[src], depth[src] + 1
+            part = exposure[src] * mass_g
+            edge_grams[src, dst] = grams[lot] = (part + _HALF) >> _FRACTION_BITS
             handed += part
-            proved += 0 if edge.proof is Proof.CLAIMED else part
-            edge_grams[edge.key] = rounded(part * node.mass_g // node.into_g)
-            depth[lot] = max(depth[lot], depth[edge.src] + 1)
-        exposure[lot] = WHOLE if lot in asked else exposed // node.into_g
+            if proof is not claimed:
+                proved += part
+            continue
+        exposed = deepest = 0
+        for src, dst, part_g, proof, _ in edges:
+            part = exposure[src] * part_g
+            exposed += part
+            if proof is not claimed:
+                proved += part
+            if mass_g != into_g:
+                part = part * mass_g // into_g
+            edge_grams[src, dst] = (part + _HALF) >> _FRACTION_BITS
+            if deepest <= depth[src]:
+                deepest = depth[src] + 1
+        handed += exposed
+        depth[lot] = deepest
+        exposure[lot] = part = WHOLE if lot in asked else exposed // into_g
+        share[lot] = part / WHOLE
+        grams[lot] = (part * mass_g + _HALF) >> _FRACTION_BITS
     return Reckoning(
         direction=Direction.FORWARD,
-        share={lot: part / WHOLE for lot, part in exposure.items()},
-        grams={lot: rounded(part * graph.nodes[lot].mass_g) for lot, part in exposure.items()},
+        share=share,
+        grams=grams,
         edge_grams=edge_grams,
         depth=depth,
         share_to_producer=None,
@@ -275,24 +329,22 @@ def forward(graph: SubGraph, asked: Collection[int]) -> Reckoning:
     )
 
 
-def split(total: int, weights: Sequence[int]) -> Iterator[int]:
+def split(total: int, weights: Sequence[int]) -> list[int]:
     """Share a whole number out in proportion to weights; the parts add up to it exactly.
 
     Weights that have all become too small to tell from nothing are given nothing.
     """
     # The differences of rounded running sums need no sorting.
     whole = sum(weights)
-    so_far = given = 0
-    for weight in weights:
-        so_far += weight
-        upto = total * so_far // whole if whole else 0
-        yield upto - given
-        given = upto
+    if not whole:
+        return [0] * len(weights)
+    uptos = [total * so_far // whole for so_far in accumulate(weights)]
+    return [upto - given for given, upto in pairwise([0, *uptos])]
 
 
 def rounded(fixed: int) -> int:
     """Read a whole number of 2^-96 g as grams."""
-    return (fixed + WHOLE // 2) >> _FRACTION_BITS
+    return (fixed + _HALF) >> _FRACTION_BITS
 
 
 def ratio(part: int, whole: int) -> float | None:
@@ -364,23 +416,23 @@ def receipts(
         asked: The lots in question; their holder counts as having received them.
         lots: Lots to count.
     """
-    nodes = graph.nodes
-    arrived = set(asked) | {
-        edge.dst for edge in graph.edges if nodes[edge.src].holder_id != nodes[edge.dst].holder_id
-    }
-    held: dict[int | None, list[int]] = defaultdict(list)
+    nodes, grams, left_g = graph.nodes, reckoning.grams, graph.left_g
+    holders = {lot: node[3] for lot, node in nodes.items()}
+    arrived = set(asked)
+    arrived.update([edge[1] for edge in graph.edges if holders[edge[0]] != holders[edge[1]]])
+    held: dict[int | None, list[int]] = {}
+    sums: dict[int | None, list[int]] = {}  # received, exposed, remaining
     for lot in sorted(lots):
-        held[nodes[lot].holder_id].append(lot)
-    return [
-        Receipt(
-            holder_id=holder_id,
-            lots=tuple(own),
-            received_g=sum(nodes[lot].mass_g for lot in own if lot in arrived),
-            exposed_g=sum(reckoning.grams[lot] for lot in own if lot in arrived),
-            remaining_g=sum(nodes[lot].remaining_g for lot in own),
-        )
-        for holder_id, own in held.items()
-    ]
+        holder = holders[lot]
+        if holder not in held:
+            held[holder], sums[holder] = [], [0, 0, 0]
+        held[holder].append(lot)
+        so_far = sums[holder]
+        if lot in arrived:
+            so_far[0] += nodes[lot][10]
+            so_far[1] += grams[lot]
+        so_far[2] += left_g.get(lot, 0)
+    return [Receipt(holder, tuple(own), *sums[holder]) for holder, own in held.items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ async def sources_of(session: AsyncSession, lots: Collection[int]) -> list[int]:
         TraceTooLarge: more than `SOURCES_LOTS_MAX` lots went into them.
         TraceTimedOut: it took too long.
     """
-    graph = await queries.walk(session, lots, Walk.BACK, limit=SOURCES_LOTS_MAX)
+    graph = await queries.walk(session, lots, Walk.BACK, limit=SOURCES_LOTS_MAX, stocked=False)
     return [lot for lot, node in graph.nodes.items() if node.ending is not None]
 
 

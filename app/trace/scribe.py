@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
 from app.lot.rules import LotOrigin
-from app.party.access import Caller, DatedRole, RoleKind, in_force
+from app.party.access import Caller, RoleKind
 from app.party.identifiers import mask_name
 from app.place import service as places
 from app.place.models import Place
@@ -19,10 +18,11 @@ from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, reso
 from app.product import service as products
 from app.product.rules import Catalogue
 from app.ticket.rules import BuyerKind
-from app.trace import rules, schemas
+from app.trace import schemas
 from app.trace.folding import Group
 from app.trace.kinship import Common
-from app.trace.queries import Named, Transit
+from app.trace.memory import Memory, Named, memory_of
+from app.trace.queries import Transit
 from app.trace.rules import Direction, Edge, Ending, Node, Reckoning, SubGraph, View
 
 
@@ -41,24 +41,14 @@ async def scribe_of(
     graph: SubGraph,
     view: View,
     parties: Mapping[int, Named],
-    transits: Iterable[Transit],
+    transits: Sequence[Transit],
     caller: Caller,
 ) -> "Scribe":
     """Fetch the words that a graph is described with."""
-    buyers = {transit.buyer_id for transit in transits if transit.lot_id in view.own}
-    gazetteer = await places.gazetteer(session)
-    origins = {_origin(graph.nodes[lot]) for lot in view.shown}
-    return Scribe(
-        graph=graph,
-        view=view,
-        people={
-            party_id: _person(named, in_full=party_id in buyers or view.names(party_id))
-            for party_id, named in parties.items()
-        },
-        villages={(code, on): _village(code, on, gazetteer) for code, on in origins},
-        catalogue=await products.catalogue(session),
-        me=caller.party_id,
-    )
+    gazetteer, catalogue = await places.gazetteer(session), await products.catalogue(session)
+    memory = memory_of(session.get_bind().engine.pool)
+    memory.speak(catalogue, gazetteer)
+    return Scribe(graph, view, parties, transits, gazetteer, catalogue, memory, me=caller.party_id)
 
 
 def _person(named: Named, *, in_full: bool) -> schemas.TracedParty:
@@ -67,34 +57,53 @@ def _person(named: Named, *, in_full: bool) -> schemas.TracedParty:
     return schemas.TracedParty(party=None, name=mask_name(named.name), masked=True)
 
 
-def _origin(node: Node) -> tuple[str | None, date]:
-    return node.division_code, node.made_on or local_date(node.occurred_at)
-
-
-def _village(code: str | None, on: date, gazetteer: Gazetteer) -> str | None:
-    """Name an origin as it was called on the day; the code stands beside it anyway."""
-    if code is None:
-        return None
-    try:
-        return resolve(code, on, gazetteer).name
-    except (UnknownDivision, DivisionNotInForce):
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Scribe:
     """Writes what a caller may see, and nothing else."""
 
     graph: SubGraph
     view: View
-    people: Mapping[int, schemas.TracedParty]
-    villages: Mapping[tuple[str | None, date], str | None]
+    parties: Mapping[int, Named]
+    transits: Sequence[Transit]
+    gazetteer: Gazetteer
     catalogue: Catalogue
+    memory: Memory
     me: int | None
+    _people: dict[int, schemas.TracedParty] = field(default_factory=dict)
+
+    def in_full(self) -> Collection[int]:
+        """Answer the natural persons whose full names the caller may read."""
+        buyers = {way.buyer_id for way in self.transits if way.lot_id in self.view.own}
+        return {
+            party
+            for party, named in self.parties.items()
+            if named.form != "legal" and (party in buyers or self.view.names(party))
+        }
 
     def party(self, party_id: int | None) -> schemas.TracedParty | None:
         """Name a party."""
-        return None if party_id is None else self.people[party_id]
+        if party_id is None:
+            return None
+        if not self._people:
+            full = self.in_full()
+            self._people.update(
+                (party, _person(named, in_full=party in full))
+                for party, named in self.parties.items()
+            )
+        return self._people[party_id]
+
+    def village(self, node: Node) -> str | None:
+        """Name an origin as it was called on the day; the code stands beside it anyway."""
+        if node.division_code is None:
+            return None
+        key = node.division_code, node.made_on or local_date(node.occurred_at)
+        villages = self.memory.villages
+        if key not in villages:
+            try:
+                villages[key] = resolve(*key, self.gazetteer).name
+            except (UnknownDivision, DivisionNotInForce):
+                villages[key] = None
+        return villages[key]
 
     def product_name(self, node: Node) -> str:
         """Name a lot's product."""
@@ -111,13 +120,13 @@ class Scribe:
             "producer": self.party(node.producer_id),
             "mixed": node.mixed,
             "origin": node.origin,
-            "village": self.villages[_origin(node)],
+            "village": self.village(node),
             "division_code": node.division_code,
             "made_on": node.made_on,
             "occurred_at": node.occurred_at,
             "mass_g": node.mass_g if self.view.weighs(node.id) else None,
-            "remaining_g": node.remaining_g if counted else None,
-            "on_hold": node.holds > 0 if counted else None,
+            "remaining_g": self.graph.left_g.get(node.id, 0) if counted else None,
+            "on_hold": node.id in self.graph.held if counted else None,
         }
 
     def node(self, node: Node, reckoning: Reckoning) -> schemas.NodeOut:
@@ -191,7 +200,7 @@ class Scribe:
         steps: list[schemas.StepOut] = []
         for lot in lots:
             node = self.graph.nodes[lot]
-            holder, village = self.party(node.holder_id), self.villages[_origin(node)]
+            holder, village = self.party(node.holder_id), self.village(node)
             product, name = self.product_name(node), holder.name if holder else None
             day, where = local_date(node.occurred_at), f" ({village})" if village else ""
             steps.append(
@@ -252,10 +261,10 @@ class Scribe:
             end=first.ending if len(ends) == 1 else None,
             roles=list(kinds[group[0]].roles) if len(roles) == 1 else None,
             holder=self.party(first.holder_id) if single else None,
-            village=self.villages[_origin(first)] if single else None,
+            village=self.village(first) if single else None,
             mass_g=sum(node.mass_g for node in nodes) if weighed else None,
             share_g=sum(reckoning.grams[lot] for lot in group) if reckoned else None,
-            remaining_g=sum(node.remaining_g for node in nodes) if counted else None,
+            remaining_g=sum(self.graph.left_g.get(lot, 0) for lot in group) if counted else None,
             within_g=within_g if weighed else None,
             depth=min(reckoning.depth[lot] for lot in group),
         )
@@ -295,7 +304,9 @@ class Scribe:
 
     def common_producer(self, producer_id: int, common: Common) -> schemas.CommonProducerOut:
         """Describe a producer that explains samples."""
-        return schemas.CommonProducerOut(**self._common(common), producer=self.people[producer_id])
+        producer = self.party(producer_id)
+        assert producer is not None, "it has an id"
+        return schemas.CommonProducerOut(**self._common(common), producer=producer)
 
     def common_plot(self, plot: Place, common: Common) -> schemas.CommonPlotOut:
         """Describe a plot that explains samples."""
@@ -306,50 +317,7 @@ class Scribe:
             division_code=plot.division_code,
         )
 
-    def sources(self, reckoning: Reckoning) -> list[schemas.SourceOut]:
-        """Describe the lots with which the asked goods began, oldest first."""
-        return [
-            schemas.SourceOut(
-                lot=node.public_id,
-                village=self.villages[_origin(node)],
-                division_code=node.division_code,
-                producer=self.party(node.producer_id),
-                product=node.product_id,
-                product_name=self.product_name(node),
-                origin=node.origin,
-                made_on=node.made_on,
-                mass_g=self._reckoned(node.id, reckoning),
-                share=reckoning.share[node.id],
-            )
-            for node in self.graph.nodes.values()
-            if node.ending is Ending.SOURCE
-        ]
-
-    def holder(
-        self, receipt: rules.Receipt, roles: Mapping[int, Sequence[DatedRole]]
-    ) -> schemas.HolderOut:
-        """Describe what somebody had of the goods."""
-        last = self.graph.nodes[receipt.lots[-1]]
-        dated = roles.get(receipt.holder_id, ()) if receipt.holder_id is not None else ()
-        weighed = all(map(self.view.weighs, receipt.lots))
-        counted = all(map(self.view.counts, receipt.lots))
-        received_g, exposed_g = receipt.received_g, receipt.exposed_g
-        return schemas.HolderOut(
-            kind="walk_in" if receipt.holder_id is None else "party",
-            party=self.party(receipt.holder_id),
-            roles=sorted(
-                {role.kind for role in in_force(list(dated), local_date(last.occurred_at))}
-            ),
-            lots=len(receipt.lots),
-            received_g=received_g if weighed else None,
-            exposed_g=exposed_g if weighed else None,
-            remaining_g=receipt.remaining_g if counted else None,
-            share=exposed_g / received_g if received_g else None,
-        )
-
-    def in_transit(
-        self, transits: Iterable[Transit], ticket: UUID | None
-    ) -> list[schemas.InTransitOut]:
+    def in_transit(self, ticket: UUID | None) -> list[schemas.InTransitOut]:
         """Describe goods on their way out of the caller's books, or to the caller."""
         return [
             schemas.InTransitOut(
@@ -360,15 +328,23 @@ class Scribe:
                 mass_g=transit.mass_g,
                 sold_at=transit.sold_at,
             )
-            for transit in transits
-            if self.view.counts(transit.lot_id)
-            or transit.ticket == ticket
-            or (transit.buyer_id is not None and transit.buyer_id == self.me)
+            for transit in self.transits
+            if self.shows(transit, ticket)
         ]
 
-    def beyond(self, transits: Iterable[Transit]) -> schemas.BeyondOut | None:
+    def shows(self, transit: Transit, ticket: UUID | None) -> bool:
+        """Whether the caller may see goods on their way; those of the asked ticket it may."""
+        return (
+            self.view.counts(transit.lot_id)
+            or transit.ticket == ticket
+            or (transit.buyer_id is not None and transit.buyer_id == self.me)
+        )
+
+    def beyond(self) -> schemas.BeyondOut | None:
         """Sum up what the caller's own buyers passed on."""
         view = self.view
+        if view.everything:
+            return None
         passed_g = sum(
             edge.mass_g
             for edge in self.graph.edges
@@ -377,7 +353,7 @@ class Scribe:
         ahead = (view.weighed | view.beyond) - view.own
         transit_g = sum(
             transit.mass_g
-            for transit in transits
+            for transit in self.transits
             if transit.lot_id in ahead and transit.buyer_id != self.me
         )
         lots = len(view.beyond)
@@ -389,15 +365,4 @@ class Scribe:
             in_transit_g=transit_g,
             zh=f"您的下家之后: {lots} 个批次, {passed_g} 克, 另有在途 {transit_g} 克",
             en=f"Beyond your own buyers: {lots} lots, {passed_g} g, and {transit_g} g in transit",
-        )
-
-    def completeness(self, reckoning: Reckoning) -> schemas.CompletenessOut:
-        """Say how far the books carry."""
-        is_back = reckoning.direction is Direction.BACK
-        broken = [node for node in self.graph.nodes.values() if node.ending is Ending.BROKEN]
-        return schemas.CompletenessOut(
-            share_to_producer=reckoning.share_to_producer,
-            proved_share=reckoning.proved_share,
-            broken_g=reckoning.broken_g if is_back and self.view.measured else None,
-            broken_lots=len(broken) if is_back else 0,
         )

@@ -18,21 +18,37 @@ Who may ask, and what each sees:
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
+from app.core.db import Database
+from app.core.errors import DomainError
 from app.lot.rules import UnknownLot
-from app.party.access import Audience, Caller, DatedRole, OtherParty, in_force, may_supervise
+from app.party.access import (
+    Audience,
+    Caller,
+    DatedRole,
+    OtherParty,
+    authorize,
+    in_force,
+    may_supervise,
+)
+from app.party.credentials import Credential
 from app.place import service as places
+from app.product import service as products
 from app.ticket.rules import UnknownTicket
 from app.trace import kinship, queries, rules, schemas
 from app.trace.folding import Looks, fold
-from app.trace.queries import AskedLot, Named, Transit, Walk
+from app.trace.memory import Named
+from app.trace.queries import AskedLot, Books, Transit, Walk
 from app.trace.rules import Direction, Interest, Node, Reckoning, SubGraph, View
 from app.trace.scribe import Look, Scribe, scribe_of
+from app.trace.writing import Told
+from app.trace.writing import write as write_out
 
 LOTS_MAX = 10_000
 """Lots that one answer holds unless the caller of `trace` says otherwise."""
@@ -155,9 +171,9 @@ async def neighbours(
     if not caller.supervises:
         await check_granted(session, caller, question)
     around = await queries.walk(session, question.asked, Walk.AROUND, limit=limit)
-    graph = SubGraph(around.nodes, [edge for edge in around.edges if lot in edge.key])
+    graph = replace(around, edges=[edge for edge in around.edges if lot in edge.key])
     transits = await queries.transits(session, [lot])
-    parties = await parties_of(session, graph, transits, question)
+    parties = await parties_of(queries.books_of(session), graph, transits, question)
     upstream = graph.parents([lot])
     view = await _view(session, caller, question, graph, parties, upstream=upstream)
     scribe = await scribe_of(session, graph, view, parties, transits, caller)
@@ -169,7 +185,7 @@ async def neighbours(
             for edge in graph.edges
             if edge.src == lot and edge.dst in view.shown
         ],
-        in_transit=scribe.in_transit(transits, question.ticket),
+        in_transit=scribe.in_transit(question.ticket),
     )
 
 
@@ -226,7 +242,6 @@ class _Found:
     view: View
     scribe: Scribe
     reckoning: Reckoning
-    transits: Sequence[Transit]
 
     @property
     def shown(self) -> list[Node]:
@@ -248,7 +263,7 @@ async def _explore(
     transits: Sequence[Transit] = ()
     if direction is Direction.FORWARD:
         transits = await queries.transits(session, graph.nodes, ticket_id=question.ticket_id)
-    parties = await parties_of(session, graph, transits, question)
+    parties = await parties_of(queries.books_of(session), graph, transits, question)
     upstream = graph.nodes if direction is Direction.BACK else ()
     view = await _view(session, caller, question, graph, parties, upstream=upstream)
     return _Found(
@@ -256,7 +271,6 @@ async def _explore(
         view=view,
         scribe=await scribe_of(session, graph, view, parties, transits, caller),
         reckoning=await _reckoned(graph, question, direction),
-        transits=transits,
     )
 
 
@@ -289,34 +303,120 @@ async def answer(
     caller: Caller,
     limit: int,
 ) -> schemas.TraceOut:
-    """Answer a question in full.
+    """Answer a question in full; see `write`."""
+    written = await write(session, question, direction, caller=caller, limit=limit)
+    return schemas.TraceOut.model_validate_json(written)
+
+
+async def write(
+    session: AsyncSession,
+    question: Question,
+    direction: Direction,
+    *,
+    caller: Caller,
+    limit: int,
+) -> bytes:
+    """Answer a question in full, as the JSON of `schemas.TraceOut`.
 
     Raises:
         OtherParty: the caller has nothing to do with what is asked about.
         TraceTooLarge: the graph has more lots than `limit`.
     """
     found = await _explore(session, question, direction, caller=caller, limit=limit)
-    graph, view, scribe, reckoning = found.graph, found.view, found.scribe, found.reckoning
+    return await _written(queries.books_of(session), question, found)
+
+
+async def _written(books: Books, question: Question, found: _Found) -> bytes:
+    graph, view, reckoning = found.graph, found.view, found.reckoning
     receipts: list[rules.Receipt] = []
-    roles: dict[int, list[DatedRole]] = {}
-    if direction is Direction.FORWARD:
+    if reckoning.direction is Direction.FORWARD:
         receipts = rules.receipts(graph, reckoning, question.asked, view.shown)
-        roles = await queries.roles(session, (receipt.holder_id for receipt in receipts))
-    lots = question.lots or tuple(graph.nodes[lot].public_id for lot in question.asked)
-    return schemas.TraceOut(
-        direction=direction,
-        lot=lots[0] if len(lots) == 1 else None,
-        lots=list(lots),
+    told = Told(
+        lots=question.lots or tuple(graph.nodes[lot].public_id for lot in question.asked),
         ticket=question.ticket,
         asked_g=sum(question.asked.values()) if view.measured else None,
-        nodes=[scribe.node(node, reckoning) for node in found.shown],
-        edges=scribe.edges(reckoning),
-        sources=scribe.sources(reckoning) if direction is Direction.BACK else [],
-        holders=[scribe.holder(receipt, roles) for receipt in receipts],
-        in_transit=scribe.in_transit(found.transits, question.ticket),
-        beyond=scribe.beyond(found.transits),
-        completeness=scribe.completeness(reckoning),
+        receipts=receipts,
+        roles=await queries.roles(books, (receipt.holder_id for receipt in receipts)),
     )
+    return write_out(told, found.scribe, reckoning)
+
+
+async def write_at_once(
+    database: Database,
+    credential: Credential,
+    secret: str,
+    lot_public_id: UUID,
+    direction: Direction,
+    *,
+    action: str,
+    limit: int,
+    now: datetime,
+) -> bytes | None:
+    """Answer what most ask, with one statement where the lots have been met before.
+
+    Args:
+        database: Where to ask; no session is needed.
+        credential: What the request proffers.
+        secret: The key, or the session's token.
+        lot_public_id: The lot in question; all of its grams.
+        direction: Which way.
+        action: What the caller must be allowed to do.
+        limit: How many lots the graph may have at most.
+        now: The present.
+
+    Returns:
+        The same as `write`, or None for everything that is less simple: a refusal, a market, an
+        office outside whose area the goods are, a session that must be prolonged.
+
+    Raises:
+        TraceTimedOut: it took too long.
+        asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
+    """
+    pool = database.engine.sync_engine.pool
+    gazetteer, catalogue = places.gazetteer.at_hand(pool), products.catalogue.at_hand(pool)
+    if gazetteer is None or catalogue is None or not queries.walks_at_once(database):
+        return None
+    books = queries.books_beside(database)
+    try:
+        whole = await queries.whole(
+            books, credential, secret, lot_public_id, Walk(direction), limit=limit, now=now
+        )
+        if whole is None or not whole.is_noted:
+            return None
+        authorize(whole.caller, action)
+    except rules.TraceTimedOut:
+        raise
+    except DomainError:
+        return None
+    caller, graph, transits = whole.caller, whole.graph, whole.transits
+    question = _about([whole.asked], caller)
+    parties = await parties_of(books, graph, transits, question)
+    view = _view_at_once(caller, question, graph, parties, direction)
+    if view is None:
+        return None
+    books.memory.speak(catalogue, gazetteer)
+    me, memory = caller.party_id, books.memory
+    scribe = Scribe(graph, view, parties, transits, gazetteer, catalogue, memory, me=me)
+    found = _Found(graph, view, scribe, await _reckoned(graph, question, direction))
+    return await _written(books, question, found)
+
+
+def _view_at_once(
+    caller: Caller,
+    question: Question,
+    graph: SubGraph,
+    parties: Mapping[int, Named],
+    direction: Direction,
+) -> View | None:
+    """Decide what the caller sees, where the graph says so by itself."""
+    if Audience.MARKET in caller.audiences:
+        return None
+    if caller.supervises:
+        return rules.view_all(graph) if _lies_within(caller, graph, parties) else None
+    if not question.granted:
+        return None
+    upstream = graph.nodes if direction is Direction.BACK else ()
+    return _trader_view(caller, question, graph, upstream=upstream)
 
 
 async def page(
@@ -389,7 +489,7 @@ async def picture(
     question = await question_about(session, [lot_public_id], caller)
     found = await _explore(session, question, direction, caller=caller, limit=PAGED_LOTS_MAX)
     shown, reckoning = found.shown, found.reckoning
-    roles = await queries.roles(session, (node.holder_id for node in shown))
+    roles = await queries.roles(queries.books_of(session), (node.holder_id for node in shown))
     kinds = {node.id: _kind(node, roles) for node in shown}
     looks = Looks(kinds, reckoning.depth, reckoning.grams, pinned=question.asked)
     opened = {node.id for node in shown if node.public_id in set(unfold)}
@@ -401,7 +501,7 @@ async def picture(
         lots_total=len(shown),
         nodes=nodes,
         edges=edges,
-        beyond=found.scribe.beyond(found.transits),
+        beyond=found.scribe.beyond(),
     )
 
 
@@ -520,14 +620,15 @@ async def check_granted(session: AsyncSession, caller: Caller, question: Questio
 
 
 async def parties_of(
-    session: AsyncSession, graph: SubGraph, transits: Iterable[Transit], question: Question
+    books: Books, graph: SubGraph, transits: Iterable[Transit], question: Question
 ) -> dict[int, Named]:
     """Name whoever comes up in a graph."""
+    nodes = graph.nodes.values()
     met: set[int | None] = set(question.parties)
-    for node in graph.nodes.values():
-        met |= {node.holder_id, node.producer_id}
-    met |= {transit.buyer_id for transit in transits}
-    return await queries.parties(session, met)
+    met.update([node[3] for node in nodes])  # holders
+    met.update([node[4] for node in nodes])  # producers
+    met.update([transit.buyer_id for transit in transits])
+    return await queries.parties(books, met)
 
 
 async def _view(
@@ -548,14 +649,29 @@ async def _view(
         if await supervises(session, caller, question, graph, parties):
             return rules.view_all(graph)
         await check_granted(session, caller, question)
+    market: frozenset[int] = frozenset()
+    if Audience.MARKET in caller.audiences:
+        market = await queries.lots_in_market(
+            session,
+            caller.acting_party,
+            lots=graph.nodes,
+            asked=[*question.asked, *question.beside],
+        )
+    return _trader_view(caller, question, graph, upstream=upstream, market=market)
+
+
+def _trader_view(
+    caller: Caller,
+    question: Question,
+    graph: SubGraph,
+    *,
+    upstream: Collection[int],
+    market: Collection[int] = frozenset(),
+) -> View:
     me = caller.acting_party
     own = {lot for lot, node in graph.nodes.items() if node.holder_id == me}
-    if Audience.MARKET in caller.audiences:
-        own |= await queries.lots_in_market(
-            session, me, lots=graph.nodes, asked=[*question.asked, *question.beside]
-        )
     interest = Interest(
-        own=frozenset(own),
+        own=frozenset(own.union(market)),
         handed=question.handed,
         known=question.parties | {me},
         measured=question.ticket is not None,
@@ -571,13 +687,18 @@ async def supervises(
     parties: Mapping[int, Named],
 ) -> bool:
     """Whether anything in a graph lies in the caller's jurisdiction."""
-    if Audience.OPERATOR in caller.audiences:
-        return True
-    origins = (node.division_code for node in graph.nodes.values())
-    seats = (party.division_code for party in parties.values())
-    if any(may_supervise(caller, code) for codes in (origins, seats) for code in codes):
+    if _lies_within(caller, graph, parties):
         return True
     markets = await queries.market_divisions(
         session, lots={*graph.nodes, *question.beside}, asked=question.asked
     )
     return any(may_supervise(caller, code) for code in markets)
+
+
+def _lies_within(caller: Caller, graph: SubGraph, parties: Mapping[int, Named]) -> bool:
+    """Whether the origin of a lot or the seat of a party lies in the caller's jurisdiction."""
+    if Audience.OPERATOR in caller.audiences:
+        return True
+    origins = (node.division_code for node in graph.nodes.values())
+    seats = (party.division_code for party in parties.values())
+    return any(may_supervise(caller, code) for codes in (origins, seats) for code in codes)

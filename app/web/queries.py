@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.admission import books
 from app.admission import queries as admission
-from app.admission.queries import FoundTicket
+from app.admission.books import FoundTicket
 from app.admission.rules import Code, may_be_shown
 from app.certificate import service as certificates
 from app.certificate.models import Certificate, CertificateForm
@@ -157,7 +158,7 @@ def _grounds(ticket: Ticket, status: TicketStatus, known: "_Known") -> Grounds |
         return None
     behind = known.graph.nodes
     held = {lot.id for lot in known.lots.values() if lot.holds}
-    held |= {lot_id for lot_id, node in behind.items() if node.holds}
+    held.update(known.graph.held)
     tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
     return Grounds(
         ticket_id=ticket.id,
@@ -190,7 +191,7 @@ async def read(
     if signature in OF_SIGNATURE:
         return nothing(OF_SIGNATURE[signature], frame), None
     assert may_be_shown(signature), "the table names every verdict that ends the matter"
-    found = await admission.find(session, code)
+    (found,) = await books.find_all(session, [code])
     if found.ticket is not None:
         return await _ticket_page(session, found.ticket, frame)
     if found.certificate is not None:
@@ -200,7 +201,7 @@ async def read(
 
 async def digits_of(session: AsyncSession, code: Code) -> str | None:
     """Answer the token of the document that a short code names, if there is one."""
-    found = await admission.find(session, code)
+    (found,) = await books.find_all(session, [code])
     if found.ticket is not None:
         return found.ticket.ticket.token
     return None if found.certificate is None else found.certificate.token
@@ -411,8 +412,9 @@ async def _ticket_page(
 
 
 def _is_held(known: _Known) -> bool:
-    behind = known.graph.nodes.values() if known.graph else ()
-    return any(lot.holds for lot in known.lots.values()) or any(node.holds for node in behind)
+    if known.graph is not None and known.graph.held:
+        return True
+    return any(lot.holds for lot in known.lots.values())
 
 
 def _ticket_facts(

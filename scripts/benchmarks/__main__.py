@@ -1,7 +1,6 @@
 """Runs the bench inside the environment that `bench.py` has prepared."""
 
 import argparse
-import asyncio
 import json
 import math
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bench as command
+import uvloop
 
 from benchmarks import bench, rows, stage
 from benchmarks.bench import FULL, SMOKE, Bench
@@ -125,7 +125,7 @@ def main() -> int:
         known = "\n".join(f"  {name:<14}{rows.SUBJECTS[name].about}" for name in rows.SUBJECTS)
         print(f"no row is called {', '.join(unknown)}; there are\n{known}", file=sys.stderr)
         return 2
-    found = asyncio.run(run(options))
+    found = uvloop.run(run(options))
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
     if options.plot:

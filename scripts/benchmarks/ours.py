@@ -51,12 +51,21 @@ class Ours:
     signer: Signer
 
     async def trace(self, lot: int, direction: Direction) -> tuple[SubGraph, Reckoning]:
-        """Trace a lot: the sub-graph with its grams, and the shares."""
-        async with self.database.reading() as session:
-            graph = await queries.walk(session, [lot], Walk(direction), limit=LOTS_MAX)
+        """Trace a lot: the sub-graph with its grams, and the shares.
+
+        Like the floor, without what is left of each lot now.
+        """
+        books = queries.books_beside(self.database)
+        graph = await queries.walk_at_once(
+            books, [lot], Walk(direction), limit=LOTS_MAX, stocked=False
+        )
         if direction is Direction.BACK:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
+
+    def forget(self) -> None:
+        """Let the next trace meet its lots for the first time."""
+        queries.books_beside(self.database).memory.lots.forget()
 
     async def scope(self, lot: int) -> Collection[int]:
         """Answer every lot that a recall of one reaches."""

@@ -232,17 +232,17 @@ class Tryton:
                 cursor.execute(f"ANALYZE {table}")
 
     @staticmethod
-    def _admin(statement: str) -> list[Any]:
+    def _admin(statement: str, *values: str) -> list[Any]:
         import psycopg
 
         with psycopg.connect(dbname="postgres", autocommit=True) as connection:
-            cursor = connection.execute(statement)
+            cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
     def _rename(self, former: str, name: str) -> None:
         # Tryton keeps the connections by which it installed its modules.
         self._admin(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{former}'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", former
         )
         self._admin(f"ALTER DATABASE {former} RENAME TO {name}")
 

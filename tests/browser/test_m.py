@@ -397,10 +397,15 @@ async def test_goods_are_refused_with_a_reason_and_a_photo(
         await expect(page.get_by_text("已拒收")).to_be_visible()
         refused = collector.get(f"/tickets/{ticket['ticket']}").json()
         assert refused["status"] == "refused"
-        evidence = re.search(r"照片 ([0-9a-f-]{36})", refused["reason"])
-        assert evidence
-        kept = collector.get(f"/evidence/{evidence[1]}")
+        (evidence,) = refused["evidence"]
+        assert refused["reason"] == "腐烂变质"
+        kept = hand.get(f"/tickets/{ticket['ticket']}/evidence/{evidence['evidence']}")
         assert kept.headers["content-type"].startswith("image/")
+        # Whoever looks at the ticket sees what was wrong with the goods.
+        picture = page.get_by_alt_text("未收货物的照片")
+        await picture.scroll_into_view_if_needed()
+        await expect(picture).to_have_js_property("complete", value=True)
+        assert await picture.evaluate("image => image.naturalWidth") == 1600
 
 
 async def test_a_lot_is_split_into_five_with_four_taps(

@@ -31,6 +31,7 @@ FILES_OF_A_FEATURE = {
 # files are its own.
 FURTHER_FILES = {
     "admission": {
+        "books.py",  # what the books know of codes, read for a whole vehicle at once
         "findings.py",  # pure: all that can be found, in both languages
         "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
         "inspections.py",  # a vehicle at a gate, decided and stored once
@@ -123,6 +124,7 @@ FURTHER_FILES = {
     "testing": {
         "calendar.py",  # working days, and the clocks that count in them
         "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
+        "commissions.py",  # to whom samples were sent, and who may therefore report on them
         "devices.py",  # sources, and what they push
         "limits.py",  # which limit decides, and why
         "push.py",  # who signed a push, and what its numbers mean
@@ -142,10 +144,12 @@ FURTHER_FILES = {
         "folding.py",  # what is drawn as one in a picture
         "kinship.py",  # ways between lots, and what several have in common
         "levels.py",  # the walk that a cluster can run
+        "memory.py",  # what was met a moment ago and never changes
         "scope.py",  # how far a recall reaches
         "scribe.py",  # describes what a caller may see
         "search.py",  # tickets and lots by whatever is in hand
         "sweep.py",  # shares of a graph that does not fit into memory
+        "writing.py",  # a whole trace as the bytes of its JSON
     },
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}

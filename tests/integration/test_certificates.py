@@ -138,6 +138,36 @@ async def test_papers_dated_last_week_are_signed_now_by_a_key_of_this_minute(
     assert datetime.fromisoformat(paper["expires_at"]) > now + timedelta(days=100)
 
 
+async def test_a_clock_before_2024_signs_nothing_and_says_so(trade: Trade) -> None:
+    coop, stall = await trade.coop(), await trade.stall()
+    trade.clock.set(datetime.fromisoformat("2023-12-31T23:59:59+00:00"))
+    lot = await coop.opens(kg=100)
+    papers = {
+        "kind": "conformity_producer",
+        "lot": lot,
+        "quantity": "50",
+        "unit": "公斤",
+        "bases": ["self_tested"],
+    }
+    mine = await trade.farmer()
+    sold = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 10, await mine.opens(kg=20))]}
+    for who, path, body in (
+        (coop, "certificates", papers),
+        (mine, "tickets", sold),
+    ):
+        document = new_id()
+        answer = await who.put(f"/{path}/{document}", body)
+        assert (answer.status_code, code_of(answer)) == (503, "clock-before-tokens")
+        assert answer.headers["retry-after"]
+        # The same request is good as soon as the clock is right.
+        trade.clock.set(datetime.fromisoformat("2024-01-01T00:00:00+00:00"))
+        await who.make(f"/{path}/{document}", body)
+        trade.clock.set(datetime.fromisoformat("2023-12-31T23:59:59+00:00"))
+    # Answers of 500 and above count as faults of a test; these two were asked for.
+    assert len(trade.faults) == 2
+    trade.faults.clear()
+
+
 async def test_a_basis_that_only_the_former_form_had_is_refused(trade: Trade) -> None:
     coop = await trade.coop()
     lot = await coop.opens(occurred_at="2026-01-31T02:00+08:00")

@@ -2,13 +2,14 @@
 
 import asyncio
 import io
+import json
 
 import httpx
 import pytest
 from PIL import Image
 
 from app.party.access import RoleKind
-from tests.factories import Actor, Trade, code_of, new_id
+from tests.factories import CHIVES, Actor, Trade, code_of, line, new_id
 from tests.gate import photo
 
 SECRET_PLACE = "Plot 7, Rugao"
@@ -135,3 +136,83 @@ async def test_a_photo_is_shown_to_its_party_and_to_the_regulator_over_it(trade:
         (await trade.stall(), 404),
     ):
         assert (await actor.get(f"/evidence/{evidence}")).status_code == status
+
+
+# --- photos of what a buyer did not accept --------------------------------------------------------
+
+
+async def test_the_seller_sees_the_photo_of_what_was_refused(trade: Trade) -> None:
+    farmer, stall, stranger = await trade.farmer(), await trade.stall(), await trade.stall()
+    ticket = await farmer.sells(stall, line(CHIVES, 10, await farmer.opens(kg=20)))
+    photos = [await stored(stall, photo((640, 480))), await stored(stall, photo((320, 240)))]
+    body = {"outcome": "refused", "reason": "腐烂变质", "evidence": photos}
+    path = f"/tickets/{ticket['ticket']}"
+    answers = await asyncio.gather(*(stall.put(f"{path}/decision", body) for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    seen = await farmer.read(path)
+    assert [shown["evidence"] for shown in seen["evidence"]] == photos
+    for one in photos:
+        # Alone it is the buyer's; with the ticket it is for whoever may see that.
+        assert code_of(await farmer.get(f"/evidence/{one}")) == "unknown-evidence"
+        answer = await farmer.get(f"{path}/evidence/{one}")
+        assert opened(answer).size[0] in {640, 320}
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert code_of(await stranger.get(f"{path}/evidence/{one}")) == "other-party"
+    other = await stored(stall, photo((100, 100)))
+    assert code_of(await farmer.get(f"{path}/evidence/{other}")) == "unknown-evidence"
+    # The log names them by hash, once; and a repeat with other photos is another decision.
+    leaves = await trade.rows(
+        "SELECT convert_from(leaf, 'UTF8') FROM entry WHERE kind = 'ticket.refused' "
+        "AND subject = CAST(:id AS uuid)",
+        id=ticket["ticket"],
+    )
+    (leaf,) = [json.loads(leaf) for (leaf,) in leaves]
+    assert leaf["evidence"] == sorted(shown["sha256"] for shown in seen["evidence"])
+    changed = await stall.put(f"{path}/decision", {**body, "evidence": photos[:1]})
+    assert code_of(changed) == "ticket-already-decided"
+
+
+async def test_photos_of_a_decision_refused_in_order(trade: Trade) -> None:
+    farmer, stall = await trade.farmer(), await trade.stall()
+    lot = await farmer.opens(kg=50)
+    ticket, voided, decided = [
+        (await farmer.sells(stall, line(CHIVES, 10, lot)))["ticket"] for _ in range(3)
+    ]
+    await farmer.voids("tickets", voided)
+    await stall.decides(decided)
+    mine, theirs = await stored(stall, photo()), await stored(farmer, photo())
+    # Each row breaks every later rule too: a foreign photo, and more than there is.
+    too_much = {
+        "outcome": "accepted_in_part",
+        "reason": "短斤",
+        "lines": [{"no": 1, "mass_g": 99_000}],
+        "evidence": [mine, theirs],
+    }
+    for who, of, more, code in (
+        (stall, ticket, {"outcome": "accepted", "lines": [], "reason": None}, "malformed-request"),
+        (stall, new_id(), {}, "unknown-ticket"),
+        (farmer, ticket, {}, "not-buyer"),
+        (stall, voided, {}, "ticket-voided"),
+        (stall, decided, {}, "ticket-already-decided"),
+        (stall, ticket, {}, "unknown-evidence"),
+        (stall, ticket, {"evidence": [mine]}, "accepted-mass-impossible"),
+    ):
+        answer = await who.put(f"/tickets/{of}/decision", {**too_much, **more})
+        assert code_of(answer) == code
+    # In bulk a photo that is not there stops its own row alone.
+    second = (await farmer.sells(stall, line(CHIVES, 10, lot)))["ticket"]
+    refuse = {"outcome": "refused", "reason": "x"}
+    answer = await stall.trade.client.post(
+        "/decisions/bulk",
+        json={
+            "rows": [
+                {"id": ticket, "body": {**refuse, "evidence": [theirs]}},
+                {"id": second, "body": {**refuse, "evidence": [mine]}},
+            ]
+        },
+        headers=stall.headers,
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await farmer.read(f"/tickets/{ticket}"))["status"] == "issued"
+    told = await farmer.read(f"/tickets/{second}")
+    assert (told["status"], [one["evidence"] for one in told["evidence"]]) == ("refused", [mine])

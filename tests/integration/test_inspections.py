@@ -2,16 +2,27 @@
 
 import asyncio
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from app.admission import sampling
+from app.admission import sampling, seed
 from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
-from tests.factories import CHIVES, EGGS, GREENS, PIGS, Json, Trade, code_of, new_id
+from tests.factories import (
+    CHIVES,
+    EGGS,
+    GREENS,
+    PIGS,
+    Actor,
+    Json,
+    Trade,
+    code_of,
+    new_id,
+    received,
+)
 from tests.gate import (
     GRANDMOTHER,
     agrees,
@@ -25,7 +36,7 @@ from tests.gate import (
     rules,
     scanned,
 )
-from tests.laboratory import OF_MARKET, inhibition, judged, lab, report, sampled
+from tests.laboratory import OF_MARKET, OWN, inhibition, judged, lab, report, sampled
 from tests.market import PORK, Market
 
 TODAY = date(2026, 6, 18)
@@ -186,21 +197,25 @@ async def test_what_papers_prove_and_what_is_wrong_with_them(market: Market) -> 
     lasts = await paper(market, "product_a", TODAY - timedelta(days=7))
     same_day = await paper(market, "product_b", TODAY - timedelta(days=1))
     rows: list[tuple[Json, str, list[str]]] = [
-        (brought(GREENS, 1_000, voucher, report_), "ADMIT", []),
+        (brought(GREENS, 1_000, voucher, report_), "ADMIT", ["test-not-verified"]),
         (brought(GREENS, 1_000, voucher, based), "ADMIT", []),
         (brought(GREENS, 1_000, voucher, bare), "ADMIT_AFTER_TEST", ["certificate-without-basis"]),
         (brought(GREENS, 1_000, voucher, former), "ADMIT", []),  # on the form of its day
         (brought(GREENS, 1_000, voucher), "ADMIT_AFTER_TEST", ["certificate-missing"]),
-        (brought(GREENS, 1_000, report_), "REFUSE", ["no-source-proof"]),
+        (
+            brought(GREENS, 1_000, report_),
+            "REFUSE",
+            ["test-not-verified", "no-source-proof"],
+        ),
         (
             brought(GREENS, 1_000, voucher, ahead),
             "HOLD",
-            ["paper-dated-ahead", "certificate-missing"],
+            ["test-not-verified", "paper-dated-ahead", "certificate-missing"],
         ),
         (
             brought(EGGS, 1_000, voucher, report_),
             "HOLD",
-            ["paper-product-differs", "certificate-missing"],
+            ["test-not-verified", "paper-product-differs", "certificate-missing"],
         ),
         (
             brought(GREENS, 1_000, voucher, based, imported=True),
@@ -219,7 +234,11 @@ async def test_what_papers_prove_and_what_is_wrong_with_them(market: Market) -> 
             "REFUSE",
             ["paper-expired", "quarantine-missing", "meat-inspection-missing"],
         ),
-        (brought(GREENS, 49_000, voucher, report_), "HOLD", ["paper-mass-short"]),
+        (
+            brought(GREENS, 49_000, voucher, report_),
+            "HOLD",
+            ["test-not-verified", "paper-mass-short"],
+        ),
     ]
     told = await inspects(market, *({**line, **seller} for line, _, _ in rows))
     for line, (_, decision, found) in zip(told["lines"], rows, strict=True):
@@ -360,6 +379,105 @@ async def test_what_tests_say_decides_at_the_gate(market: Market) -> None:
     assert released["former"] == "REFUSE"
 
 
+async def test_a_number_is_held_against_the_books_whoever_typed_it(market: Market) -> None:
+    """The farmer's lot was tested by an office; the number on his paper tells of that lot alone."""
+    tested, other = await market.lot(market.farmer, 20), await market.lot(market.farmer, 20)
+    sample = await sampled(market.regulator, tested)
+    await judged(market.regulator, sample, inhibition(12))
+    number = (await market.regulator.read(f"/samples/{sample}"))["number"]
+    papers = [{"kind": "lab_report", "number": number}]
+
+    async def shown(lot: str, documents: list[Json]) -> Json:
+        ticket = await market.sell(market.farmer, market.stall, lot, 2, documents=documents)
+        told: Json = (await inspects(market, scanned(ticket)))["lines"][0]
+        return told
+
+    assert came_to(await shown(tested, papers)) == (
+        "ADMIT",
+        ["in-the-books", "test-passed", "test-verified"],
+    )
+    borrowed = await shown(other, papers)
+    assert came_to(borrowed) == (
+        "HOLD",
+        ["in-the-books", "test-does-not-fit", "certificate-advised"],
+    )
+    misfit = next(f for f in borrowed["findings"] if f["code"] == "test-does-not-fit")
+    assert (misfit["facts"], misfit["rule"]) == (
+        {"number": number, "misfits": ["lot"]},
+        "gate-test-misfit",
+    )
+    unknown = await shown(other, [{"kind": "lab_report", "number": "NT-2026-17"}])
+    assert came_to(unknown) == ("ADMIT", ["in-the-books", "test-not-verified"])
+    rules_of = {finding["code"]: finding["rule"] for finding in unknown["findings"]}
+    assert rules_of["test-not-verified"] == "o81-test-not-verified"
+    # Another sampler's bag with the same number, of the other lot: the one that fits is meant.
+    own = await sampled(market.farmer, other, number=number, **OWN)
+    assert "test-does-not-fit" in codes(await shown(other, papers))  # nobody has tested it yet
+    await judged(market.farmer, own, inhibition(10))
+    assert "test-verified" in codes(await shown(other, papers))
+    # On paper at the gate, typed by the market: the same, and for no more than its own product.
+    seller = {"seller": str(market.farmer.public_id)}
+    voucher = await paper(market, "purchase_voucher", TODAY)
+    await agrees(market, market.farmer)
+    typed = await paper(market, "lab_report", TODAY, number=number)
+    early = await paper(market, "self_test", TODAY - timedelta(days=1), number=number)
+    for line, decision, found in (
+        (brought(CHIVES, 1_000, voucher, typed, **seller), "ADMIT", ["test-verified"]),
+        (
+            brought(GREENS, 1_000, voucher, typed, **seller),
+            "HOLD",
+            ["test-does-not-fit", "certificate-missing"],
+        ),
+        (
+            brought(CHIVES, 1_000, voucher, early, **seller),
+            "HOLD",
+            ["test-does-not-fit", "certificate-missing"],
+        ),
+        (
+            brought(CHIVES, 1_000, voucher, typed, seller=str(market.stall.public_id)),
+            "HOLD",
+            ["test-does-not-fit", "certificate-missing"],
+        ),
+    ):
+        assert came_to((await inspects(market, line))["lines"][0]) == (decision, found)
+
+
+async def test_a_ruling_names_a_test_of_these_goods(market: Market) -> None:
+    lot, other = await market.lot(market.farmer, 20), await market.lot(market.farmer, 20)
+    small = await market.sell(market.farmer, market.stall, lot, 5)
+    (waiting,) = (await inspects(market, scanned(small)))["lines"]
+    body = {"line": waiting["line"], "decision": "ADMIT", "reason": "x", "accountable": "吴"}
+    foreign = await sampled(market.regulator, other, mass_g=100)
+    await judged(market.regulator, foreign, inhibition(10))
+    mine = await sampled(market.regulator, lot, mass_g=100)
+
+    async def ruled(test: str) -> Any:
+        return await market.office.put(f"/rulings/{new_id()}", {**body, "test": test})
+
+    borrowed = await ruled(foreign)
+    assert (borrowed.status_code, code_of(borrowed)) == (409, "test-does-not-fit")
+    assert borrowed.json()["facts"]["misfits"] == ["lot"]
+    assert code_of(await ruled(mine)) == "test-not-passed"
+    await market.trade.execute(
+        "UPDATE entry_rule SET consequence = 'hold' WHERE finding = 'test-not-verified'"
+    )
+    await _law_is_read_anew(market)
+    assert code_of(await ruled("KJ-1")) == "test-not-verified"
+    await market.trade.execute(
+        "UPDATE entry_rule SET consequence = 'warn' WHERE finding = 'test-not-verified'"
+    )
+    await _law_is_read_anew(market)
+    await judged(market.regulator, mine, inhibition(10))
+    good = await ruled(mine)
+    assert good.status_code == 201
+    assert [found["code"] for found in good.json()["findings"]] == ["test-verified"]
+
+
+async def _law_is_read_anew(market: Market) -> None:
+    async with market.trade.database.transaction() as session:
+        seed.policy.forget(session)
+
+
 # --- rulings --------------------------------------------------------------------------------------
 
 
@@ -373,6 +491,8 @@ async def test_a_ruling_stands_beside_the_verdict(market: Market) -> None:
     assert (again["lines"][0]["stands_at"], again["stands_at"]) == ("ADMIT", "ADMIT")
     assert again["lines"][0]["rulings"] == [ruling]
     assert ruling["accountable"] == "吴食安"
+    (known,) = ruling["findings"]
+    assert (known["code"], known["rule"]) == ("test-not-verified", "o81-test-not-verified")
     (leaf,) = await market.trade.rows(
         "SELECT convert_from(leaf, 'UTF8') FROM entry WHERE subject = CAST(:id AS uuid)",
         id=ruling["ruling"],
@@ -420,6 +540,46 @@ async def test_what_a_regulator_has_stopped_no_market_lets_in(market: Market) ->
     await rules(market.office, line, "REFUSE", "车厢有异味")
 
 
+async def test_the_office_of_the_right_department_rules(market: Market) -> None:
+    farms, shops, both = [
+        await market.add(name, name, RoleKind.REGULATOR, division="320600")
+        for name in ("farms", "shops", "both")
+    ]
+    for office, department in ((farms, "agriculture"), (shops, "market_regulation")):
+        await market.trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=department,
+            party=office.id,
+        )
+    from_farm = scanned(await market.sound_ticket())
+    lot = received(await market.stall.decides((await market.sound_ticket())["ticket"]))
+    resold = scanned(await market.sell(market.stall, market.stranger, lot, 5))
+    papers = brought(GREENS, 1_000, seller=str(market.stall.public_id))
+    own = brought(GREENS, 8_000, self_producer=GRANDMOTHER)
+    told = await inspects(market, from_farm, resold, papers, own)
+    fresh, traded, nobodys, grown = told["lines"]
+
+    async def code(actor: Actor, line: Json, decision: str) -> str:
+        body = {"line": line["line"], "decision": decision, "reason": "x", "accountable": "吴"}
+        answer = await actor.put(f"/rulings/{new_id()}", body)
+        return "" if answer.is_success else code_of(answer)
+
+    release = "RELEASED_BY_REGULATOR"
+    # Beyond the gate, or of nobody's growing: agriculture has no say.
+    for line in (traded, nobodys):
+        assert await code(farms, line, release) == "ruling-not-yours"
+        assert await code(shops, line, release) == ""
+    # What comes from whoever grew it is both's, until it is in the market.
+    assert await code(farms, grown, "HOLD") == ""
+    assert await code(farms, grown, release) == ""
+    assert await code(farms, grown, "HOLD") == "ruling-not-yours"
+    assert await code(shops, grown, "HOLD") == ""
+    assert fresh["decision"] == "ADMIT"
+    assert await code(farms, fresh, "HOLD") == "ruling-not-yours"
+    assert await code(shops, fresh, "HOLD") == ""
+    assert await code(both, fresh, release) == ""
+
+
 async def test_holding_goods_first_is_no_way_around_their_test(market: Market) -> None:
     small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
     (line,) = (await inspects(market, scanned(small)))["lines"]
@@ -452,9 +612,33 @@ async def test_what_failed_since_the_verdict_is_not_the_markets_to_let_in(market
     number = (await market.office.read(f"/samples/{own}"))["number"]
     body = {**body, "line": waiting["line"], "test": number}
     answer = await market.office.put(f"/rulings/{new_id()}", body)
-    assert (code_of(answer), answer.json()["facts"]["status"]) == ("test-not-passed", "sampled")
+    assert (code_of(answer), answer.json()["facts"]) == ("test-not-passed", {"misfits": ["result"]})
     await judged(market.office, own, inhibition(11))
     await market.office.make(f"/rulings/{new_id()}", body)
+
+
+async def test_a_detour_over_the_device_or_a_ruling_lets_nothing_in(market: Market) -> None:
+    async def code(line: Json, decision: str) -> str:
+        body = {"line": line["line"], "decision": decision, "reason": "x", "accountable": "吴"}
+        answer = await market.office.put(f"/rulings/{new_id()}", {**body, "test": "KJ-1"})
+        return "" if answer.is_success else code_of(answer)
+
+    # What the rules refuse a device held: the market has no more of a say.
+    voided = await market.sound_ticket()
+    await market.coop.voids("tickets", voided["ticket"])
+    (line,) = (await inspects(market, scanned(voided, decided_offline="HOLD")))["lines"]
+    assert (line["decision"], line["stands_at"]) == ("REFUSE", "HOLD")
+    assert await code(line, "ADMIT") == "ruling-not-yours"
+    # What a regulator wants tested the market may hold, and not let in untested after that.
+    (line,) = (await inspects(market, scanned(await market.sound_ticket())))["lines"]
+    await rules(market.regulator, line, "ADMIT_AFTER_TEST", "抽检")
+    assert await code(line, "HOLD") == ""
+    assert await code(line, "ADMIT") == "ruling-not-yours"
+    # A ticket that its seller took back since is a ticket for nothing.
+    small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
+    (line,) = (await inspects(market, scanned(small)))["lines"]
+    await market.farmer.voids("tickets", small["ticket"])
+    assert await code(line, "ADMIT") == "ruling-not-yours"
 
 
 async def test_rivals_with_one_ruling_leave_one(market: Market) -> None:
@@ -512,6 +696,57 @@ async def test_a_ticket_may_come_in_two_loads(market: Market) -> None:
     assert decided["status"] == "accepted"
     late = await inspects(market, scanned(ticket, mass_g=1))
     assert "already-accepted" in codes(late["lines"][0])
+
+
+async def test_a_certificate_alone_comes_in_once_for_its_grams(market: Market) -> None:
+    lot = await market.lot(market.coop, 10)
+    certificate = await market.certify(market.coop, lot, 10)
+    await agrees(market, market.coop)
+    west = await _second_gate(market)
+    line: Json = {"text": certificate["url"], "mass_g": 6_000}
+    told = await asyncio.gather(
+        *(inspects(market, {**line, "id": new_id()}, place=p) for p in (str(market.gate), west))
+    )
+    assert sorted(one["decision"] for one in told) == ["ADMIT", "HOLD"]
+    held = next(one for one in told if one["decision"] == "HOLD")
+    assert codes(held["lines"][0]) == ["in-the-books", "mass-exceeds-ticket", "admitted-before"]
+    # On one truck, too; and letting it in after all is somebody's to look into.
+    rest = {**line, "mass_g": 3_000}
+    twice = await inspects(market, *({**rest, "id": new_id()} for _ in range(2)))
+    assert [one["decision"] for one in twice["lines"]] == ["ADMIT", "HOLD"]
+    await rules(market.office, held["lines"][0], "ADMIT", "司机说是第二车")
+    cases = await market.office.read("/gate-cases?state=open")
+    assert (cases[0]["line"], cases[0]["ticket"]) == (held["lines"][0]["line"], None)
+
+
+async def test_one_ticket_twice_on_one_truck_and_on_several(market: Market) -> None:
+    ticket = await market.sound_ticket()
+    told = await inspects(market, *(scanned(ticket, mass_g=4_000) for _ in range(3)))
+    assert [line["decision"] for line in told["lines"]] == ["ADMIT", "ADMIT", "HOLD"]
+    # 8 of 10 kg are in: a truck with 3 is one too many, and a truck with 2 is not.
+    assert (await inspects(market, scanned(ticket, mass_g=3_000)))["decision"] == "HOLD"
+    assert (await inspects(market, scanned(ticket, mass_g=2_000)))["decision"] == "ADMIT"
+    assert (await inspects(market, scanned(ticket, mass_g=1_000)))["decision"] == "HOLD"
+
+
+async def test_what_was_read_offline_was_not_read_before_it_was_issued(market: Market) -> None:
+    """A device whose clock is a year behind, and does not say what it shows now."""
+    market.clock.advance(hours=1)
+    ticket = await market.sound_ticket()
+    issued = market.clock().isoformat()
+    market.clock.advance(hours=1)
+    slow = (market.clock() - timedelta(days=365)).isoformat()
+    told = await inspects(market, scanned(ticket), device_at=slow)
+    assert datetime.fromisoformat(told["inspected_at"]) == datetime.fromisoformat(issued)
+    assert "clock-skew" in codes(told["lines"][0])
+
+
+async def test_a_device_that_sends_two_of_one_number_at_once_is_noticed(market: Market) -> None:
+    texts = [scanned(await market.sound_ticket()) for _ in range(4)]
+    told = await asyncio.gather(
+        *(inspects(market, text, device="twin", sequence=1) for text in texts)
+    )
+    assert sorted(len(one["cases"]) for one in told) == [0, 1, 1, 1]
 
 
 async def test_offline_copies_open_a_case_whatever_order_they_arrive_in(market: Market) -> None:

@@ -39,6 +39,7 @@ from tests.laboratory import (
     report,
     sample_of,
     sampled,
+    sent,
     strip,
 )
 from tests.market import open_market
@@ -96,13 +97,22 @@ async def test_a_sample_refused_in_order(trade: Trade) -> None:
         return code_of(answer)
 
     # Each breaks every later rule too.
-    bad: Json = {"mass_g": 10_000, "place": new_id(), "taken_at": "2030-01-01T00:00:00Z"}
+    bad: Json = {
+        "mass_g": 10_000,
+        "place": new_id(),
+        "lab": new_id(),
+        "taken_at": "2030-01-01T00:00:00Z",
+    }
     assert await code(elsewhere, lot=new_id(), id=sample, layer="own", **bad) == "unknown-lot"
     assert await code(elsewhere, id=sample, layer="own", **bad) == "id-reused"
     assert await code(elsewhere, layer="own", **bad) == "layer-not-yours"
     assert await code(stall, **bad) == "layer-not-yours"
     assert await code(elsewhere, **bad) == "unknown-place"
     del bad["place"]
+    assert await code(elsewhere, **bad) == "unknown-party"
+    bad["lab"] = str(stall.public_id)
+    assert await code(elsewhere, **bad) == "not-a-laboratory"
+    del bad["lab"]
     assert await code(elsewhere, **bad) == "impossible-date"
     del bad["taken_at"]
     assert await code(elsewhere, **bad) == "hold-not-yours"
@@ -204,6 +214,9 @@ async def test_a_test_refused_in_order(trade: Trade) -> None:
     assert await refused(supervisors, sample, {**wrong, **early}) == "tested-too-early"
     assert await refused(supervisors, sample, wrong) == "retest-not-quick"
     again = report(("石头", "1"), retest=True)
+    # A laboratory that knows the id is no laboratory that was sent the sample.
+    assert await refused(laboratory, sample, {**again, **place}) == "test-not-yours"
+    await sent(sample, laboratory)
     assert await refused(laboratory, sample, again) == "no-objection"
     assert await refused(supervisors, sample, {**wrong, "retest": False}) == "unknown-method"
     assert await refused(supervisors, sample, strip("石头")) == "unknown-substance"
@@ -214,6 +227,83 @@ async def test_a_test_refused_in_order(trade: Trade) -> None:
     assert await refused(supervisors, sample, both) == "malformed-request"
     await judged(laboratory, sample, body)
     assert await refused(laboratory, sample, body) == "sample-decided"
+
+
+async def test_sending_a_sample_refused_in_order(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    elsewhere, stall = await office(trade, "3205"), await trade.stall()
+    sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
+    known = new_id()
+    to = {"lab": str(laboratory.public_id)}
+    await supervisors.make(f"/samples/{sample}/commissions/{known}", to)
+
+    async def code(who: Actor, body: Json, of: str = sample, public_id: str | None = None) -> str:
+        answer = await who.put(f"/samples/{of}/commissions/{public_id or new_id()}", body)
+        assert answer.status_code >= 400, answer.text
+        return code_of(answer)
+
+    # Each breaks every later rule too.
+    bad: Json = {"lab": new_id(), "sent_at": "2030-01-01T00:00:00Z"}
+    assert await code(farmer, bad, of=new_id(), public_id=known) == "unknown-sample"
+    # Whose goods they are does not choose who clears them, nor does whoever comes by.
+    assert await code(farmer, bad, public_id=known) == "other-party"
+    assert await code(stall, bad, public_id=known) == "hold-not-yours"
+    assert await code(elsewhere, bad, public_id=known) == "hold-not-yours"
+    assert await code(supervisors, bad, public_id=known) == "id-reused"
+    assert await code(supervisors, bad) == "unknown-party"
+    bad["lab"] = str(stall.public_id)
+    assert await code(supervisors, bad) == "not-a-laboratory"
+    assert await code(supervisors, {**bad, **to}) == "impossible-date"
+    assert await code(supervisors, {**to, "sent_at": "2026-06-17T19:00:00Z"}) == "tested-too-early"
+    assert await code(supervisors, to) == "already-commissioned"
+    assert await code(laboratory, to) == "hold-not-yours"
+
+
+async def test_a_sample_is_sent_once_and_only_that_laboratory_reports(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    county, other = await office(trade, "320682"), await lab(trade)
+    point = await trade.party(RoleKind.QUICKTEST_POINT)
+    lot = await farmer.opens(CHIVES, 10)
+    sample, commission = await sampled(supervisors, lot), new_id()
+    path, to = f"/samples/{sample}/commissions/{commission}", {"lab": str(laboratory.public_id)}
+    answers = await asyncio.gather(*(supervisors.put(path, to) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [201]
+    (told,) = answers[0].json()["sent_to"]
+    assert (told["commission"], told["lab"]) == (commission, str(laboratory.public_id))
+    # Two who send it there at once under two ids: one of them is told that it went already.
+    rivals = await asyncio.gather(
+        *(
+            who.put(f"/samples/{sample}/commissions/{new_id()}", {"lab": str(other.public_id)})
+            for who in (supervisors, county, supervisors, county)
+        )
+    )
+    assert sorted(answer.status_code for answer in rivals) == [201, 409, 409, 409]
+    # It sees what it was sent, and the log knows of it; nobody else's report counts.
+    assert [one["sample"] for one in await laboratory.read("/samples")] == [sample]
+    kinds = await trade.rows("SELECT kind FROM entry WHERE subject = :id", id=UUID(commission))
+    assert kinds == [("sample.sent",)]
+    assert await refused(point, sample, inhibition(10)) == "test-not-yours"
+    stranger = await lab(trade)
+    assert await refused(stranger, sample, report(("克百威", None))) == "test-not-yours"
+    decided = await judged(laboratory, sample, report(("克百威", "0.5")))
+    assert decided["status"] == "confirmed_fail"
+
+
+async def test_a_sampler_names_the_laboratory_as_the_sample_is_taken(trade: Trade) -> None:
+    farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    body = sample_of(lot, lab=str(laboratory.public_id))
+    sample = new_id()
+    for status in (201, 200):
+        made = await supervisors.make(f"/samples/{sample}", body, status=status)
+    assert [one["lab"] for one in made["sent_to"]] == [str(laboratory.public_id)]
+    changed = await supervisors.put(f"/samples/{sample}", {**body, "lab": None})
+    assert code_of(changed) == "id-reused"
+    # A laboratory tests what it took itself, and is sent nothing for that.
+    own = await sampled(laboratory, await laboratory.opens(CHIVES, 5, origin="declare"), **OWN)
+    assert (await laboratory.make(f"/samples/{own}/tests/{new_id()}", report(("克百威", None))))[
+        "status"
+    ] == "passed"
 
 
 async def test_a_finding_holds_the_lot_in_the_same_instant(trade: Trade) -> None:
@@ -432,9 +522,9 @@ async def test_a_retest_of_something_else_decides_nothing(trade: Trade) -> None:
     other = await judged(await lab(trade), sample, report(("铅", None), retest=True))
     assert other["status"] == "confirmed_fail"
     assert (await farmer.lot(lot))["on_hold"] is True
-    assert await refused(await lab(trade), sample, report(("克百威", None), retest=True)) == (
-        "no-objection"
-    )
+    third = await lab(trade)
+    await sent(sample, third)
+    assert await refused(third, sample, report(("克百威", None), retest=True)) == "no-objection"
 
 
 async def test_a_retest_clears_and_its_result_is_published_instead(trade: Trade) -> None:

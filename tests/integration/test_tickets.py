@@ -126,6 +126,7 @@ async def test_a_ticket_says_everything_and_its_code_says_the_same(trade: Trade)
         "decided_at": None,
         "voided_at": None,
         "reason": None,
+        "evidence": [],
         "claim_code": None,
     }
     for side in (farmer, stall):

@@ -192,7 +192,7 @@ _NOT_ON_A_CLUSTER = re.compile(
     r"\b(RECURSIVE|LATERAL|WITH|EXISTS|UNION|EXCEPT|lots_ahead)\b|FROM \w+ \w+ ?,", re.IGNORECASE
 )
 _OWN_BALANCE = "JOIN lot_balance b ON b.lot_id = l.id "
-_SOME_LOTS = re.compile(r"WHERE (l\.)?(id|src|dst) = ANY\(")
+_SOME_LOTS = re.compile(r"WHERE (l\.)?(id|lot_id|src|dst) = ANY\(")
 _GRAPH = re.compile(r"\b(lot|lot_edge|lot_balance)\b")
 
 

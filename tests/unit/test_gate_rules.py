@@ -1,5 +1,6 @@
 """When an inspection happened, what contradicts it, and who may overrule it."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import UUID
@@ -8,9 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.admission.gate import CaseKind, Clocking, conflict, gravest, happened_at, may_rule
-from app.admission.policy import Decision
+from app.admission.gate import (
+    RESERVED,
+    CaseKind,
+    Clocking,
+    conflict,
+    departments_at,
+    gravest,
+    happened_at,
+    may_rule,
+)
+from app.admission.policy import GRAVITY, Decision
 from app.admission.rules import Admitted, Entry
+from app.party.access import Department, RoleKind
 
 NOW = datetime(2026, 6, 18, 8, tzinfo=UTC)
 HERE, THERE, MARKET, ELSEWHERE = (UUID(int=number) for number in range(1, 5))
@@ -90,38 +101,97 @@ MAY_MARKET = {
 }
 
 
+def _may(
+    former: Decision,
+    decision: Decision,
+    findings: Collection[str] = (),
+    *,
+    market: bool = False,
+    regulator: bool = False,
+    verdict: Decision = Decision.ADMIT,
+    said: Decision | None = None,
+) -> bool:
+    return may_rule(
+        former,
+        decision,
+        findings,
+        verdict=verdict,
+        market=market,
+        regulator=regulator,
+        regulator_said=said,
+    )
+
+
 def test_what_a_markets_officer_may_decide() -> None:
     asked = {pair for pair in product(Decision, Decision) if pair[0] is not pair[1]}
-    allowed = {pair for pair in asked if may_rule(*pair, (), market=True, regulator=False)}
-    assert allowed == MAY_MARKET
+    assert {pair for pair in asked if _may(*pair, market=True)} == MAY_MARKET
+
+
+def test_what_the_rules_refuse_no_detour_makes_the_markets_to_let_in() -> None:
+    """A device that held what the rules refuse, or a ruling that did, gives nobody a say."""
+    for former, decision in MAY_MARKET:
+        stricter = gravest([former, decision]) is decision
+        assert _may(former, decision, market=True, verdict=Decision.REFUSE) is stricter
+
+
+def test_a_market_goes_no_further_than_a_regulator_did_whatever_came_between() -> None:
+    for said, former, decision in product(Decision, Decision, Decision):
+        stricter = GRAVITY[decision] > GRAVITY[former]
+        if GRAVITY[decision] < GRAVITY[said]:
+            # Stricter than what stands is still a market's to be.
+            assert _may(former, decision, market=True, said=said) is stricter
+        else:
+            alone = _may(former, decision, market=True)
+            assert _may(former, decision, market=True, said=said) is alone
+
+
+@pytest.mark.parametrize(
+    ("former", "roles", "through_market", "agriculture"),
+    [
+        (Decision.HOLD, {RoleKind.FARMER}, False, True),
+        (Decision.REFUSE, {RoleKind.COLLECTOR}, False, True),
+        (Decision.REFUSE, {RoleKind.COLLECTOR}, True, False),
+        (Decision.REFUSE, {RoleKind.COLLECTOR, RoleKind.STALL}, False, False),
+        (Decision.HOLD, {RoleKind.PROCESSOR}, False, False),
+        (Decision.HOLD, set(), False, False),
+        (Decision.ADMIT, {RoleKind.FARMER}, False, False),
+        (Decision.RELEASED_BY_REGULATOR, {RoleKind.FARMER}, False, False),
+    ],
+)
+def test_the_gate_of_the_market_divides_the_offices(
+    former: Decision, roles: set[RoleKind], *, through_market: bool, agriculture: bool
+) -> None:
+    offices = departments_at(former, from_roles=roles, through_market=through_market)
+    assert Department.MARKET_REGULATION in offices
+    assert (Department.AGRICULTURE in offices) is agriculture
 
 
 def test_what_a_regulator_may_decide() -> None:
     for former in (Decision.ADMIT_AFTER_TEST, Decision.HOLD, Decision.REFUSE):
         released = (former, Decision.RELEASED_BY_REGULATOR)
-        assert may_rule(*released, ["lot-on-hold"], market=False, regulator=True)
-        assert not may_rule(*released, (), market=True, regulator=False)
-        assert not may_rule(former, Decision.ADMIT, (), market=False, regulator=True)
-    assert may_rule(Decision.ADMIT, Decision.REFUSE, (), market=False, regulator=True)
+        assert _may(*released, ["lot-on-hold"], regulator=True)
+        assert not _may(*released, market=True)
+        assert not _may(former, Decision.ADMIT, regulator=True)
+    assert _may(Decision.ADMIT, Decision.REFUSE, regulator=True)
 
 
-@pytest.mark.parametrize(
-    "finding", ["lot-on-hold", "source-on-hold", "test-failed", "test-suspect"]
-)
+@pytest.mark.parametrize("finding", sorted(RESERVED))
 def test_a_market_lets_in_nothing_that_is_on_hold_or_failed(finding: str) -> None:
     for former, decision in product(COMPUTED, (Decision.ADMIT, Decision.ADMIT_AFTER_TEST)):
         milder = gravest([former, decision]) is former and former is not decision
         if milder:
-            assert not may_rule(former, decision, [finding], market=True, regulator=False)
+            assert not _may(former, decision, [finding], market=True)
 
 
 def test_what_a_regulator_decided_no_market_softens() -> None:
     for former, decision in product(Decision, Decision):
-        allowed = may_rule(former, decision, (), market=True, regulator=False, by_regulator=True)
-        stricter = former is not decision and gravest([former, decision]) is decision
+        if former is decision:  # changes nothing, and is refused before anybody asks
+            continue
+        allowed = _may(former, decision, market=True, said=former)
+        stricter = gravest([former, decision]) is decision
         assert allowed is (stricter and decision is not Decision.RELEASED_BY_REGULATOR)
 
 
 def test_nobody_else_decides_anything() -> None:
     for pair in product(Decision, Decision):
-        assert not may_rule(*pair, (), market=False, regulator=False)
+        assert not _may(*pair)

@@ -61,7 +61,7 @@ LIMIT_CASES = [
     (RuleCode.OFF_LOG, {"scans_max": 0}, {}, 0),
     (RuleCode.VIEWED_TOO_OFTEN, {"views_max": 20}, {}, 20),
     (RuleCode.FAILURE_CLUSTER, CLUSTER, PAST, 3),
-    (RuleCode.DEADLINE_OVERDUE, {"grace_min": 0, "hold_days": 7}, {}, 0),
+    (RuleCode.DEADLINE_OVERDUE, {"grace_min": 0, "hold_working_days": 5}, {}, 0),
 ]
 
 

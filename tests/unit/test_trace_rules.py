@@ -198,9 +198,8 @@ def test_a_transform_keeps_proportions_though_the_mass_changes() -> None:
     ],
 )
 def test_where_a_way_back_ends(origin: LotOrigin, producer: int | None, ending: Ending) -> None:
-    node = graph_of([], origins={1: origin}).nodes[1]._replace(producer_id=producer)
-    assert node.ending is ending
-    assert node._replace(into_g=1).ending is None
+    assert rules.ending_of(origin, producer, 0) is ending
+    assert rules.ending_of(origin, producer, 1) is None
 
 
 def test_completeness_tells_unbroken_from_proved() -> None:

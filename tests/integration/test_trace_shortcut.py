@@ -1,0 +1,274 @@
+"""The short way to a trace: it says what the long way says, or nothing; and it forgets nothing new.
+
+What never changes about lots is remembered, so each thing that does change is changed here between
+two traces of the same lot.
+"""
+
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
+
+from app.core.db import Database, prepared
+from app.core.ids import uuid7
+from app.core.replica import DATABASE_FAULTS
+from app.core.settings import Settings
+from app.lot import service as lots
+from app.lot.rules import LotOrigin
+from app.party import credentials
+from app.party.access import RoleKind
+from app.party.credentials import Credential
+from app.place import service as places
+from app.product import service as products
+from app.trace import schemas, service
+from app.trace.rules import Direction
+from tests.conftest import START, AdminConnection
+from tests.story import BACK, CLAIMED, FORWARD, Books, key_of, tell
+
+SOON = START + timedelta(minutes=1)
+
+
+@dataclass
+class Asking:
+    """Asks both ways."""
+
+    database: Database
+    books: Books
+    keys: dict[str, str]
+
+    async def short(self, who: str, lot: str, direction: Direction, **other: int) -> bytes | None:
+        return await service.write_at_once(
+            self.database,
+            Credential.KEY,
+            self.keys[who],
+            self.books.public[lot],
+            direction,
+            action="trace.read",
+            limit=other.get("limit", service.LOTS_MAX),
+            now=SOON,
+        )
+
+    async def long(self, who: str, lot: str, direction: Direction) -> bytes:
+        async with self.database.reading() as session:
+            caller = await credentials.caller_of_key(session, self.keys[who], now=SOON)
+            question = await service.question_about(session, [self.books.public[lot]], caller)
+            return await service.write(
+                session, question, direction, caller=caller, limit=service.LOTS_MAX
+            )
+
+    async def told(self, who: str, lot: str, direction: Direction) -> schemas.TraceOut:
+        """Ask the short way, which must answer, and say the same as the long one."""
+        written = await self.short(who, lot, direction)
+        assert written is not None
+        assert written == await self.long(who, lot, direction)
+        return schemas.TraceOut.model_validate_json(written)
+
+
+@pytest.fixture
+async def asking(database: Database) -> Asking:
+    """The story of the chives, committed, with a key for everybody in it."""
+    async with database.transaction() as session:
+        books = await tell(session)
+        await books.party("运营方", RoleKind.OPERATOR)
+        await places.gazetteer(session)
+        await products.catalogue(session)
+    keys = {
+        name: (await key_of(database, books, name))["Authorization"].removeprefix("Bearer ")
+        for name in books.parties
+    }
+    return Asking(database, books, keys)
+
+
+@pytest.mark.parametrize("direction", Direction)
+async def test_both_ways_write_the_same_bytes_and_what_the_contract_says(
+    asking: Asking, direction: Direction
+) -> None:
+    answered = 0
+    for who in asking.keys:
+        for lot in asking.books.public:
+            if lot not in asking.books.lots:
+                continue
+            written = await asking.short(who, lot, direction)
+            if written is None:
+                continue
+            answered += 1
+            assert written == await asking.long(who, lot, direction)
+            read = schemas.TraceOut.model_validate_json(written)
+            assert read.model_dump_json().encode() == written
+    assert answered > 20
+
+
+@pytest.mark.parametrize("who", ["路人", "南通市场"])
+async def test_whoever_is_refused_or_needs_a_closer_look_takes_the_long_way(
+    asking: Asking, who: str
+) -> None:
+    assert await asking.short(who, "C", BACK) is None
+
+
+async def test_it_answers_nothing_that_the_long_way_would_refuse(asking: Asking) -> None:
+    assert await asking.short("运营方", "C", BACK, limit=7) is None
+    assert await asking.short("运营方", "C", BACK, limit=8) is not None
+    asking.keys["nobody"] = "ypt_wrong"
+    assert await asking.short("nobody", "C", BACK) is None
+    asking.books.public["none"] = uuid7()
+    assert await asking.short("运营方", "none", BACK) is None
+    async with asking.database.transaction() as session:
+        await session.execute(text("UPDATE api_key SET scopes = ARRAY['lot.read']"))
+    assert await asking.short("运营方", "C", BACK) is None
+
+
+async def test_a_key_that_was_revoked_opens_nothing_at_once(asking: Asking) -> None:
+    assert await asking.short("学校", "C", BACK) is not None
+    async with asking.database.transaction() as session:
+        await session.execute(text("UPDATE api_key SET revoked_at = :at"), {"at": START})
+    assert await asking.short("学校", "C", BACK) is None
+
+
+async def test_a_session_that_must_be_noted_as_seen_takes_the_long_way(asking: Asking) -> None:
+    async with asking.database.transaction() as session:
+        account = await session.scalar(
+            text("""
+                INSERT INTO account (public_id, party_id, login_index, password_hash, created_at)
+                VALUES (:id, :party, '', '', :now) RETURNING id
+            """),
+            {"id": uuid7(), "party": asking.books.parties["运营方"], "now": START},
+        )
+        await session.execute(
+            text("""
+                INSERT INTO session (token_hash, account_id, created_at, seen_at, expires_at)
+                VALUES (:hash, :account, :now, :now, :end)
+            """),
+            {
+                "hash": credentials.proffered("token", START)["hash"],
+                "account": account,
+                "now": START,
+                "end": START + timedelta(minutes=30),
+            },
+        )
+
+    async def ask(after: timedelta) -> bytes | None:
+        return await service.write_at_once(
+            asking.database,
+            Credential.SESSION,
+            "token",
+            asking.books.public["C"],
+            BACK,
+            action="trace.read",
+            limit=service.LOTS_MAX,
+            now=START + after,
+        )
+
+    assert await ask(timedelta(minutes=5)) is not None
+    assert await ask(timedelta(minutes=5, seconds=1)) is None
+    assert await ask(timedelta(minutes=31)) is None
+
+
+async def test_what_changes_is_never_remembered(asking: Asking) -> None:
+    books, lot = asking.books, asking.books.lots["C"]
+    before = await asking.told("运营方", "C", FORWARD)
+    async with asking.database.transaction() as session:
+        await lots.count_hold(session, [lot], +1)
+        await session.execute(
+            text("UPDATE lot_balance SET remaining_g = 17 WHERE lot_id = :lot"), {"lot": lot}
+        )
+        books.session = session
+        await books.lot("new", "路人", 100, {"C": (100, CLAIMED)}, origin=LotOrigin.PURCHASE)
+    after = await asking.told("运营方", "C", FORWARD)
+    first = {node.lot: node for node in after.nodes}[books.public["C"]]
+    assert (first.on_hold, first.remaining_g) == (True, 17)
+    assert {node.lot for node in after.nodes} - {node.lot for node in before.nodes} == {
+        books.public["new"]
+    }
+    proofs = [edge.proof for edge in after.edges if edge.dst == books.public["new"]]
+    assert proofs == ["claimed"]
+    async with asking.database.transaction() as session:
+        await lots.prove_edges(session, [(lot, books.lots["new"])])
+    now = await asking.told("运营方", "C", FORWARD)
+    assert [edge.proof for edge in now.edges if edge.dst == books.public["new"]] == ["proved"]
+
+
+async def test_a_process_that_knows_no_names_yet_takes_the_long_way(
+    asking: Asking, settings: Settings
+) -> None:
+    other = Database(settings)
+    try:
+        fresh = Asking(other, asking.books, asking.keys)
+        assert await fresh.short("运营方", "C", BACK) is None
+        await fresh.long("运营方", "C", BACK)
+        assert await fresh.short("运营方", "C", BACK) is not None
+    finally:
+        await other.close()
+
+
+async def test_where_graphs_are_walked_by_levels_there_is_no_short_way(
+    asking: Asking, settings: Settings
+) -> None:
+    other = Database(settings.model_copy(update={"trace_strategy": "levels"}))
+    try:
+        levels = Asking(other, asking.books, asking.keys)
+        assert await levels.long("运营方", "C", BACK) == await asking.long("运营方", "C", BACK)
+        assert await levels.short("运营方", "C", BACK) is None
+    finally:
+        await other.close()
+
+
+async def test_the_route_answers_what_the_shortcut_leaves(
+    client: httpx.AsyncClient, asking: Asking
+) -> None:
+    path = f"/lots/{asking.books.public['C']}/trace"
+    headers = {"Authorization": f"Bearer {asking.keys['学校']}"}
+    answers = [
+        await client.get(path, params={"direction": "back", **more}, headers=headers)
+        for more in ({}, {}, {"limit": "10000"})
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert len({answer.content for answer in answers}) == 1
+    assert len({answer.headers["content-type"] for answer in answers}) == 1
+    refused = await client.get(path, params={"direction": "back"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "not-signed-in")
+    for wrong in ("/lots/none/trace?direction=back", f"{path}?direction=up", path):
+        answer = await client.get(wrong, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "malformed-request")
+    stream = await client.get(
+        path,
+        params={"direction": "back"},
+        headers={**headers, "Accept": "application/x-ndjson"},
+    )
+    assert stream.headers["content-type"].startswith("application/x-ndjson")
+
+
+# --- connections at hand --------------------------------------------------------------------------
+
+
+async def test_questions_leave_every_connection_to_sessions(settings: Settings) -> None:
+    database = Database(settings.model_copy(update={"pool_size": 4}))
+    pool = database.engine.sync_engine.pool
+    assert isinstance(pool, QueuePool)
+    try:
+        for number in range(3):
+            (row,) = await database.ask(prepared("SELECT CAST(:n AS int)"), {"n": number})
+            assert row[0] == number
+        assert pool.checkedout() == 1  # at hand for the next question
+        async with AsyncExitStack() as stack:
+            for _ in range(4):
+                session = await stack.enter_async_context(database.reading())
+                assert await session.scalar(text("SELECT 1")) == 1
+        assert pool.checkedout() == 0
+    finally:
+        await database.close()
+
+
+async def test_a_connection_at_hand_that_broke_is_replaced(
+    database: Database, admin: AdminConnection
+) -> None:
+    ask = prepared("SELECT pg_backend_pid()")
+    (row,) = await database.ask(ask, {})
+    await admin.execute("SELECT pg_terminate_backend($1)", row[0])
+    with suppress(*DATABASE_FAULTS):  # it may notice only when it is used
+        await database.ask(ask, {})
+    (other,) = await database.ask(ask, {})
+    assert other[0] != row[0]
