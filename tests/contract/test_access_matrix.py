@@ -65,6 +65,7 @@ ACTIONS = {
     "PUT /gate/devices/{device_id}": "gate-device.act",
     "PUT /gate/devices/{device_id}/revoke": "gate-device.enrol",
     "PUT /gate/enrolments/{enrolment_id}": "gate-device.enrol",
+    "GET /gate/tests": "gate-device.act",
     "POST /gate/uploads": "gate-device.act",
     "PUT /gate-cases/{case_id}/close": "gate-case.handle",
     "GET /healthz": "public.read",
