@@ -30,12 +30,14 @@ from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
 from app.recall.authority import check_may_hold
+from app.report import routes as reports
 from app.signing.ring import Ring
 from app.supervision import routes as warnings
 from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
 from app.web import recalls as recall_pages
+from app.web import reports as report_pages
 from app.web import routes as pages
 from app.web import screens
 from app.web.memory import Memory, Remembering
@@ -128,6 +130,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         ledgers,
         warnings,
         recall_pages,
+        reports,
+        report_pages,
         screens,
     ):
         app.include_router(package.router)
