@@ -272,7 +272,7 @@ async def step(
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     said = {
         "step": str(step_id),
-        "kind": body.kind,
+        "did": body.kind,
         "by": str(caller.acting_public_id),
         "said_commit": commitment(salt, orjson.dumps(body.model_dump(mode="json")).decode()),
         "t": now.isoformat(),

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -21,7 +20,7 @@ JSON_ONLY = {"accept": "application/json"}
 
 
 @pytest.fixture
-async def market(own_trade: Trade) -> AsyncIterator[Market]:
+async def market(own_trade: Trade) -> Market:
     """A market of the test's own, with two offices of its county and one of the farms'."""
     market = Market(own_trade)
     await market.begin()
@@ -36,7 +35,7 @@ async def market(own_trade: Trade) -> AsyncIterator[Market]:
             department=department,
             party=market.people[called].id,
         )
-    yield market
+    return market
 
 
 def body(ticket: Json, **more: str) -> Json:
@@ -48,6 +47,11 @@ def body(ticket: Json, **more: str) -> Json:
         "contact": CONTACT,
         **more,
     }
+
+
+def digits_of(ticket: Json) -> str:
+    """Answer the digits of a ticket's QR code."""
+    return str(ticket["url"].rpartition("/")[2])
 
 
 async def send(market: Market, said: Json, report: str | None = None) -> httpx.Response:
@@ -110,8 +114,7 @@ async def test_a_certificate_and_all_ways_to_write_a_code_are_understood(market:
     lot = await market.lot(market.coop, 10)
     certificate = await market.certify(market.coop, lot, 5)
     ticket = await in_market(market)
-    base = market.trade.settings.public_url
-    written = [certificate["code"], ticket["token"], f"{base}/t/{ticket['token']}"]
+    written = [certificate["code"], digits_of(ticket), ticket["url"]]
     for document in written:
         await filed(market, body(ticket, document=document))
 
@@ -199,7 +202,8 @@ async def test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log(
     market: Market, capfd: pytest.CaptureFixture[str]
 ) -> None:
     taken = await filed(market, body(await in_market(market)))
-    await stepped(market.market_office, taken["report"], kind="answer", words="查无此人")
+    answer = await stepped(market.market_office, taken["report"], kind="answer", words="查无此人")
+    assert answer.status_code == 201
     rows = await market.trade.rows("SELECT * FROM report")
     leaves = await market.trade.rows("SELECT convert_from(leaf, 'UTF8') AS leaf FROM entry")
     notices = await market.market_office.read("/notices")
@@ -301,7 +305,7 @@ async def test_the_form_works_without_a_script_and_sent_twice_reports_once(
     market: Market,
 ) -> None:
     ticket, client = await in_market(market), market.trade.client
-    goods = await client.get(f"/t/{ticket['token']}", headers={"accept": "text/html"})
+    goods = await client.get(f"/t/{digits_of(ticket)}", headers={"accept": "text/html"})
     link = re.search(r'href="(/report\?document=[^"]+)"', goods.text)
     assert link is not None
     form = await client.get(link[1])
