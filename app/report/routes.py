@@ -11,7 +11,7 @@ from app.core.errors import IdReused
 from app.core.problems import declare
 from app.party.access import Caller
 from app.party.auth import allow
-from app.place.rules import UnknownDivision
+from app.place.rules import DivisionNotInForce, UnknownDivision
 from app.report import rules, service
 from app.report.models import Report
 from app.report.rules import State
@@ -103,6 +103,7 @@ async def read_report(
             IdReused,
             rules.ReportMovedOn,
             UnknownDivision,
+            DivisionNotInForce,
             rules.ReportNotMoved,
         ),
     },

@@ -59,6 +59,7 @@ class Track(Out):
     problem: Problem
     state: State
     division_code: str
+    division_name: str = Field(description="Of the county, in Chinese; empty where nobody knows.")
     department: Department
     received_at: datetime
     due_on: date = Field(description="Until then the office says whether it takes it up.")

@@ -204,7 +204,22 @@ async def track(session: AsyncSession, typed: str) -> Track:
     found = await session.scalar(select(Report).where(Report.code == rules.read_code(typed)))
     if found is None:
         raise rules.UnknownReport
-    return Track.model_validate(found)
+    name = ""
+    if found.division_code:
+        name = await places.division_name(session, found.division_code, found.received_on)
+    return Track(
+        code=found.code,
+        problem=rules.Problem(found.problem),
+        state=State(found.state),
+        division_code=found.division_code,
+        division_name=name,
+        department=Department(found.department),
+        received_at=found.received_at,
+        due_on=found.due_on,
+        taken_up_at=found.taken_up_at,
+        answer=found.answer,
+        answered_at=found.answered_at,
+    )
 
 
 def _lies_with(report: Report, caller: Caller) -> bool:

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -66,12 +66,24 @@ def _page(
     return HTMLResponse(html, status, headers=_PRIVATE)
 
 
-@router.get("/report", response_class=HTMLResponse, dependencies=[Depends(allow("report.file"))])
+@router.get(
+    "/report",
+    responses={303: {"description": "On to the page of a tracking code that was typed."}},
+    response_class=HTMLResponse,
+    dependencies=[Depends(allow("report.file"))],
+)
 async def ask_what_is_wrong(
     request: Request,
     document: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
-) -> HTMLResponse:
-    """Show the form on which anybody reports a problem; its id is made here, for one report."""
+    code: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
+) -> Response:
+    """Show the form on which anybody reports a problem; its id is made here, for one report.
+
+    A tracking code that somebody typed leads on to its page.
+    """
+    if code.strip():
+        path = PATH + quote(rules.read_code(code), safe="")
+        return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
     made = str(request.app.state.new_id())
     return _page(request, {"report": made, "document": document})
 

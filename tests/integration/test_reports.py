@@ -180,6 +180,7 @@ async def test_the_code_tells_the_state_and_the_answer_and_never_who_reported(
     office, client = market.market_office, market.trade.client
     shown = (await client.get(taken["track"], headers=JSON_ONLY)).json()
     assert (shown["state"], shown["department"]) == ("received", "market_regulation")
+    assert (shown["division_code"], shown["division_name"]) == (COUNTY, "崇川区")
     assert (await stepped(office, taken["report"], kind="take_up")).status_code == 201
     said = "已抽样检验<b>"
     answer = await stepped(office, taken["report"], kind="answer", words=said)
@@ -193,6 +194,10 @@ async def test_the_code_tells_the_state_and_the_answer_and_never_who_reported(
     for public in (told.text, page.text):
         assert CONTACT not in public
         assert TEXT not in public
+    field = await client.get("/report", params={"code": taken["code"].lower()})
+    assert field.headers["location"] == taken["track"]
+    odd = await client.get("/report", params={"code": "../a?\r\nb"})
+    assert odd.headers["location"].startswith("/report/..%2F")
     unknown = await client.get("/report/AAAA-AAAA-AAAA-AAAA", headers=JSON_ONLY)
     assert (unknown.status_code, code_of(unknown)) == (404, "unknown-report")
     assert (await client.get("/report/AAAA", headers={"accept": "text/html"})).status_code == 404
