@@ -46,7 +46,7 @@ class Gathering(Generic[Asked, Answer]):
         Raises:
             Exception: whatever the work failed with.
         """
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, future))
         if len(self._serving) < self._at_once:
             # What is logged on the way belongs to none of the requests alone.
