@@ -305,7 +305,9 @@ _Draft: TypeAlias = TicketDraft | DomainError
 _Understood: TypeAlias = tuple[list[Numbered], list[_Draft]]
 
 
-async def _read_ahead(desk: Desk, source: Source, *, after: int) -> AsyncGenerator[_Understood, None]:
+async def _read_ahead(
+    desk: Desk, source: Source, *, after: int
+) -> AsyncGenerator[_Understood, None]:
     """Understand each chunk while the database writes the one before.
 
     What is understood does not rest on what earlier chunks leave: that is decided with the chunk's

@@ -20,7 +20,7 @@ from app.product.rules import Catalogue
 from app.product.units import spell_mass
 from app.signing import token
 from app.ticket import rules
-from app.ticket.schemas import TicketOut
+from app.ticket.schemas import DrawOut, TicketOut
 
 
 class Side(StrEnum):
@@ -245,6 +245,10 @@ def _spelled(mass_g: int) -> dict[str, str]:
     return {"zh": spelled.zh, "en": spelled.en}
 
 
+# JSON of the database comes back in an order of its own.
+_DRAW = tuple(DrawOut.model_fields)
+
+
 def _line(line: dict[str, Any], catalogue: Catalogue, *, with_prices: bool) -> dict[str, Any]:
     return {
         "no": line["no"],
@@ -259,5 +263,5 @@ def _line(line: dict[str, Any], catalogue: Catalogue, *, with_prices: bool) -> d
         "pieces": line["pieces"],
         "price_fen": line["price_fen"] if with_prices else None,
         "price_unit": line["price_unit"] if with_prices else None,
-        "draws": line["draws"],
+        "draws": [{name: draw[name] for name in _DRAW} for draw in line["draws"]],
     }
