@@ -40,7 +40,7 @@ TOGETHER_MAX = 32
 AT_ONCE = 2
 # Whoever draws on goods that somebody else holds locked for longer waits alone: the others of its
 # group are served again without it.
-_IMPATIENT = prepared("SET LOCAL lock_timeout = 50")
+_IMPATIENT = prepared("SET LOCAL lock_timeout = 100")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ what the route says.
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
