@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr  # noqa: E402
 from pydantic.json_schema import models_json_schema  # noqa: E402
 
 from app.admission.schemas import InspectionIn, InspectionOut, VerdictOut  # noqa: E402
+from app.bundle.schemas import QuickTestIn, QuickTestOut  # noqa: E402
 from app.certificate.schemas import CertificateIn, CertificateOut, MergeIn  # noqa: E402
 from app.core.settings import Settings  # noqa: E402
 from app.main import create_app  # noqa: E402
@@ -26,6 +27,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CONTRACTS: dict[str, tuple[str, tuple[type[BaseModel], ...]]] = {
     "certificate.json": ("Certificate", (CertificateIn, MergeIn, CertificateOut)),
     "inspection.json": ("Inspection", (InspectionIn, InspectionOut)),
+    "quick-test.json": ("Quick test", (QuickTestIn, QuickTestOut)),
     "ticket.json": ("Ticket", (TicketIn, DecisionIn, TicketOut)),
     "verdict.json": ("Verdict", (VerdictOut,)),
 }

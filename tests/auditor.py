@@ -37,6 +37,7 @@ MOVES_NOTHING = {
     "referral.asked",
     "sample.sent",
     "test.extended",
+    "sample.taken-on-the-way",  # its grams left the lot with the ticket
     "test.finished",
     "test.objected",
     "test.published",

@@ -36,6 +36,13 @@ CODE_LIFE: Final = timedelta(minutes=10)
 SKEW: Final = timedelta(minutes=5)
 """How far a device may be off from our time; it learns ours from every answer."""
 
+SEEN_EVERY: Final = timedelta(minutes=1)
+"""How exactly is known when a device was last there; more would write with every request."""
+
+RECENT: Final = timedelta(days=3)
+RECENT_MAX: Final = 50
+"""Samples that a gate lists: what still waits for a repeat is not older."""
+
 REQUEST: Final = "ypt-gate-1"
 STATEMENT: Final = b"ypt-gate-statement-1\n"
 SIGNATURE_BYTES: Final = 64
@@ -99,6 +106,20 @@ class DeviceNotBelieved(DomainError):
         "未上传的记录仍在设备上; 请校准时间, 或用新的登记码重新登记",
         "What was not uploaded is still on the device. Set its clock, or enrol it again with a new "
         "code",
+    )
+
+
+class NoLotToTest(DomainError):
+    """The goods came without a ticket or certificate of ours, so that no lot can be held."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "no-lot-to-test"
+    title: ClassVar[Text] = Text(
+        "该货物没有可登记检测的批次", "The goods have no lot that a test could be kept for"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请把检测编号写入市场的处理决定; 有一票通票据的货物可直接登记",
+        "Name the test's number in the market's ruling; goods with a ticket are tested here",
     )
 
 

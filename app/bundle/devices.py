@@ -18,10 +18,18 @@ from app.admission.models import GateCase, Inspection, InspectionLine
 from app.admission.policy import Decision
 from app.admission.schemas import InspectionIn
 from app.bundle import device as rules
-from app.bundle import service
+from app.bundle import quicktests, service
 from app.bundle.device import Algorithm
 from app.bundle.models import Device, Enrolment, Upload
-from app.bundle.schemas import DeviceIn, DeviceOut, OutcomeOut, SiteOut, StatementIn
+from app.bundle.schemas import (
+    DeviceIn,
+    DeviceOut,
+    OutcomeOut,
+    QuickTestIn,
+    QuickTestOut,
+    SiteOut,
+    StatementIn,
+)
 from app.core.errors import DomainError, IdReused, Kind
 from app.core.sealing import Vault
 from app.party import credentials
@@ -125,6 +133,7 @@ async def enrol(
         public_key=key,
         enrolled_at=now,
         revoked_at=None,
+        seen_at=now,
     )
     session.add(device)
     await session.flush()
@@ -174,6 +183,8 @@ async def describe(session: AsyncSession, devices: Sequence[Device]) -> list[Dev
             algorithm=Algorithm(one.algorithm),
             enrolled_at=one.enrolled_at,
             revoked_at=one.revoked_at,
+            seen_at=one.seen_at,
+            list_at=one.list_at,
         )
         for one in devices
     ]
@@ -218,6 +229,8 @@ async def believe(session: AsyncSession, request: SignedRequest, *, now: datetim
     if not rules.verifies(Algorithm(device.algorithm), device.public_key, message, signature):
         raise rules.DeviceNotBelieved(server_at=now.isoformat())
     rules.check_time(request.timestamp, now)
+    if device.seen_at is None or now - device.seen_at >= rules.SEEN_EVERY:
+        device.seen_at = now
     return device
 
 
@@ -238,10 +251,11 @@ async def caller_of(session: AsyncSession, device: Device, *, now: datetime) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    inspection: UUID
+    subject: UUID
     sequence: int
-    body: InspectionIn
+    body: InspectionIn | QuickTestIn
     digest: bytes
+    sent_at: datetime
 
 
 async def take(
@@ -290,21 +304,26 @@ def _read(device: Device, place: UUID, signed: StatementIn, sent_at: datetime) -
         raise rules.StatementNotBelieved(reason="signature")
     try:
         told: dict[str, Any] = json.loads(content)
-        body = InspectionIn.model_validate(
-            {
-                **told["body"],
-                "place": str(place),
-                "device": str(device.public_id),
-                "sequence": told["sequence"],
-                "sent_at": sent_at.isoformat(),
-            },
-        )
-        inspection = UUID(told["inspection"])
-        if told["device"] != str(device.public_id) or body.sequence is None:
+        sequence = told["sequence"]
+        if told["device"] != str(device.public_id) or type(sequence) is not int or sequence < 0:
             raise rules.StatementNotBelieved(reason="device")
+        body: InspectionIn | QuickTestIn
+        if "test" in told:
+            subject, body = UUID(told["test"]), QuickTestIn.model_validate(told["body"])
+        else:
+            subject = UUID(told["inspection"])
+            body = InspectionIn.model_validate(
+                {
+                    **told["body"],
+                    "place": str(place),
+                    "device": str(device.public_id),
+                    "sequence": sequence,
+                    "sent_at": sent_at.isoformat(),
+                },
+            )
     except (ValueError, TypeError, KeyError, ValidationError) as error:
         raise rules.StatementNotBelieved(reason="form") from error
-    return _Statement(inspection, body.sequence, body, hashlib.sha256(content).digest())
+    return _Statement(subject, sequence, body, hashlib.sha256(content).digest(), sent_at)
 
 
 async def _take(
@@ -316,24 +335,24 @@ async def _take(
     caller: Caller,
     circumstances: Circumstances,
 ) -> OutcomeOut:
-    kept = await session.scalar(select(Upload).where(Upload.inspection == read.inspection))
+    kept = await session.scalar(select(Upload).where(Upload.subject == read.subject))
     if kept is not None:
         if (kept.device_id, kept.digest) != (device.id, read.digest):
-            return _refused(row, read.inspection, read.sequence, _told(IdReused()))
+            return _refused(row, read.subject, read.sequence, _told(IdReused()))
         if kept.problem is not None:
-            return _refused(row, read.inspection, read.sequence, kept.problem)
-        return await _taken(session, row, read, state="repeated")
+            return _refused(row, read.subject, read.sequence, kept.problem)
+        return await _taken(session, row, read, caller, state="repeated")
     problem = None
     try:
         async with session.begin_nested():
-            await inspections.record(session, read.inspection, read.body, caller, circumstances)
+            await _record(session, device, read, caller, circumstances)
     except DomainError as refusal:
         if refusal.kind is Kind.BUSY:
             raise
         problem = _told(refusal)
     session.add(
         Upload(
-            inspection=read.inspection,
+            subject=read.subject,
             device_id=device.id,
             sequence=read.sequence,
             statement_sealed=circumstances.vault.seal(signed.statement, purpose=STATEMENT),
@@ -346,13 +365,41 @@ async def _take(
     )
     await session.flush()
     if problem is not None:
-        return _refused(row, read.inspection, read.sequence, problem)
-    return await _taken(session, row, read, state="taken")
+        return _refused(row, read.subject, read.sequence, problem)
+    return await _taken(session, row, read, caller, state="taken")
 
 
-async def _taken(session: AsyncSession, row: int, read: _Statement, *, state: Any) -> OutcomeOut:
+async def _record(
+    session: AsyncSession,
+    device: Device,
+    read: _Statement,
+    caller: Caller,
+    circumstances: Circumstances,
+) -> None:
+    if isinstance(read.body, InspectionIn):
+        await inspections.record(session, read.subject, read.body, caller, circumstances)
+        return
+    await quicktests.record(
+        session,
+        device,
+        read.subject,
+        read.body,
+        caller,
+        sent_at=read.sent_at,
+        vault=circumstances.vault,
+        new_id=circumstances.new_id,
+        now=circumstances.now,
+    )
+
+
+async def _taken(
+    session: AsyncSession, row: int, read: _Statement, caller: Caller, *, state: Any
+) -> OutcomeOut:
+    if isinstance(read.body, QuickTestIn):
+        test = await quicktests.told(session, read.subject, read.body, caller)
+        return _outcome(row, read, state=state, test=test)
     inspection = await session.scalar(
-        select(Inspection).where(Inspection.public_id == read.inspection)
+        select(Inspection).where(Inspection.public_id == read.subject)
     )
     assert inspection is not None, "what was taken is in the books"
     cases = await session.scalar(
@@ -361,27 +408,42 @@ async def _taken(session: AsyncSession, row: int, read: _Statement, *, state: An
         .join(InspectionLine, InspectionLine.id == GateCase.line_id)
         .where(InspectionLine.inspection_id == inspection.id)
     )
+    decision = Decision(inspection.decision)
+    return _outcome(row, read, state=state, decision=decision, cases=cases or 0)
+
+
+def _outcome(
+    row: int,
+    read: _Statement,
+    *,
+    state: Any,
+    decision: Decision | None = None,
+    cases: int = 0,
+    test: QuickTestOut | None = None,
+) -> OutcomeOut:
     return OutcomeOut(
         row=row,
-        inspection=read.inspection,
+        inspection=read.subject,
         sequence=read.sequence,
         state=state,
-        decision=Decision(inspection.decision),
-        cases=cases or 0,
+        decision=decision,
+        cases=cases,
+        test=test,
         problem=None,
     )
 
 
 def _refused(
-    row: int, inspection: UUID | None, sequence: int | None, problem: dict[str, Any]
+    row: int, subject: UUID | None, sequence: int | None, problem: dict[str, Any]
 ) -> OutcomeOut:
     return OutcomeOut(
         row=row,
-        inspection=inspection,
+        inspection=subject,
         sequence=sequence,
         state="refused",
         decision=None,
         cases=0,
+        test=None,
         problem=problem,
     )
 

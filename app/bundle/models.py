@@ -93,10 +93,15 @@ class Device(Base):
     public_key: Mapped[bytes]
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime | None]  # to the minute
+    list_at: Mapped[datetime | None]  # when the list was made that it fetched last
 
 
 class Upload(Base):
-    """A statement of a device, as it signed it, and what became of it; never changed."""
+    """A statement of a device, as it signed it, and what became of it; never changed.
+
+    Its subject is the id of an inspection, or of a quick test.
+    """
 
     __tablename__ = "gate_upload"
     __table_args__ = (
@@ -106,7 +111,7 @@ class Upload(Base):
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    inspection: Mapped[UUID] = mapped_column(unique=True)
+    subject: Mapped[UUID] = mapped_column(unique=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("gate_device.id"))
     sequence: Mapped[int]
     statement_sealed: Mapped[bytes]

@@ -1,5 +1,6 @@
 """HTTP for devices at gates: enrolment, bundles, checks and uploads."""
 
+import hashlib
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -13,7 +14,7 @@ from app.admission.inspections import Circumstances
 from app.admission.schemas import VerdictOut
 from app.admission.service import ScanDraft
 from app.bundle import device as rules
-from app.bundle import devices, service
+from app.bundle import devices, quicktests, service
 from app.bundle.devices import SignedRequest
 from app.bundle.models import Device, KeysetRow, MetaRow
 from app.bundle.schemas import (
@@ -24,6 +25,7 @@ from app.bundle.schemas import (
     EnrolledOut,
     EnrolmentIn,
     EnrolmentOut,
+    RecentOut,
     SignedOut,
     UploadIn,
     UploadOut,
@@ -36,6 +38,8 @@ from app.party.access import Caller
 from app.party.auth import allow
 from app.place import service as places
 from app.place.rules import UnknownPlace
+from app.signing.qr import draw_svg
+from app.testing import queries
 
 router = APIRouter(tags=["gate devices"])
 
@@ -75,9 +79,12 @@ async def open_enrolment(
     enrolment, code = await devices.open_enrolment(
         session, enrolment_id, body.place, caller, serial=state.new_serial(), now=state.clock()
     )
+    url = f"{state.settings.public_url}/gate"
     return EnrolmentOut(
         enrolment=enrolment.public_id,
         code=code,
+        url=url,
+        qr_svg=draw_svg(f"{url}#code={code}", ""),
         place=body.place,
         expires_at=enrolment.expires_at,
     )
@@ -134,6 +141,7 @@ async def revoke_device(
 async def read_bundle(request: Request, session: DbSession, device: Believed) -> BundleOut:
     """Read the newest bundle of the device's market: its keyset and its meta."""
     keyset, meta = await service.newest(session, device.market_id)
+    await service.note_fetched(session, device, meta)
     return _shown(keyset, meta, request.app.state.clock())
 
 
@@ -167,6 +175,43 @@ async def read_shard(sha256: str, session: DbSession, _device: Believed) -> Resp
         media_type="application/octet-stream",
         headers={"Cache-Control": "private, max-age=604800, immutable"},
     )
+
+
+@router.get(
+    "/gate/tests",
+    response_model=RecentOut,
+    responses={
+        HTTPStatus.NOT_MODIFIED.value: {"description": "Nothing changed since."},
+        **declare(rules.DeviceNotBelieved),
+    },
+    dependencies=[proved],
+)
+async def list_tests(
+    request: Request,
+    session: DbSession,
+    device: Believed,
+    known: Annotated[str, Header(alias="If-None-Match")] = "",
+) -> Response:
+    """List what waits for a test at the market, and what it tested lately, by hand or by devices.
+
+    A screen asks every few seconds with the tag of the last answer; mostly nothing has changed.
+    """
+    since, most = request.app.state.clock() - rules.RECENT, rules.RECENT_MAX
+    content = (
+        RecentOut(
+            waiting=await quicktests.waiting(session, device, since=since, most=most),
+            samples=await queries.recent(
+                session, device.party_id, device.market_id, since=since, most=most
+            ),
+        )
+        .model_dump_json()
+        .encode()
+    )
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if known == tag:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, media_type="application/json", headers=headers)
 
 
 @router.post(

@@ -8,7 +8,11 @@ from pydantic import Field, StringConstraints
 
 from app.admission.policy import Decision
 from app.bundle.device import Algorithm
-from app.core.schemas import In, Instant, Line, Out
+from app.core.schemas import In, Instant, Line, MassG, Out
+from app.product.schemas import ProductId
+from app.testing.rules import Layer, Outcome, Status
+from app.testing.schemas import DeviceIn as TestDeviceIn
+from app.testing.schemas import Number, ReadingIn, RecentSample
 
 STATEMENT_CHARS_MAX = 100_000
 BATCH_MAX = 100
@@ -27,6 +31,8 @@ class EnrolmentOut(Out):
 
     enrolment: UUID
     code: str = Field(description="Typed into the device, hyphens as you like.")
+    url: str = Field(description="Where the device is enrolled.")
+    qr_svg: str = Field(description="Opens that page with the code behind a #, kept from logs.")
     place: UUID
     expires_at: datetime
 
@@ -59,6 +65,8 @@ class DeviceOut(Out):
     algorithm: Algorithm
     enrolled_at: datetime
     revoked_at: datetime | None
+    seen_at: datetime | None = Field(description="When it last asked or told, to the minute.")
+    list_at: datetime | None = Field(description="When the list was made that it fetched last.")
 
 
 class EnrolledOut(DeviceOut):
@@ -94,8 +102,63 @@ class CheckIn(In):
     plate: Annotated[Line, Field(max_length=20)] | None = None
 
 
+class MeasuredIn(In):
+    """What a quick method showed."""
+
+    method: Annotated[Line, Field(description="Code of /test-methods.")]
+    reading: ReadingIn
+    device: TestDeviceIn | None = None
+
+
+class QuickTestIn(In):
+    """A quick test of a line that an inspection sent to the test or held."""
+
+    line: UUID | None = Field(
+        description="The inspection's line, which came in before or comes with it; null for a "
+        "repeat, whose number says which goods."
+    )
+    number: Annotated[Number, Field(description="On the bag; a repeat names it again.")]
+    mass_g: MassG
+    layer: Literal[Layer.WHOLESALE_MARKET, Layer.RETAIL_MARKET]
+    product: ProductId | None = Field(
+        default=None, description="Of a ticket with several; the first if left out."
+    )
+    tester: Line
+    device_at: Instant = Field(description="What the device's clock said.")
+    measured: MeasuredIn | None = Field(
+        default=None, description="Left out where a device will push what it measures."
+    )
+
+
+class QuickTestOut(Out):
+    """Where the goods stand after a quick test."""
+
+    number: str
+    outcome: Outcome | None = Field(description="Null: a sample was taken, and not tested yet.")
+    status: Status
+    repeats_left: int
+
+
+class WaitingLine(Out):
+    """Goods with a ticket that were held or sent to the test, of which no sample was taken yet."""
+
+    line: UUID
+    product: int | None
+    product_name: str
+    plate: str | None
+    decision: Decision
+    inspected_at: datetime
+
+
+class RecentOut(Out):
+    """What waits for a test at the market, and what its devices and gates found lately."""
+
+    waiting: list[WaitingLine]
+    samples: list[RecentSample]
+
+
 class StatementIn(In):
-    """An inspection as the device wrote and signed it."""
+    """An inspection or a quick test as the device wrote and signed it."""
 
     statement: Annotated[str, StringConstraints(min_length=2, max_length=STATEMENT_CHARS_MAX)]
     signature: Hex
@@ -112,11 +175,12 @@ class OutcomeOut(Out):
     """What became of one statement."""
 
     row: int
-    inspection: UUID | None
+    inspection: UUID | None = Field(description="The inspection, or the test.")
     sequence: int | None
     state: Literal["taken", "repeated", "refused"]
     decision: Decision | None = Field(description="What the books say of it.")
     cases: int = Field(description="How many things somebody has to look into.")
+    test: QuickTestOut | None = Field(description="Of a quick test, where the goods stand then.")
     problem: dict[str, Any] | None
 
 

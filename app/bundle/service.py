@@ -13,11 +13,14 @@ from app.bundle import rules
 from app.bundle.device import BundleNotReady
 from app.bundle.models import Device, KeysetRow, MetaRow, ShardRow
 from app.bundle.rules import Kept, Shard, ShardKind, Signed, Status
+from app.core.clock import local_date
 from app.core.sealing import Vault
 from app.place import service as places
 from app.place.models import Place
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
+from app.testing import queries as testing
+from app.testing.standards import standards
 
 _BUILD_LOCK: Final = 0x62756E64  # "bund": any number that no other advisory lock of ours has
 _KEEP_SHARDS: Final = timedelta(days=1)
@@ -169,7 +172,7 @@ async def build(session: AsyncSession, market: Place, *, vault: Vault, now: date
     shards = [
         *await _shards(session, ShardKind.TICKET, market, now=now),
         *await _shards(session, ShardKind.CERTIFICATE, market, now=now),
-        await _names(session),
+        await _names(session, now=now),
     ]
     row = await session.get(MetaRow, market.id)
     version = 1 if row is None else row.version + 1
@@ -218,10 +221,19 @@ async def _shards(
     ]
 
 
-async def _names(session: AsyncSession) -> Shard:
+async def _names(session: AsyncSession, *, now: datetime) -> Shard:
     products = {str(row[0]): row[1] for row in await session.execute(_NAMES)}
     counties = {row[0]: row[1] for row in await session.execute(_COUNTIES)}
-    return rules.names_of({"products": products, "counties": counties})
+    known = await standards(session)
+    methods = await testing.methods(session, local_date(now))
+    return rules.names_of(
+        {
+            "products": products,
+            "counties": counties,
+            "methods": [method.model_dump(mode="json") for method in methods],
+            "substances": sorted(known.substances),
+        }
+    )
 
 
 async def _store(session: AsyncSession, shards: Sequence[Shard], *, now: datetime) -> None:
@@ -249,6 +261,13 @@ async def newest(session: AsyncSession, market_id: int) -> tuple[KeysetRow, Meta
     if meta is None:
         raise BundleNotReady
     return await session.get_one(KeysetRow, meta.keyset_version), meta
+
+
+async def note_fetched(session: AsyncSession, device: Device, meta: MetaRow) -> None:
+    """Note how new the list is that a device has now."""
+    if device.list_at != meta.issued_at:
+        device.list_at = meta.issued_at
+        await session.flush()
 
 
 async def content(session: AsyncSession, sha256: bytes) -> bytes | None:

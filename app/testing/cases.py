@@ -75,7 +75,8 @@ async def note_step(
     await session.flush()
 
 
-def _fact(test: TestRow) -> Fact:
+def fact_of(test: TestRow) -> Fact:
+    """Answer what a case needs to know of a test."""
     if test.kind == TestKind.LAB:
         return Fact(
             kind=TestKind.LAB,
@@ -109,7 +110,7 @@ async def settle(
 ) -> None:
     """Bring a case to where its tests leave it, in the transaction of the last of them."""
     before, test = Status(sample.status), tests[-1]
-    after = rules.assess([_fact(known) for known in tests])
+    after = rules.assess([fact_of(known) for known in tests])
     await _finish_clocks(session, sample, _ended_by(test, after), now=now)
     if after is not before:
         sample.status = after

@@ -203,6 +203,7 @@ class Sample(Base):
         UniqueConstraint("taken_by", "number"),
         Index("ix_sample_number", "number"),
         Index("ix_sample_holder_id_id", "holder_id", "id"),
+        Index("ix_sample_taken_by_id", "taken_by", "id"),
         Index("ix_sample_product_id_taken_at", "product_id", "taken_at"),
     )
 

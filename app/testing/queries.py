@@ -17,6 +17,7 @@ from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.party.models import Party
 from app.place import service as places
+from app.place.models import Place
 from app.product import service as products
 from app.testing import cases, commissions, service
 from app.testing.calendar import ClockKind
@@ -29,6 +30,7 @@ from app.testing.models import (
     SampleCommission,
     SampleStep,
     TestRow,
+    TestSource,
 )
 from app.testing.rules import (
     VERDICT_OF,
@@ -43,6 +45,7 @@ from app.testing.rules import (
     Status,
     TestKind,
     clamped,
+    repeats_left,
 )
 from app.testing.schemas import (
     CommissionOut,
@@ -55,6 +58,8 @@ from app.testing.schemas import (
     MeasureOut,
     MethodOut,
     ObjectionOut,
+    RecentSample,
+    RecentTest,
     SampleLine,
     SampleOut,
     StepOut,
@@ -308,6 +313,69 @@ async def samples(
         )
         for sample, lot in rows
     ]
+
+
+async def recent(
+    session: AsyncSession,
+    party_id: int,
+    market_id: int,
+    *,
+    since: datetime,
+    most: int,
+) -> list[RecentSample]:
+    """List what an office sampled lately in one of its markets, the latest first, with its tests.
+
+    A device says nothing of where it stands: what it pushed counts for all markets of its office.
+    """
+    within = select(Place.id).where(or_(Place.id == market_id, Place.parent_id == market_id))
+    found = await session.scalars(
+        select(Sample)
+        .where(
+            Sample.taken_by == party_id,
+            Sample.recorded_at >= since,
+            or_(Sample.place_id.is_(None), Sample.place_id.in_(within)),
+        )
+        .order_by(Sample.id.desc())
+        .limit(most)
+    )
+    samples = found.all()
+    rows = await session.execute(
+        select(TestRow, TestSource.name)
+        .outerjoin(TestSource, TestSource.id == TestRow.source_id)
+        .where(TestRow.sample_id.in_([sample.id for sample in samples]))
+        .order_by(TestRow.id)
+    )
+    tests: dict[int, list[tuple[TestRow, str | None]]] = {sample.id: [] for sample in samples}
+    for test, source in rows:
+        tests[test.sample_id].append((test, source))
+    catalogue = await products.catalogue(session)
+    return [
+        RecentSample(
+            sample=sample.public_id,
+            number=sample.number,
+            product=sample.product_id,
+            product_name=catalogue.product(sample.product_id).name,
+            status=Status(sample.status),
+            repeats_left=repeats_left([cases.fact_of(test) for test, _ in tests[sample.id]]),
+            taken_at=sample.taken_at,
+            tests=[_recent(test, source) for test, source in tests[sample.id]],
+        )
+        for sample in samples
+    ]
+
+
+def _recent(test: TestRow, source: str | None) -> RecentTest:
+    reading = test.raw.get("reading", {})
+    return RecentTest(
+        test=test.public_id,
+        method=test.method,
+        outcome=Outcome(test.outcome),
+        substance=reading.get("substance"),
+        value=reading.get("value"),
+        source=source,
+        device=test.raw.get("device_sn"),
+        tested_at=test.tested_at,
+    )
 
 
 async def overdue(

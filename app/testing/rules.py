@@ -625,6 +625,21 @@ def _of_series(tests: Sequence[Fact], looked_for: frozenset[str]) -> Status:
     return Status.PRESUMPTIVE if len(bad) == due else Status.SUSPECT
 
 
+def repeats_left(tests: Sequence[Fact]) -> int:
+    """Say how many repeats are missing until a quick finding counts; the most of all series."""
+    if any(test.kind is TestKind.LAB for test in tests):
+        return 0
+    return max((_left(series) for series in _by_series(tests)), default=0)
+
+
+def _left(tests: Sequence[Fact]) -> int:
+    read = [test for test in tests if test.outcome is not Outcome.INVALID]
+    for number, test in enumerate(read):
+        if test.outcome is not Outcome.PASS:
+            return max(0, test.repeats_due - (len(read) - number - 1))
+    return 0
+
+
 def check_test(
     *,
     kind: TestKind,

@@ -325,6 +325,32 @@ class SampleLine(Out):
     verdict: Verdict
 
 
+class RecentTest(Out):
+    """A quick test, as a screen at the gate lists it."""
+
+    test: UUID
+    method: str
+    outcome: Outcome
+    substance: str | None
+    value: str | None = Field(description="Per cent of inhibition, raw.")
+    source: str | None = Field(description="The feed that pushed it; null: a person entered it.")
+    device: str | None
+    tested_at: datetime
+
+
+class RecentSample(Out):
+    """A sample of a market with what was found so far, the first test first."""
+
+    sample: UUID
+    number: str
+    product: int
+    product_name: str
+    status: Status
+    repeats_left: int = Field(description="How often the finding is to be repeated yet.")
+    taken_at: datetime
+    tests: list[RecentTest]
+
+
 class LimitAnswer(Out):
     """The limit of a substance in a product on a day, and why that one."""
 

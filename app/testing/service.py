@@ -138,6 +138,43 @@ async def take(
     return sample, True
 
 
+async def take_on_the_way(
+    session: AsyncSession,
+    public_id: UUID,
+    body: SampleIn,
+    caller: Caller,
+    *,
+    vault: Vault,
+    now: datetime,
+) -> Sample:
+    """Take a sample of goods that a ticket brings to a gate.
+
+    Its grams were drawn from the lot with the ticket, and the lot may be sold out: they leave the
+    vehicle, and the buyer weighs what arrives. Whether the goods stand at the caller's gate is for
+    whoever calls this to know.
+
+    Raises:
+        UnknownLot, LayerNotYours, UnknownPlace, ImpossibleDate, SampleNumberTaken: see `take`.
+    """
+    lot = (await lots.lock(session, [body.lot]))[body.lot]
+    rules.check_layer(body.layer, body.authority, caller.roles)
+    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
+    check_occurred(body.taken_at or now, now=now, pointer="/taken_at")
+    await _check_number(session, body.number, caller)
+    return await _take(
+        session,
+        public_id,
+        body,
+        caller,
+        Draw(lot, body.mass_g),
+        place_id=place_id,
+        vault=vault,
+        now=now,
+        digest=digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)}),
+        on_the_way=True,
+    )
+
+
 def _drawn(lot: LotState, body: SampleIn) -> Draw:
     if lot.holder_id is None:  # a walk-in's goods are eaten
         raise LotExhausted(lot=str(lot.public_id), remaining_g=0)
@@ -185,12 +222,14 @@ async def _take(
     vault: Vault,
     now: datetime,
     digest: bytes,
+    on_the_way: bool = False,
 ) -> Sample:
     lot, taken_at = draw.lot, body.taken_at or now
     assert lot.holder_id is not None, "nothing is drawn from a walk-in's goods"
-    withdrawal = Withdrawal()
-    withdrawal.take(draw)
-    await lots.draw(session, withdrawal)
+    if not on_the_way:
+        withdrawal = Withdrawal()
+        withdrawal.take(draw)
+        await lots.draw(session, withdrawal)
     event_id = await events.record(
         session,
         Happening(
@@ -236,7 +275,8 @@ async def _take(
         "layer": body.layer,
         "t": taken_at.isoformat(),
     }
-    await transparency.append(session, [Statement("sample.taken", public_id, document)], now=now)
+    kind = "sample.taken-on-the-way" if on_the_way else "sample.taken"
+    await transparency.append(session, [Statement(kind, public_id, document)], now=now)
     return sample
 
 

@@ -5,16 +5,19 @@ device has kept. The server is the real one, and is killed as a power cut would.
 """
 
 import asyncio
+import hashlib
+import hmac
 import io
 import json
-import random
 import re
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from statistics import quantiles
@@ -23,12 +26,15 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from PIL import Image, ImageFilter
-from playwright.async_api import BrowserContext, Page, Route, async_playwright, expect
+import zxingcpp
+from PIL import Image
+from playwright.async_api import BrowserContext, Locator, Page, Route, async_playwright, expect
 
 from app.core import ids
-from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, STALL
+from app.demo.main_job import QR_ONLY
+from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, REGULATOR, STALL
 from app.signing.qr import draw_png
+from tests.browser.camera import camera_that_shows, film
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, SHOTS, Site, Visitor
 
 RICE, CHIVES = 1, 18
@@ -40,7 +46,6 @@ WASM_BYTES_MAX = 330_000
 TRUCKS = 10
 CYCLES = 20
 HOUR_MS = 3_600_000
-FRAME = (1280, 720)
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -107,6 +112,18 @@ class People:
         """Let the market hold a lot."""
         with self.as_(MARKET.login) as office:
             self.put(office, f"/holds/{ids.uuid7()}", {"lot": lot, "reason": "抽检不合格"})
+
+    def recall(self, lot: str) -> None:
+        """Let the regulator call a lot back."""
+        with self.as_(REGULATOR.login) as office:
+            body = {
+                "found": [lot],
+                "grade": 1,
+                "trigger": "test",
+                "reason": "克百威超标",
+                "known_at": datetime.now(UTC).isoformat(),
+            }
+            self.put(office, f"/recalls/{ids.uuid7()}", body)
 
     def publish(self) -> None:
         """Do what the worker does every five minutes, and the operator every month."""
@@ -429,6 +446,62 @@ async def test_each_kind_of_code_is_shown_as_what_it_is(people: People, phone: P
         await phone.visitor.shoot("gate-today")
 
 
+async def test_a_recalled_lot_is_shown_as_what_it_is(people: People, phone: Phone) -> None:
+    [ticket] = people.tickets(1)
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.recall(ticket["lot"])
+        people.publish()
+        await phone.refresh()
+        await phone.wedge(ticket["url"])
+        await phone.verdict("red", "held")
+        await phone.page.locator(".asking").wait_for(state="detached", timeout=PATIENCE_MS)
+        await expect(phone.page.locator(".findings li.red")).not_to_have_count(0)
+        suggested = phone.page.locator(".buttons .main")
+        assert await suggested.get_attribute("data-decision") == "HOLD"
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-recalled")
+        await phone.decide("HOLD")
+        people.site.kill()
+        await phone.wedge(ticket["url"])
+        await phone.verdict("red", "held")
+        await expect(phone.page.get_by_test_id("headline")).to_contain_text("召回")
+        await phone.decide("HOLD")
+        people.site.start()
+
+
+async def test_a_copy_at_two_gates_without_a_network_is_found_when_they_upload(
+    people: People, phone: Phone, tmp_path: Path
+) -> None:
+    [ticket] = people.tickets(1)
+    second = Phone(people.site, tmp_path / "second")
+    async with phone.on(), second.on():
+        for one in (phone, second):
+            await one.enrol(people.code())
+        people.publish()
+        for one in (phone, second):
+            await one.refresh()
+        people.site.kill()
+        for one in (phone, second):
+            await one.wedge(ticket["url"])
+            await one.verdict("green", "valid")
+            await one.decide("ADMIT")
+        people.site.start()
+        for one in (phone, second):
+            await one.uploads()
+        await second.page.locator("[data-tab=today]").click()
+        await expect(second.page.locator("[data-testid=today] .note.amber")).to_contain_text("矛盾")
+        assert second.visitor is not None
+        await second.visitor.shoot("gate-today-case")
+    [row] = await people.rows(
+        "SELECT count(*) AS cases FROM gate_case c JOIN ticket t ON t.id = c.ticket_id "
+        "WHERE t.code = $1 AND c.kind = 'admitted_more_than_issued'",
+        ticket["code"].replace("-", ""),
+    )
+    assert row["cases"] == 1
+
+
 async def test_an_old_list_says_so_and_a_much_older_one_asks_for_a_network(
     people: People, phone: Phone
 ) -> None:
@@ -491,27 +564,6 @@ async def test_a_list_that_was_tampered_with_is_left_and_said(people: People, ph
 # --- the camera -----------------------------------------------------------------------------------
 
 
-def film(urls: list[str], target: Path) -> None:
-    """Write a film: darkness, then a code that is turned and blurred, again and again."""
-    chance = random.Random(5)
-    with target.open("wb") as written:
-        for url in urls:
-            start, _, digits = url.rpartition("/")
-            code = Image.open(io.BytesIO(draw_png(start + "/", digits, module_px=8)))
-            for number in range(75):
-                frame = Image.new("L", FRAME, 0)
-                if number >= 30:
-                    angle = 14 + chance.uniform(-1, 1)
-                    sheet = Image.new("L", FRAME, 210)
-                    turned = code.convert("L").rotate(angle, expand=True, fillcolor=255)
-                    place = ((FRAME[0] - turned.width) // 2, (FRAME[1] - turned.height) // 2)
-                    sheet.paste(turned, place)
-                    frame = sheet.filter(ImageFilter.GaussianBlur(1.2))
-                picture = io.BytesIO()
-                frame.convert("RGB").save(picture, "JPEG", quality=80)
-                written.write(picture.getvalue())
-
-
 WATCH = """
 () => {
     const video = document.querySelector('video')
@@ -547,11 +599,7 @@ async def test_a_crooked_blurred_code_becomes_a_verdict_within_a_second(
     tickets = people.tickets(2)
     target = phone.profile.parent / "film.mjpeg"
     film([one["url"] for one in tickets], target)
-    phone.extra = [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={target}",
-    ]
+    phone.extra = camera_that_shows(target)
     async with phone.on():
         await phone.enrol(people.code())
         people.publish()
@@ -626,7 +674,7 @@ async def test_pages_bear_large_text_both_languages_and_small_screens(
         await expect(phone.page.locator("h1")).to_have_text("Settings")
         await phone.page.evaluate("document.documentElement.style.fontSize = '36px'")
         await phone.visitor.shoot("gate-settings-200-percent")
-        for tab in ("check", "today"):
+        for tab in ("check", "test", "today"):
             await phone.page.locator(f"[data-tab={tab}]").click()
             await phone.visitor.shoot(f"gate-{tab}-200-percent")
         await phone.page.emulate_media(color_scheme="dark")
@@ -662,3 +710,351 @@ def test_the_gate_stays_small() -> None:
     print(f"gate: {scripts} bytes of JavaScript, {wasm} of wasm")  # noqa: T201 (the figure itself)
     assert 0 < scripts <= JS_BYTES_MAX
     assert 0 < wasm <= WASM_BYTES_MAX
+
+
+# --- quick tests ----------------------------------------------------------------------------------
+
+
+class Photometer:
+    """A device of the market's laboratory: pushes what it measures, signed as its maker does."""
+
+    def __init__(self, people: People) -> None:
+        """Let the market's office register it."""
+        self.site = people.site
+        self.source = str(ids.uuid7())
+        body = {
+            "name": "农残快检仪",
+            "maker": "ACME",
+            "convention": "one_pass_two_fail",
+            "layer": "wholesale_market",
+        }
+        with people.as_(MARKET.login) as office:
+            made = people.put(office, f"/test-sources/{self.source}", body)
+        self.secret = bytes.fromhex(made["secret"])
+
+    def pushes(self, number: str, value: float) -> dict[str, Any]:
+        """Push one record of a sample, which must be taken."""
+        record = {
+            "record_id": str(ids.uuid7()),
+            "sample_no": number,
+            "method": "inhibition-gbt5009.199",
+            "tested_at": datetime.now(UTC).isoformat(),
+            "value": str(value),
+            "device_sn": "PR-7",
+        }
+        body = json.dumps({"records": [record]}).encode()
+        at, nonce = str(int(time.time())), secrets.token_hex(16)
+        digest = hashlib.sha256(body).hexdigest()
+        message = f"ypt-push-1\n{self.source}\n{at}\n{nonce}\n{digest}".encode()
+        headers = {
+            "content-type": "application/json",
+            "X-Ypt-Timestamp": at,
+            "X-Ypt-Nonce": nonce,
+            "X-Ypt-Signature": hmac.new(self.secret, message, hashlib.sha256).hexdigest(),
+        }
+        path = f"{self.site.url}/test-sources/{self.source}/records"
+        answer = httpx.post(path, content=body, headers=headers, timeout=30)
+        assert answer.is_success, answer.text
+        [told] = answer.json()["records"]
+        assert told["state"] == "taken", told
+        return dict(told)
+
+
+async def send_to_test(phone: Phone, ticket: dict[str, Any]) -> str:
+    """Send a ticket's goods to the test, and open the form for it; answer the bag's number."""
+    await phone.wedge(ticket["url"])
+    await phone.page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+    await phone.decide("ADMIT_AFTER_TEST")
+    await phone.page.locator("[data-tab=test]").click()
+    await phone.page.get_by_test_id("waiting").locator("button").first.click()
+    return await proposed_number(phone)
+
+
+async def proposed_number(phone: Phone) -> str:
+    """Answer the number that the form proposes for the bag."""
+    number = phone.page.locator("input[name=number]")
+    await expect(number).not_to_have_value("")
+    return await number.input_value()
+
+
+async def sample_is(phone: Phone, number: str, status: str) -> Locator:
+    """Wait until a sample stands somewhere."""
+    shown = phone.page.locator(f"[data-number='{number}']")
+    await expect(shown).to_have_attribute("data-status", status, timeout=PATIENCE_MS)
+    return shown
+
+
+async def test_a_quick_test_without_a_network_holds_the_goods_and_counts_once(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1, CHIVES)
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.publish()
+        await phone.refresh()
+        people.site.kill()
+        number = await send_to_test(phone, ticket)
+        page = phone.page
+        await page.locator("input[name=value]").fill("39")
+        await expect(page.get_by_test_id("outcome")).to_have_attribute("data-outcome", "pass")
+        await page.locator("input[name=value]").fill("62")
+        await expect(page.get_by_test_id("outcome")).to_have_attribute("data-status", "positive")
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-test-form")
+        await page.get_by_test_id("keep-test").click()
+        await expect(page.get_by_test_id("entered")).to_have_class(re.compile("red"))
+        await sample_is(phone, number, "positive")
+        await phone.waits_to_upload(2)
+        await page.locator("[data-tab=check]").click()
+        await phone.wedge(ticket["url"])
+        await phone.verdict("red", "test-against")
+        suggested = page.locator(".buttons .main")
+        assert await suggested.get_attribute("data-decision") == "HOLD"
+        await phone.visitor.shoot("gate-test-against")
+    async with phone.on():
+        await phone.open()
+        await phone.page.locator("[data-tab=test]").click()
+        shown = await sample_is(phone, number, "positive")
+        await expect(shown).to_contain_text("还要复测 2 次")
+        await phone.waits_to_upload(2)
+        people.site.start()
+        lost = await lose_first_answer(phone.page)
+        await phone.page.evaluate("dispatchEvent(new Event('online'))")
+        await asyncio.wait_for(lost.wait(), PATIENCE_MS / 1000)
+        await phone.uploads()
+        await expect(phone.page.get_by_test_id("live")).to_have_attribute("data-live", "true")
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests")
+    rows = await people.rows(
+        "SELECT s.status, t.outcome, b.holds FROM sample s JOIN test t ON t.sample_id = s.id "
+        "JOIN lot_balance b ON b.lot_id = s.lot_id WHERE s.number = $1",
+        number,
+    )
+    assert [tuple(row) for row in rows] == [("positive", "positive", 1)]
+
+
+async def test_what_a_device_pushes_appears_by_itself_and_after_an_outage(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1)
+    photometer = Photometer(people)
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.publish()
+        await phone.refresh()
+        number = await send_to_test(phone, ticket)
+        page = phone.page
+        await page.get_by_test_id("only-sample").click()
+        await phone.waits_to_upload(0)
+        await sample_is(phone, number, "sampled")
+        photometer.pushes(number, 118)
+        shown = await sample_is(phone, number, "positive")
+        await expect(shown).to_contain_text("118 %")
+        await expect(shown).to_contain_text("农残快检仪 · PR-7")
+        await shown.get_by_role("button").click()
+        await page.locator("input[name=value]").fill("41")
+        await page.get_by_test_id("keep-test").click()
+        await expect(shown).to_contain_text("还要复测 1 次")
+        await phone.waits_to_upload(0)
+        people.site.kill()
+        live = page.get_by_test_id("live")
+        await expect(live).to_have_attribute("data-live", "false", timeout=PATIENCE_MS)
+        await expect(shown).to_contain_text("41 %")
+        people.site.start()
+        photometer.pushes(number, 57)
+        shown = await sample_is(phone, number, "presumptive")
+        await expect(live).to_have_attribute("data-live", "true")
+        await expect(shown).to_contain_text("送实验室")
+        await expect(shown.get_by_role("button")).to_have_count(0)
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests-live")
+        await page.emulate_media(color_scheme="dark")
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests-dark")
+        await page.evaluate("document.documentElement.classList.add('elder')")
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-tests-elder")
+    assert (
+        len(
+            await people.rows(
+                "SELECT 1 FROM test JOIN sample s ON s.id = sample_id WHERE s.number = $1", number
+            )
+        )
+        == 3
+    )
+
+
+async def test_a_tester_s_own_device_sees_what_a_guard_sent_to_the_test(
+    people: People, phone: Phone, tmp_path: Path
+) -> None:
+    [ticket] = people.tickets(1)
+    tester = Phone(people.site, tmp_path / "tester")
+    async with phone.on(), tester.on():
+        await phone.enrol(people.code())
+        await tester.enrol(people.code())
+        await tester.page.locator("[data-tab=settings]").click()
+        await tester.page.get_by_test_id("language").click()
+        await phone.wedge(ticket["url"])
+        await phone.page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+        await phone.decide("ADMIT_AFTER_TEST")
+        await phone.page.locator("[data-tab=test]").click()
+        await phone.waits_to_upload(0)
+        sent = phone.page.get_by_test_id("waiting").locator("li").first
+        line = f"[data-line='{await sent.get_attribute('data-line')}']"
+        page = tester.page
+        await page.locator("[data-tab=test]").click()
+        await page.locator(f"{line} button").click()
+        await expect(page.locator("h1")).to_have_text("Quick test: 大米")
+        number = await proposed_number(tester)
+        await page.locator("input[name=value]").fill("-2")
+        await expect(page.get_by_test_id("outcome")).to_have_attribute("data-status", "passed")
+        assert tester.visitor is not None
+        await tester.visitor.shoot("gate-test-form-english")
+        await page.get_by_test_id("keep-test").click()
+        await sample_is(tester, number, "passed")
+        await sample_is(phone, number, "passed")
+        await expect(phone.page.locator(line)).to_have_count(0)
+
+
+async def test_a_strip_is_read_line_by_line_and_two_good_repeats_let_go(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1)
+    async with phone.on():
+        await phone.enrol(people.code())
+        number = await send_to_test(phone, ticket)
+        page = phone.page
+        for line, outcome, status in (
+            ("invalid", "invalid", "invalid"),
+            ("weaker", "positive", "positive"),
+            ("stronger", "pass", "positive"),
+            ("equal", "pass", "cleared"),
+        ):
+            await page.locator("select[name=method]").select_option("strip-pesticide")
+            await page.locator("select[name=substance]").select_option("克百威")
+            await page.locator(f"input[name=strip][value={line}]").check()
+            shown = page.get_by_test_id("outcome")
+            await expect(shown).to_have_attribute("data-outcome", outcome)
+            await expect(shown).to_have_attribute("data-status", status)
+            if line == "weaker":
+                assert phone.visitor is not None
+                await phone.visitor.shoot("gate-test-strip")
+            await page.get_by_test_id("keep-test").click()
+            await phone.waits_to_upload(0)
+            card = await sample_is(phone, number, status)
+            if status != "cleared":
+                await card.get_by_role("button").click()
+        await expect(card).to_contain_text("请再扫一次票放行")
+    [row] = await people.rows("SELECT status FROM sample WHERE number = $1", number)
+    assert row["status"] == "cleared"
+
+
+async def test_today_is_filtered_and_added_up(people: People, phone: Phone) -> None:
+    tickets = people.tickets(4)
+    async with phone.on():
+        await phone.enrol(people.code())
+        for ticket, decision in zip(tickets, ["ADMIT", "ADMIT", "HOLD", "REFUSE"], strict=True):
+            await phone.wedge(ticket["url"])
+            await phone.page.locator("[data-code^='books.']").wait_for(timeout=PATIENCE_MS)
+            await phone.decide(decision)
+        await phone.waits_to_upload(0)
+        page = phone.page
+        await page.locator("[data-tab=today]").click()
+        await expect(page.get_by_test_id("totals")).to_have_text("4 车，4 票")
+        listed = page.locator("[data-testid=today] > li")
+        for decision, count in (("ADMIT", 2), ("HOLD", 1), ("REFUSE", 1)):
+            chip = page.locator(f"[data-filter={decision}]")
+            await expect(chip.locator("strong")).to_have_text(str(count))
+            await chip.click()
+            await expect(listed).to_have_count(count)
+        await page.locator("input[name=find]").fill("没有的货")
+        await expect(listed).to_have_count(0)
+        assert phone.visitor is not None
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-today-filtered")
+
+
+async def test_lamp_and_waking_are_used_where_there_are_any(people: People, phone: Phone) -> None:
+    target = phone.profile.parent / "dark.mjpeg"
+    film(["https://example.com/t/1"], target)
+    phone.extra = camera_that_shows(target)
+    # Chromium's pretended camera has no lamp, and headless it keeps no screen awake.
+    phone.script = """
+        window.asked = []
+        MediaStreamTrack.prototype.getCapabilities = () => ({ torch: true })
+        MediaStreamTrack.prototype.applyConstraints = async function (wanted) {
+            window.asked.push(wanted.advanced[0].torch)
+        }
+        Object.defineProperty(Navigator.prototype, 'wakeLock', { get: () => ({
+            request: async (kind) => {
+                window.asked.push(kind)
+                return { release: async () => window.asked.push('released') }
+            },
+        }) })
+    """
+    async with phone.on():
+        await phone.enrol(people.code())
+        page = phone.page
+        lamp = page.get_by_test_id("torch")
+        await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+        await phone.decide("HOLD")
+        await lamp.click()
+        await expect(lamp).to_have_attribute("aria-pressed", "true")
+        await lamp.click()
+        await expect(lamp).to_have_attribute("aria-pressed", "false")
+        await page.locator("[data-tab=today]").click()
+        assert await page.evaluate("window.asked") == ["screen", True, False, "released"]
+        await page.locator("[data-tab=check]").click()
+        await lamp.wait_for(timeout=PATIENCE_MS)
+        assert len(page.workers) == 1, "the reader and its wasm are loaded once"
+
+
+# --- the office -----------------------------------------------------------------------------------
+
+
+async def test_an_office_lets_a_device_in_by_a_picture_and_shuts_it_out_by_keyboard(
+    people: People, phone: Phone, visitor: Visitor
+) -> None:
+    await visitor.open("/admin/market")
+    await visitor.sign_in(MARKET.login)
+    desk = visitor.page
+    panel = desk.locator("section").filter(has=desk.get_by_role("heading", name="门岗设备"))
+    await panel.get_by_role("button", name="生成登记码").focus()
+    await desk.keyboard.press("Enter")
+    await panel.get_by_test_id("enrolment-code").wait_for()
+    picture = Image.open(io.BytesIO(await panel.locator("img").screenshot()))
+    [read] = zxingcpp.read_barcodes(picture, formats=QR_ONLY)
+    code = await panel.get_by_test_id("enrolment-code").inner_text()
+    assert read.text == f"{people.site.url}/gate#code={code}"
+    await visitor.check_axe()
+    await visitor.shoot("admin-devices-code")
+    name = f"手机 {code[-4:]}"
+    async with phone.on():
+        await phone.page.goto(read.text)
+        await expect(phone.page.locator("input[name=code]")).to_have_value(code)
+        assert code not in phone.page.url
+        await phone.page.locator("input[name=name]").fill(name)
+        await phone.page.locator("button.main").click()
+        await phone.page.locator("input[name=inspector]").wait_for()
+        await phone.list_is("green")
+        await panel.get_by_role("button", name="关闭登记码").press("Enter")
+        row = panel.get_by_role("row").filter(has_text=name)
+        await expect(row).to_contain_text("使用中")
+        await visitor.shoot("admin-devices")
+        await row.get_by_role("button", name="停用").press("Enter")
+        await desk.get_by_role("alertdialog").wait_for()
+        await visitor.check_axe()
+        await desk.keyboard.press("Escape")
+        await expect(desk.get_by_role("alertdialog")).to_have_count(0)
+        await row.get_by_role("button", name="停用").press("Enter")
+        await desk.keyboard.press("Tab")
+        await desk.keyboard.press("Enter")
+        await expect(row).to_contain_text("已停用")
+        await expect(row.get_by_role("button")).to_have_count(0)
+        await phone.page.get_by_test_id("refresh").click()
+        await expect(phone.page.locator(".note.red")).to_contain_text("已停用", timeout=PATIENCE_MS)
+        assert phone.visitor is not None
+        await phone.visitor.shoot("gate-revoked")

@@ -11,14 +11,15 @@ import httpx
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, async_playwright, expect
 from python_calamine import CalamineWorkbook
 
 from app.core.ids import uuid7
 from app.demo.main_job import QR_ONLY
 from app.demo.scenario import COLLECTOR, FARMS, OPERATOR, PASSWORD, PRODUCT, SCHOOL, STALL
 from app.web.screens import BUILT
-from tests.browser.conftest import SHOTS, Site, Visitor
+from tests.browser.camera import camera_that_shows, film
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, SHOTS, Site, Visitor
 
 Json = dict[str, Any]
 
@@ -229,6 +230,36 @@ async def test_a_scanned_ticket_is_accepted_with_one_tap(
         await expect(page.get_by_text("已收货")).to_be_visible()
         assert await taps(page) == 1
         assert collector.get(f"/tickets/{ticket['ticket']}").json()["status"] == "accepted"
+
+
+async def test_a_crooked_blurred_code_is_read_by_the_camera_too(
+    site: Site, farmer: str, tmp_path: Path
+) -> None:
+    with Hand(site, farmer) as hand, Hand(site, COLLECTOR.login) as collector:
+        ticket = hand.sell(hand.harvest(40), collector.party, 40)
+    target = tmp_path / "film.mjpeg"
+    film([ticket["url"]], target)
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            tmp_path / "profile",
+            executable_path=CHROMIUM,
+            args=[*ARGUMENTS, *camera_that_shows(target)],
+            viewport={"width": 390, "height": 800},
+            locale="zh-CN",
+            has_touch=True,
+            reduced_motion="reduce",
+            permissions=["camera"],
+        )
+        visitor = Visitor(context, context.pages[0], site)
+        visitor.watch(visitor.page)
+        page = await enter(visitor, COLLECTOR.login, "/m/receive")
+        await page.get_by_role("button", name="全部收货").wait_for()
+        assert f"/receive/{ticket['ticket']}" in page.url
+        await page.go_back()
+        await page.get_by_role("button", name="全部收货").wait_for()
+        assert len(page.workers) == 1, "the reader and its wasm are loaded once"
+        await context.close()
+    assert (visitor.foreign, visitor.faults) == ([], [])
 
 
 async def test_a_hardware_scanner_is_a_keyboard(visitor: Visitor, site: Site, farmer: str) -> None:

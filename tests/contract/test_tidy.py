@@ -44,6 +44,7 @@ FURTHER_FILES = {
     "bundle": {
         "device.py",  # pure: what a device proves, and what it is refused
         "devices.py",  # enrols devices, believes their requests, takes what they decided
+        "quicktests.py",  # quick tests that a gate enters, kept for the lots of its goods
         "root.py",  # the file of the offline root key
     },
     "cluster": {

@@ -2,7 +2,10 @@
  * Reads an offline bundle without trusting who delivers it: the steps of app/bundle/rules.py in the
  * same order. schemas/bundle-vectors.json holds both to it.
  */
+import type { components } from '@/shared/openapi.gen'
 import { bestCheck, bytesOfHex, type CheckSignature, type PublicKey } from '@/shared/keys'
+
+type Method = components['schemas']['MethodOut']
 
 const EPOCH = Date.UTC(2024, 0, 1)
 const WEEK_MS = 7 * 24 * 3_600_000
@@ -87,6 +90,9 @@ export interface Bundle {
 export interface Names {
   products: Record<string, string>
   counties: Record<string, string>
+  /** Quick methods with their bands, and what may be looked for. */
+  methods: Method[]
+  substances: string[]
 }
 
 const encoder = new TextEncoder()
@@ -198,7 +204,8 @@ export function statusOf(bundle: Bundle, kind: ShardKind, issuedAt: number, inde
 
 export function namesIn(bundle: Bundle): Names {
   const shard = bundle.shards.find((one) => one.kind === 'names')
-  return shard ? (JSON.parse(new TextDecoder().decode(shard.content)) as Names) : { products: {}, counties: {} }
+  const nothing: Names = { products: {}, counties: {}, methods: [], substances: [] }
+  return shard ? { ...nothing, ...(JSON.parse(new TextDecoder().decode(shard.content)) as Partial<Names>) } : nothing
 }
 
 export async function sha256(content: Uint8Array<ArrayBuffer>): Promise<string> {

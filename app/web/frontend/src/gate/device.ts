@@ -5,7 +5,7 @@
  */
 import type { components } from '@/shared/openapi.gen'
 import { hexOf, sha256 } from './bundle'
-import type { Clock } from './clock'
+import type { Clock } from '@/shared/clock'
 import type { EnrolledDevice } from './store'
 
 export type Problem = { code: string; facts?: Record<string, unknown> } & Record<
@@ -62,7 +62,8 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
   } catch (error) {
     throw new Unreachable(String(error))
   }
-  if (response.ok) return response
+  // 304: what is known here is still so.
+  if (response.ok || response.status === 304) return response
   const problem = (await response.json().catch(() => null)) as Problem | null
   if (problem?.code) throw new Refused(response.status, problem)
   throw new Unreachable(String(response.status))
@@ -77,37 +78,38 @@ export class Line {
     private readonly learnt: (serverAt: string) => void,
   ) {}
 
-  async get(path: string): Promise<Response> {
-    return this.send('GET', path)
+  async get(path: string, headers: Record<string, string> = {}): Promise<Response> {
+    return this.send('GET', path, '', { headers })
   }
 
   async post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-    return (await (await this.send('POST', path, JSON.stringify(body), signal)).json()) as T
+    return (await (await this.send('POST', path, JSON.stringify(body), signal ? { signal } : {})).json()) as T
   }
 
-  private async send(method: string, path: string, body = '', signal?: AbortSignal): Promise<Response> {
+  private async send(method: string, path: string, body: string, init: RequestInit): Promise<Response> {
     try {
-      return await this.once(method, path, body, signal)
+      return await this.once(method, path, body, init)
     } catch (error) {
       const told = error instanceof Refused && error.problem.facts?.['server_at']
       if (typeof told !== 'string') throw error
       // Our clock was off by more than the server bears: now we know by how much.
       this.learnt(told)
-      return this.once(method, path, body, signal)
+      return this.once(method, path, body, init)
     }
   }
 
-  private async once(method: string, path: string, body: string, signal?: AbortSignal): Promise<Response> {
+  private async once(method: string, path: string, body: string, init: RequestInit): Promise<Response> {
     const stamp = String(Math.floor(this.clock.now() / 1000))
     const digest = await sha256(encoder.encode(body))
     const message = ['ypt-gate-1', this.device.id, stamp, method, path, digest].join('\n')
     const headers: Record<string, string> = {
+      ...(init.headers as Record<string, string> | undefined),
       'X-Ypt-Device': this.device.id,
       'X-Ypt-Timestamp': stamp,
       'X-Ypt-Signature': await sign(this.keys, message),
     }
     if (body) headers['Content-Type'] = 'application/json'
-    return ask(path, { method, headers, ...(body ? { body } : {}), ...(signal ? { signal } : {}) })
+    return ask(path, { ...init, method, headers, ...(body ? { body } : {}) })
   }
 }
 

@@ -1,15 +1,16 @@
 /** The gate's state and its verbs: look at a code, decide, send, fetch the list. */
 import { computed, reactive, ref, shallowRef } from 'vue'
+import { Clock } from '@/shared/clock'
 import { newId } from '@/shared/ids'
 import { verify } from '@/shared/keys'
 import type { components } from '@/shared/openapi.gen'
 import { type Claims, digitsOf, parse, UnreadableError } from '@/shared/token'
-import { type Bundle, namedShards, namesIn, openBundle, statusOf, UnfitError } from './bundle'
-import { Clock } from './clock'
+import { type Bundle, namedShards, type Names, namesIn, openBundle, statusOf, UnfitError } from './bundle'
 import { enrol, Line, makeKeys, publicKeyOf, Refused, signStatement, Unreachable } from './device'
+import { AGAINST } from './quicktest'
 import { type Colour, type Decision, freshness, judge, type Judgement, judgeUnreadable, verdictOf } from './judge'
 import * as store from './store'
-import type { Draft, EnrolledDevice, KeptDecision, LineShown } from './store'
+import type { Draft, EnrolledDevice, KeptDecision, KeptSample, LineShown } from './store'
 
 type Verdict = components['schemas']['VerdictOut']
 type BundleAnswer = components['schemas']['BundleOut']
@@ -51,19 +52,21 @@ export const changed = ref(0)
 /** Moves on every half minute, so that ages on the screen do. */
 export const tick = ref(0)
 
-let clock = new Clock({ offset: 0, highest: 0 })
+let clock = new Clock()
 let line: Line | null = null
+/** The signed line to the server, once the device is enrolled. */
+export const lineNow = (): Line | null => line
 let syncing: Promise<void> | null = null
 let again = false
 let listAt = 0
 
 export const now = (): number => clock.now()
 export const listState = computed(() => (tick.value, freshness(bundle.value, clock.now(), clock.state())))
-export const names = computed(() => (bundle.value ? namesIn(bundle.value) : { products: {}, counties: {} }))
+export const names = computed<Names>(() => (bundle.value ? namesIn(bundle.value) : { products: {}, counties: {}, methods: [], substances: [] }))
 
 /** Take up what the device has kept; works without any network. */
 export async function open(): Promise<void> {
-  clock = new Clock((await store.read('clock')) ?? { offset: 0, highest: 0 })
+  clock = new Clock(await store.read('clock'))
   minutesOff.value = clock.minutesOff()
   inspector.value = (await store.read('inspector')) ?? ''
   Object.assign(draft, (await store.read('draft')) ?? { plate: '', lines: [] })
@@ -162,7 +165,10 @@ export async function look(text: string): Promise<Looked> {
     const kind = claims.type === 'origin-certificate' ? 'certificate' : 'ticket'
     const status = bundle.value ? statusOf(bundle.value, kind, claims.issuedAt, claims.statusIndex) : null
     const admittedAt = signature === 'valid' ? await store.admittedAt(String(claims.serial)) : null
-    const judgement = judge({ signature, claims, status, bundle: bundle.value, now: at, clock: clock.state(), admittedAt })
+    const samples = signature === 'valid' ? await store.samplesOf(String(claims.serial)) : []
+    const testedAgainst = samples.some((one) => AGAINST.includes(one.status))
+    const known = { signature, claims, status, bundle: bundle.value, now: at, clock: clock.state(), admittedAt, testedAgainst }
+    const judgement = judge(known)
     // Nothing that a forged code says is shown.
     return { ...looked, claims: signature === 'valid' || signature === 'test' ? claims : null, judgement }
   } catch (error) {
@@ -204,12 +210,16 @@ export function titleOf(looked: Looked): string {
 // --- deciding ------------------------------------------------------------------------------------
 
 export async function decide(looked: Looked, decision: Decision): Promise<void> {
+  const told = looked.verdict?.ticket?.lines.map((one) => ({ id: one.product, name: one.trade_name }))
+  const claimed = looked.claims?.product
+  const products = told ?? (claimed ? [{ id: claimed, name: titleOf(looked) }] : [])
   const shown: LineShown = {
     title: titleOf(looked),
     colour: looked.judgement.colour,
     code: looked.judgement.headline.code,
     decision,
     serial: looked.claims ? String(looked.claims.serial) : null,
+    ...(products.length ? { products } : {}),
   }
   const made = { body: { id: newId(clock.now()), text: looked.text, decided_offline: decision }, shown }
   if (isTruck.value) {
@@ -220,8 +230,11 @@ export async function decide(looked: Looked, decision: Decision): Promise<void> 
   }
 }
 
+/** What is watched by the screen cannot be kept as it is. */
+const plain = <T>(content: T): T => JSON.parse(JSON.stringify(content)) as T
+
 export async function keepDraft(): Promise<void> {
-  await store.write('draft', { plate: draft.plate, lines: draft.lines.map((one) => ({ body: { ...one.body }, shown: { ...one.shown } })) })
+  await store.write('draft', plain(draft))
 }
 
 /** The whole vehicle is done: one statement with all its lines. */
@@ -243,20 +256,32 @@ async function finish(plate: string, lines: Draft['lines'], clearDraft = false):
     device_at: new Date().toISOString(),
     lines: lines.map((one) => ({ ...one.body })),
   }
+  const about = { plate, lines: plain(lines.map((one) => one.shown)) }
+  await state(enrolled, { inspection }, at, body, about, { clearDraft })
+}
+
+/** Make a statement for good: kept with the next number, signed, and sent as soon as it can be. */
+export async function state(
+  enrolled: EnrolledDevice,
+  subject: { inspection: string } | { test: string },
+  at: number,
+  body: unknown,
+  about: Pick<KeptDecision, 'plate' | 'lines' | 'sample'>,
+  beside: { clearDraft?: boolean; sample?: KeptSample } = {},
+): Promise<void> {
   const kept = await store.addDecision(
     (sequence) => ({
-      inspection,
+      inspection: 'test' in subject ? subject.test : subject.inspection,
       at,
-      statement: JSON.stringify({ v: 1, device: enrolled.id, sequence, inspection, body }),
+      statement: JSON.stringify({ v: 1, device: enrolled.id, sequence, ...subject, body }),
       signature: null,
       state: 'waiting',
-      plate,
-      lines: lines.map((one) => ({ ...one.shown })),
       verdict: null,
       cases: 0,
       problem: null,
+      ...about,
     }),
-    clearDraft,
+    beside,
   )
   await signed(kept)
   await count()
@@ -323,6 +348,8 @@ async function sendWaiting(to: Line): Promise<void> {
         cases: outcome.cases,
         problem: problem && { zh: problem.zh.title, en: problem.en.title },
       })
+      const { test } = outcome
+      if (test) await store.settleSample(test.number, test.status, test.repeats_left)
     }
     learn(answer.server_at)
     reachable.value = true

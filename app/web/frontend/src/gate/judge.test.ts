@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Claims } from '@/shared/token'
 import { Status } from './bundle'
-import { Clock } from './clock'
 import { freshness, judge, judgeUnreadable, type Known, suggestedFor } from './judge'
 
 const NOON = Date.UTC(2026, 5, 18, 4)
@@ -16,6 +15,7 @@ const sound: Known = {
   now: NOON,
   clock: 'right',
   admittedAt: null,
+  testedAgainst: false,
 }
 const old = (hours: number) => ({ ...bundle, issuedAt: NOON - hours * HOUR })
 
@@ -34,6 +34,7 @@ describe('verdicts', () => {
     ['voided', { status: Status.revoked }, 'red', 'revoked'],
     ['voided, by an old list', { status: Status.revoked, bundle: old(80) }, 'red', 'revoked'],
     ['on hold', { status: Status.held }, 'red', 'held'],
+    ['tested here and found wanting', { testedAgainst: true }, 'red', 'test-against'],
     ['used up', { status: Status.consumed }, 'red', 'consumed'],
     ['let in here before', { admittedAt: NOON - HOUR }, 'red', 'came-before'],
     ['expired', { now: NOON + 64 * HOUR, bundle: { ...bundle, issuedAt: NOON + 63 * HOUR } }, 'red', 'expired'],
@@ -54,6 +55,7 @@ describe('verdicts', () => {
     const held = judge({ ...sound, status: Status.held })
     expect(held.findings.map((one) => one.colour)).toEqual(['red'])
     expect(suggestedFor(held)).toBe('HOLD')
+    expect(suggestedFor(judge({ ...sound, testedAgainst: true }))).toBe('HOLD')
     expect(suggestedFor(judge({ ...sound, status: Status.revoked }))).toBe('REFUSE')
     expect(suggestedFor(judge(sound))).toBe('ADMIT')
   })
@@ -64,26 +66,5 @@ describe('verdicts', () => {
     expect(judgeUnreadable('leading-zero').colour).toBe('red')
     expect(judgeUnreadable('short-code').colour).toBe('grey')
     expect(freshness(null, NOON, 'right')).toBe('none')
-  })
-})
-
-describe('the clock', () => {
-  it('follows the server, and tells what is wrong', () => {
-    let device = NOON - 10 * 60_000
-    let running = 0
-    const clock = new Clock({ offset: 0, highest: 0 }, () => device, () => running)
-    expect(clock.minutesOff()).toBe(null)
-    const kept = clock.learn(NOON)
-    expect([clock.now(), clock.state(), clock.minutesOff()]).toEqual([NOON, 'right', -10])
-    device += 6 * 60_000
-    running += 6 * 60_000
-    expect(clock.state()).toBe('right')
-    device += 6 * 60_000
-    expect(clock.state()).toBe('jumped')
-    device = NOON - 30 * 60_000
-    const restarted = new Clock(kept, () => device, () => 0)
-    expect([restarted.state(), restarted.now()]).toEqual(['behind', NOON])
-    restarted.learn(NOON + 60_000)
-    expect(restarted.state()).toBe('right')
   })
 })

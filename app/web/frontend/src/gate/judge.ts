@@ -7,7 +7,7 @@
 import { needsOnlineCheck, type SignatureVerdict } from '@/shared/keys'
 import { type Claims, expiresAt, type Unreadable } from '@/shared/token'
 import { type Bundle, Status } from './bundle'
-import type { ClockState } from './clock'
+import type { ClockState } from '@/shared/clock'
 
 export type Colour = 'green' | 'amber' | 'grey' | 'red'
 export type Decision = 'ADMIT' | 'ADMIT_AFTER_TEST' | 'HOLD' | 'REFUSE'
@@ -40,7 +40,7 @@ const SUGGESTED: Readonly<Record<Colour, Decision>> = {
   red: 'REFUSE',
 }
 /** Goods on hold stay where somebody can look at them. */
-const KEPT_HERE: readonly string[] = ['held', 'books.HOLD']
+const KEPT_HERE: readonly string[] = ['held', 'test-against', 'books.HOLD']
 
 /** The button that is under the thumb. */
 export function suggestedFor(judgement: Judgement): Decision {
@@ -77,6 +77,8 @@ export interface Known {
   clock: ClockState
   /** When this device let the same ticket in before. */
   admittedAt: number | null
+  /** Whether a test at this gate speaks against these goods. */
+  testedAgainst: boolean
 }
 
 /** Judge a token by what is known on this device. */
@@ -93,6 +95,7 @@ export function judge(known: Known): Judgement {
   if (isDated && now >= expiresAt(claims)) findings.push({ code: 'expired', colour: 'red', facts: { at: expiresAt(claims) } })
   if (known.status === Status.revoked) findings.push({ code: 'revoked', colour: 'red' })
   if (known.status === Status.held) findings.push({ code: 'held', colour: 'red' })
+  if (known.testedAgainst) findings.push({ code: 'test-against', colour: 'red' })
   if (known.status === Status.consumed) findings.push({ code: 'consumed', colour: 'red' })
   if (known.admittedAt !== null)
     findings.push({ code: 'came-before', colour: 'red', facts: { at: known.admittedAt } })

@@ -3,9 +3,10 @@
  * dies. A decision is written before anything else is done with it.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
+import type { KeptClock } from '@/shared/clock'
 import type { Signed } from './bundle'
-import type { KeptClock } from './clock'
 import type { Colour, Decision } from './judge'
+import type { Fact, SampleStatus } from './quicktest'
 
 export interface EnrolledDevice {
   id: string
@@ -31,8 +32,26 @@ export interface LineShown {
   code: string
   decision: Decision
   serial: string | null
+  /** Of a ticket with several; which of them a test is about, the tester says. */
+  products?: { id: number; name: string }[]
 }
 
+/** A sample that this gate took, with what is known of it here. */
+export interface KeptSample {
+  number: string
+  /** Null where another gate took it: its number says which goods. */
+  line: string | null
+  /** Of the ticket's token, by which the goods are known again. */
+  serial: string | null
+  product: number | null
+  title: string
+  at: number
+  tests: (Fact & { test: string; value: string; at: number })[]
+  status: SampleStatus
+  left: number
+}
+
+/** A statement that was made here: a decision about a vehicle, or a quick test. */
 export interface KeptDecision {
   inspection: string
   sequence: number
@@ -43,6 +62,8 @@ export interface KeptDecision {
   state: 'waiting' | 'taken' | 'refused'
   plate: string
   lines: LineShown[]
+  /** The number of the sample that the statement is about; null where it is about a vehicle. */
+  sample?: string | null
   /** What the books say of it, once it was sent. */
   verdict: Decision | null
   cases: number
@@ -69,6 +90,7 @@ interface Schema extends DBSchema {
     indexes: { sequence: number; state: string; at: number }
   }
   admitted: { key: string; value: { serial: string; at: number } }
+  samples: { key: string; value: KeptSample; indexes: { serial: string; at: number } }
 }
 
 interface Kept {
@@ -81,13 +103,23 @@ interface Kept {
   bundle: KeptBundle
   sequence: number
   refusedBundle: string
+  layer: Layer
+  /** What was last tested with: it rarely changes. */
+  testing: { method: string; substance: string; device: string; massG: number }
 }
+
+/** Which kind of market tests here. */
+export type Layer = 'wholesale_market' | 'retail_market'
 
 let opened: Promise<IDBPDatabase<Schema>> | undefined
 
 function database(): Promise<IDBPDatabase<Schema>> {
-  opened ??= openDB<Schema>('gate', 1, {
-    upgrade(db) {
+  opened ??= openDB<Schema>('gate', 2, {
+    upgrade(db, from) {
+      const samples = db.createObjectStore('samples', { keyPath: 'number' })
+      samples.createIndex('serial', 'serial')
+      samples.createIndex('at', 'at')
+      if (from >= 1) return
       db.createObjectStore('kept')
       db.createObjectStore('shards')
       db.createObjectStore('admitted', { keyPath: 'serial' })
@@ -119,10 +151,10 @@ export async function forget(key: keyof Kept): Promise<void> {
  */
 export async function addDecision(
   make: (sequence: number) => Omit<KeptDecision, 'sequence'>,
-  clearDraft: boolean,
+  { clearDraft = false, sample }: { clearDraft?: boolean; sample?: KeptSample } = {},
 ): Promise<KeptDecision> {
   const db = await database()
-  const tx = db.transaction(['kept', 'decisions', 'admitted'], 'readwrite', { durability: 'strict' })
+  const tx = db.transaction(['kept', 'decisions', 'admitted', 'samples'], 'readwrite', { durability: 'strict' })
   const kept = tx.objectStore('kept')
   const sequence = (((await kept.get('sequence')) as number | undefined) ?? 0) + 1
   const decision: KeptDecision = { ...make(sequence), sequence }
@@ -131,6 +163,7 @@ export async function addDecision(
   for (const line of decision.lines)
     if (line.serial && line.decision === 'ADMIT')
       await tx.objectStore('admitted').put({ serial: line.serial, at: decision.at })
+  if (sample) await tx.objectStore('samples').put(sample)
   if (clearDraft) await kept.delete('draft')
   await tx.done
   return decision
@@ -161,6 +194,24 @@ export async function decisionsSince(at: number): Promise<KeptDecision[]> {
 
 export async function admittedAt(serial: string): Promise<number | null> {
   return (await (await database()).get('admitted', serial))?.at ?? null
+}
+
+export async function samplesSince(at: number): Promise<KeptSample[]> {
+  const found = await (await database()).getAllFromIndex('samples', 'at', IDBKeyRange.lowerBound(at))
+  return found.reverse()
+}
+
+/** The samples of the goods of a ticket. */
+export async function samplesOf(serial: string): Promise<KeptSample[]> {
+  return (await database()).getAllFromIndex('samples', 'serial', serial)
+}
+
+/** Take over what the books say of a sample, if it was taken here. */
+export async function settleSample(number: string, status: SampleStatus, left: number): Promise<void> {
+  const tx = (await database()).transaction('samples', 'readwrite')
+  const found = await tx.store.get(number)
+  if (found && (found.status !== status || found.left !== left)) await tx.store.put({ ...found, status, left })
+  await tx.done
 }
 
 export async function shardsByName(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>> {

@@ -3,12 +3,14 @@
  * and none of its sentences needs plural forms.
  */
 import { ref } from 'vue'
+import { scan as scan_en } from '@/shared/locales/en.json'
+import { scan as scan_zh } from '@/shared/locales/zh.json'
 import type { Language } from '@/shared/time'
 import en from './locales/en.json'
 import zh from './locales/zh.json'
 
 const KEPT = 'language'
-const MESSAGES: Readonly<Record<Language, unknown>> = { zh, en }
+const MESSAGES: Readonly<Record<Language, unknown>> = { zh: { scan: scan_zh, ...zh }, en: { scan: scan_en, ...en } }
 
 function chosen(): Language {
   const kept = localStorage.getItem(KEPT)

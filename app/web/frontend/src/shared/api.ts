@@ -5,7 +5,7 @@
  * languages; `Refusal` carries it to whoever shows it.
  */
 import createClient, { type Middleware } from 'openapi-fetch'
-import { noteClock } from './clock'
+import { Clock } from './clock'
 import type { paths } from './openapi.gen'
 import type { Language } from './time'
 
@@ -28,9 +28,25 @@ export class Refusal extends Error {
 /** There was no answer at all: no network, or no server. */
 export class Unreachable extends Error {}
 
+/** The `Date` of an answer has no fractions of its second, and the way here took a while. */
+const DATE_EXACT_MS = 5_000
+
+const clock = new Clock()
+
+/** The present instant by the server's clock, as the wire writes it. */
+export function serverNow(): string {
+  return new Date(clock.now()).toISOString()
+}
+
+/** Whether this device's clock is so wrong that its owner should know. */
+export function clockIsOff(): boolean {
+  return clock.minutesOff() !== null
+}
+
 /** Let a good answer pass; throw what else it says. */
 export async function check(response: Response): Promise<void> {
-  noteClock(response)
+  const said = Date.parse(response.headers.get('date') ?? '')
+  if (!Number.isNaN(said)) clock.learn(said, DATE_EXACT_MS)
   if (response.ok) return
   const problem: unknown = await response.clone().json().catch(() => null)
   if (problem && typeof problem === 'object' && 'code' in problem) throw new Refusal(problem as Problem)

@@ -1,9 +1,10 @@
 /**
  * Judges a token with the keys known to this device: docs/token.md, steps 6 to 11.
  *
- * WebCrypto verifies where it can; older web views lack Ed25519, and then @noble/ed25519 does, which
- * is fetched only there.
+ * WebCrypto verifies where it can; older web views lack Ed25519, and then @noble/ed25519 does. Fetched
+ * on demand it would cost more than it weighs: the gate keeps all of its program on the device anyway.
  */
+import { verifyAsync } from '@noble/ed25519'
 import { type Parsed, signingInput, type TokenType } from './token'
 
 const TICK_MS = 600_000
@@ -52,10 +53,8 @@ export const byWebCrypto: CheckSignature = async (publicKey, message, signature)
   return crypto.subtle.verify('Ed25519', key, signature, message)
 }
 
-export const byNoble: CheckSignature = async (publicKey, message, signature) => {
-  const noble = await import('@noble/ed25519')
-  return noble.verifyAsync(signature, message, publicKey, { zip215: false }).catch(() => false)
-}
+export const byNoble: CheckSignature = (publicKey, message, signature) =>
+  verifyAsync(signature, message, publicKey, { zip215: false }).catch(() => false)
 
 let chosen: Promise<CheckSignature> | undefined
 

@@ -1,11 +1,10 @@
 /** The camera that looks away from whoever holds the device, frame by frame. */
+import { pixelsOf } from './pixels'
 
 /** Longest side of a frame that is read; codes are read no better in larger ones, only slower. */
 const SIDE_MAX = 1280
 
 export class Camera {
-  private readonly canvas = document.createElement('canvas')
-
   private constructor(
     private readonly video: HTMLVideoElement,
     private readonly stream: MediaStream,
@@ -16,24 +15,32 @@ export class Camera {
     if (!navigator.mediaDevices) throw new DOMException('no camera here', 'NotFoundError')
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
-      video: { facingMode: 'environment', width: { ideal: 1920 }, height: { ideal: 1080 } },
+      video: { facingMode: { ideal: 'environment' }, width: { ideal: 1280 }, height: { ideal: 720 } },
     })
     video.srcObject = stream
     await video.play()
     return new Camera(video, stream)
   }
 
-  /** Take the frame of now; null before the first one. */
+  /** Take the frame of now; null before the first one, and while nobody looks at the page. */
   frame(): ImageData | null {
     const { videoWidth: width, videoHeight: height } = this.video
-    if (!width || !height) return null
-    const scale = Math.min(1, SIDE_MAX / Math.max(width, height))
-    this.canvas.width = Math.round(width * scale)
-    this.canvas.height = Math.round(height * scale)
-    const context = this.canvas.getContext('2d', { willReadFrequently: true })
-    if (!context) return null
-    context.drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height)
-    return context.getImageData(0, 0, this.canvas.width, this.canvas.height)
+    return width && height && !document.hidden ? pixelsOf(this.video, width, height, SIDE_MAX) : null
+  }
+
+  get hasTorch(): boolean {
+    const [track] = this.stream.getVideoTracks()
+    return Boolean((track?.getCapabilities?.() as { torch?: boolean } | undefined)?.torch)
+  }
+
+  /** Switch the lamp; whether it obeyed. */
+  async light(on: boolean): Promise<boolean> {
+    const wanted = { advanced: [{ torch: on } as MediaTrackConstraintSet] }
+    const [track] = this.stream.getVideoTracks()
+    return Boolean(track) && track!.applyConstraints(wanted).then(
+      () => true,
+      () => false,
+    )
   }
 
   close(): void {

@@ -4,7 +4,9 @@ import wasm from 'zxing-wasm/reader/zxing_reader.wasm?url'
 
 export interface Asked {
   no: number
-  image: ImageData | Blob
+  image: ImageData
+  /** A photo gets more effort than a frame of which another follows. */
+  thorough: boolean
 }
 
 export interface Answered {
@@ -16,10 +18,13 @@ export interface Answered {
 void prepareZXingModule({ overrides: { locateFile: () => wasm }, fireImmediately: true })
 
 self.onmessage = async ({ data }: MessageEvent<Asked>) => {
-  // Ours, and those that other platforms print.
+  // Ours, and those that other platforms print; crooked and blurred ones too.
   const found = await readBarcodes(data.image, {
     formats: ['QRCode', 'DataMatrix', 'Code128'],
     maxNumberOfSymbols: 1,
+    tryHarder: true,
+    tryInvert: data.thorough,
+    tryDownscale: data.thorough,
   }).catch(() => [])
   const answer: Answered = { no: data.no, text: found.find((one) => one.text)?.text ?? null }
   self.postMessage(answer)

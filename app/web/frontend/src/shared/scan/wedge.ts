@@ -1,28 +1,32 @@
-/**
- * A hardware scanner types like a keyboard, only faster, and ends with Enter.
- *
- * What arrives with less than this between two keys is a scanner's, not a person's.
- */
-const GAP_MS_MAX = 60
-const LENGTH_MIN = 8
+/** A hardware scanner types like a keyboard, and ends with Enter. */
+const PAUSE_MS = 1_500
+const LENGTH_MIN = 6
 
-/** Call back with whatever a scanner types while no field is being written in; answers the undo. */
+/**
+ * Listen for a scanner that types: characters that come without anybody's cursor in a field, and an
+ * Enter. What a person types into a field is left alone. Answers the undo.
+ */
 export function listenForWedge(heard: (text: string) => void): () => void {
-  let text = ''
+  let typed = ''
   let lastAt = 0
   const onKey = (event: KeyboardEvent): void => {
-    const into = event.target
-    if (into instanceof HTMLInputElement || into instanceof HTMLTextAreaElement) return
-    if (event.timeStamp - lastAt > GAP_MS_MAX) text = ''
+    const into = event.target as HTMLElement | null
+    if (into?.matches?.('input, textarea, select') || event.ctrlKey || event.altKey || event.metaKey) return
+    if (event.timeStamp - lastAt > PAUSE_MS) typed = ''
     lastAt = event.timeStamp
     if (event.key === 'Enter') {
-      if (text.length >= LENGTH_MIN) {
+      if (typed.length >= LENGTH_MIN) {
         event.preventDefault()
-        heard(text)
+        event.stopPropagation()
+        heard(typed)
       }
-      text = ''
-    } else if (event.key.length === 1) text += event.key
+      typed = ''
+    } else if (event.key.length === 1) {
+      // A space would press the button that has the focus.
+      if (typed) event.preventDefault()
+      typed += event.key
+    }
   }
-  document.addEventListener('keydown', onKey)
-  return () => document.removeEventListener('keydown', onKey)
+  document.addEventListener('keydown', onKey, true)
+  return () => document.removeEventListener('keydown', onKey, true)
 }
