@@ -215,10 +215,12 @@ class Shortcut:
     Attributes:
         path: The route's; its log line bears it.
         plain: What is asked first.
+        method: The route's.
     """
 
     path: str
     plain: Plain
+    method: str = "GET"
 
 
 class Shortcuts:
@@ -237,24 +239,41 @@ class Shortcuts:
 
         Args:
             app: What is wrapped.
-            shortcuts: Compared in this order; they answer GET requests.
+            shortcuts: Compared in this order.
         """
         self.app = app
         self._shortcuts = [(compile_path(each.path)[0], each) for each in shortcuts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "GET":
+        if scope["type"] == "http":
             for pattern, shortcut in self._shortcuts:
+                if scope["method"] != shortcut.method:
+                    continue
                 if (match := pattern.match(scope["path"])) is None:
                     continue
                 request = Request({**scope, "path_params": match.groupdict()}, receive, send)
+                if shortcut.method not in SAFE_METHODS:
+                    # The route reads the body once more, should it come to that.
+                    receive = _again(await request.body(), receive)
                 if (answer := await shortcut.plain(request)) is not None:
                     scope["route"] = shortcut
                     await answer(scope, receive, send)
                     return
                 break
         await self.app(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Play a body back that was read, and go on with whatever follows it."""
+    parts = [body]
+
+    async def receive_again() -> Message:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(), "more_body": False}
+        return await receive()
+
+    return receive_again
 
 
 class CrossSiteGuard:

@@ -133,6 +133,7 @@ FURTHER_FILES = {
     },
     "ticket": {
         "audit.py",  # the books checked against themselves
+        "counter.py",  # issues together what is asked for at the same moment
         "decide.py",  # one verb of the service each: decide, issue, void
         "drafts.py",  # what is to be issued
         "handover.py",  # what goods become in other hands, whichever verb hands them over
