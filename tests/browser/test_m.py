@@ -495,6 +495,50 @@ async def test_a_ticket_survives_a_dead_server_and_a_closed_tab(
         assert len(hand.listed("/certificates")) == 2
 
 
+async def test_the_app_opens_without_a_network(visitor: Visitor, site: Site, farmer: str) -> None:
+    page = await enter(visitor, farmer)
+    await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await page.goto(f"{site.url}/m/tickets")
+    first = page.locator("a.sheet").first
+    code = sold_by(site, farmer)[0]["code"]
+    await first.tap()
+    await expect(page.get_by_text(code, exact=True)).to_be_visible()
+    shown = "(one) => one.complete && one.naturalWidth > 0"
+    await page.wait_for_function(f"({shown})(document.querySelector('img[src$=\"code.svg\"]'))")
+    await page.goto(f"{site.url}/m")
+    await page.locator("button.card").first.tap()
+    await expect(page.get_by_role("button", name="我承诺，并开票")).to_be_enabled()
+    site.kill()
+    try:
+        # The app is killed too: nothing but what is on the phone is left.
+        await page.close()
+        page = await visitor.context.new_page()
+        visitor.watch(page)
+        await page.goto(f"{site.url}/m/tickets")
+        await page.locator("a.sheet").first.tap()
+        await expect(page.get_by_text(code, exact=True)).to_be_visible()
+        await page.wait_for_function(f"({shown})(document.querySelector('img[src$=\"code.svg\"]'))")
+        await expect(page.get_by_text("连不上服务器：显示的是上次的内容")).to_be_visible()
+        visitor.page = page
+        await visitor.check_axe()
+        await visitor.shoot("m-without-network")
+        await page.goto(f"{site.url}/m")
+        await page.get_by_text("继续没开完的票").tap()
+        await page.get_by_role("button", name="我承诺，并开票").tap()
+        await expect(page).to_have_url(re.compile("/m/waiting$"))
+        await expect(page.get_by_text("还没发出：1")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_text("还没发出：1")).to_be_visible()
+    finally:
+        site.start()
+    await page.reload()
+    sent = page.get_by_text("全部已发送").or_(page.locator("img[src$='code.svg']"))
+    await sent.wait_for()
+    assert len(sold_by(site, farmer)) == 2
+    with Hand(site, farmer) as hand:
+        assert len(hand.listed("/certificates")) == 2
+
+
 async def test_a_ticket_that_did_arrive_is_not_issued_twice(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:
