@@ -35,9 +35,9 @@ from app.supervision import routes as warnings
 from app.testing import routes as testing
 from app.ticket import routes as tickets
 from app.trace import routes as traces
+from app.web import proof, screens
 from app.web import recalls as recall_pages
 from app.web import routes as pages
-from app.web import screens
 from app.web.memory import Memory, Remembering
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
@@ -112,6 +112,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     for package in (
         tickets,
         pages,
+        proof,
         gates,
         traces,
         lots,

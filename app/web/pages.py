@@ -48,8 +48,12 @@ STANDING_WORDS: Final = {
 }
 
 
-def render(page: PublicTicket) -> tuple[PublicTicket, str]:
+def render(page: PublicTicket, digits: str) -> tuple[PublicTicket, str]:
     """Write a page in at most 15 KB: what is long is folded, and says so.
+
+    Args:
+        page: What it says.
+        digits: The token that it is about, for its links.
 
     Returns:
         The page as it is shown, and its HTML.
@@ -57,18 +61,18 @@ def render(page: PublicTicket) -> tuple[PublicTicket, str]:
     folded, html = page, ""
     for room in _ROOMS:
         folded = _fold(page, room)
-        html = _html(folded)
+        html = _html(folded, digits)
         if len(html.encode()) <= BYTES_MAX:
             break
     return folded, html
 
 
-def fold(page: PublicTicket) -> PublicTicket:
+def fold(page: PublicTicket, digits: str) -> PublicTicket:
     """Answer a page as it is shown, without writing it where it fits the smallest room."""
     small = _ROOMS[-1]
     lines = len(page.ticket.lines) if page.ticket else 0
     has = _Room(lines, len(page.sources), len(page.chain), len(page.certificates))
-    return page if all(map(int.__le__, has, small)) else render(page)[0]
+    return page if all(map(int.__le__, has, small)) else render(page, digits)[0]
 
 
 def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
@@ -115,7 +119,7 @@ def _ends(steps: Sequence[Any], most: int) -> list[Any]:
     return [*steps[: most // 2], *steps[len(steps) - (most - most // 2) :]]
 
 
-def _html(page: PublicTicket) -> str:
+def _html(page: PublicTicket, digits: str) -> str:
     origins = {
         (*line.origins, line.producer and line.producer.zh)
         for line in (page.ticket.lines if page.ticket else ())
@@ -125,6 +129,7 @@ def _html(page: PublicTicket) -> str:
         .get_template("page.html")
         .render(
             page=page,
+            digits=digits,
             saying=SAYINGS[page.state],
             statuses=STATUS_WORDS,
             kinds=KIND_WORDS,
