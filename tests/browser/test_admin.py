@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Page, ViewportSize
+from playwright.async_api import Locator, Page, ViewportSize
 from sqlalchemy import text
 
 from app.core.db import Database
@@ -478,8 +478,10 @@ async def test_a_case_is_followed_beyond_the_platform(officer: Visitor, spoiled:
     await go(officer, f"/recalls/{recall}")
     progress = page.locator("section", has=page.get_by_role("heading", name="追回进展"))
     await progress.get_by_role("listitem").filter(has_text="查到 25 公斤（50 斤）").wait_for()
-    assert await progress.locator("path.located").last.get_attribute("d") != "M0 100H100"
-    assert await progress.locator("path.disposed").last.get_attribute("d") == "M0 100H100"
+    located = progress.locator(".plot path.located")
+    # 20 and then 25 of the 60 kg in scope.
+    assert re.fullmatch(r"M0 100H[\d.]+V66.67H[\d.]+V58.33H100", await path_of(located))
+    assert await progress.locator(".plot path.disposed").count() == 0
     await progress.get_by_text("用表格看").click()
     assert await progress.locator("tbody tr").count() == 3
     await officer.check_axe()
@@ -489,6 +491,10 @@ async def test_a_case_is_followed_beyond_the_platform(officer: Visitor, spoiled:
     await page.get_by_role("button", name="English").click()
     await page.set_viewport_size(DESK)
     await officer.shoot("admin-recall-beyond-dark-en")
+
+
+async def path_of(line: Locator) -> str:
+    return await line.get_attribute("d") or ""
 
 
 async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoiled) -> None:
@@ -519,6 +525,7 @@ async def test_a_recall_is_narrowed_to_the_source_to_blame(
     async with page.expect_request(re.compile("/recall-scopes$")) as asked:
         await page.get_by_role("button", name="预览范围").click()
     sent = (await asked.value).post_data_json
+    assert sent is not None
     assert (sent["found"], sent["suspects"]) == ([spoiled.at_stall], [spoiled.lot])
     await page.get_by_role("heading", name="召回范围").wait_for()
     await officer.check_axe()
