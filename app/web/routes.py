@@ -90,14 +90,14 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
         request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     if wants_json(request.headers.get("accept", "")):
         return _told(request, digits, page, grounds)
-    return HTMLResponse(pages.render(page)[1], status, headers=FRESH)
+    return HTMLResponse(pages.render(page, digits)[1], status, headers=FRESH)
 
 
 def _told(
     request: Request, digits: str, page: PublicTicket, grounds: queries.Grounds | None
 ) -> Response:
     """Answer a program, and remember what it was told."""
-    status, content = SAYINGS[page.state].status, pages.fold(page).model_dump_json().encode()
+    status, content = SAYINGS[page.state].status, pages.tell(page, digits)
     if grounds is not None:
         request.app.state.pages.keep(digits, content, page.checked_at, grounds, status)
     return Response(content, status, media_type="application/json", headers=FRESH)

@@ -7,15 +7,27 @@ from datetime import date
 from enum import StrEnum
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from app.core.clock import local_date
-from app.core.errors import Text
+from app.core.errors import DomainError, Kind, Text
 from app.signing.keys import SignatureVerdict
 from app.testing.rules import Layer, Standing, Status
 from app.ticket.rules import TicketStatus
 
 BYTES_MAX: Final = 15_000
+
+
+class NoKeyset(DomainError):
+    """The operator has not signed the public keys with the root key yet."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "no-keyset"
+    title: ClassVar[Text] = Text("尚未发布密钥集", "No keyset was published yet")
+    next_step: ClassVar[Text] = Text(
+        "请系统管理员用离线根密钥发布密钥集(ypt key publish)",
+        "The operator publishes one with the offline root key (ypt key publish)",
+    )
 
 
 class PageState(StrEnum):

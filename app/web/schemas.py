@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.certificate.rules import CertificateKind
 from app.core.schemas import Out
+from app.signing.keys import Algorithm, IssuerClass
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 from app.web.rules import PageState
 
@@ -160,3 +161,63 @@ class PublicTicket(Out):
     checked_at: datetime
     address: str = Field(description="What the address of a genuine page begins with.")
     demo: bool = Field(description="Made-up data.")
+
+
+class ProofField(Out):
+    """A field of a token: which of the signed bytes, and what they mean."""
+
+    offset: int = Field(description="Where it begins in the payload of 38 bytes.")
+    octets: str = Field(description="In hexadecimal.")
+    name: Words
+    value: str
+
+
+class ProofKey(Out):
+    """The key that signed a token."""
+
+    kid: int
+    algorithm: Algorithm
+    issuer_class: IssuerClass
+    public_key: str = Field(description="Hexadecimal.")
+    spki: str | None = Field(
+        description="The same as SubjectPublicKeyInfo in base64, as OpenSSL reads it (RFC 8410)."
+    )
+    use_from: datetime
+    sign_until: datetime
+    verify_until: datetime
+    dropped_at: datetime | None
+
+
+class PublicEntry(Out):
+    """That something was stated, and the hash of the statement."""
+
+    kind: str
+    appended_at: datetime
+    leaf_hash: str = Field(description="SHA-256 of 00 and the leaf (RFC 6962, section 2.1).")
+
+
+class PublicProof(Out):
+    """What can be checked of a code. What its signature does not vouch for is left out."""
+
+    state: PageState
+    address: str = Field(description="What the address of a genuine page begins with.")
+    code: str | None = Field(default=None, description="The short code, in groups.")
+    checked_at: datetime
+    fields: list[ProofField] = Field(default_factory=list)
+    message: str | None = Field(default=None, description="What was signed, in base64.")
+    signature: str | None = Field(default=None, description="64 bytes in base64.")
+    key: ProofKey | None = None
+    entries: list[PublicEntry] = Field(default_factory=list)
+    log_proves: Words = Field(description="What the log's hashes are worth today.")
+
+
+class PublicKeys(Out):
+    """The newest keyset, as the root key signed it; `docs/gate.md` says how to read it."""
+
+    version: int
+    issued_at: datetime
+    expires_at: datetime
+    document: str = Field(description="Canonical JSON: exactly the bytes that are signed (UTF-8).")
+    signature: str = Field(description="Ed25519 by the root key, in base64.")
+    root_key: str = Field(description="Hexadecimal. Compare it with one from another source.")
+    root_fingerprint: str = Field(description="SHA-256 of the root key, in hexadecimal.")
