@@ -43,6 +43,32 @@ from app.web import reports as report_pages
 from app.web import routes as pages
 from app.web.memory import Memory, Remembering
 
+# A request is compared with one router after the other: what is called most comes first.
+ROUTED = (
+    tickets,
+    pages,
+    proof,
+    gates,
+    traces,
+    lots,
+    certificates,
+    parties,
+    places,
+    products,
+    evidence,
+    farming,
+    testing,
+    labels,
+    holds,
+    bundles,
+    ledgers,
+    warnings,
+    recall_pages,
+    reports,
+    report_pages,
+    screens,
+)
+
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
 
@@ -121,31 +147,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         base_url=settings.public_url,
     )
     problems.install(app)
-    # A request is compared with one router after the other: what is called most comes first.
-    for package in (
-        tickets,
-        pages,
-        proof,
-        gates,
-        traces,
-        lots,
-        certificates,
-        parties,
-        places,
-        products,
-        evidence,
-        farming,
-        testing,
-        labels,
-        holds,
-        bundles,
-        ledgers,
-        warnings,
-        recall_pages,
-        reports,
-        report_pages,
-        screens,
-    ):
+    for package in ROUTED:
         app.include_router(package.router)
     app.include_router(pages.own)
     app.add_exception_handler(DomainError, pages.refused)

@@ -7,10 +7,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, SmallIntege
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
-from app.report.rules import Problem, State, StepKind
+from app.report.rules import ReportProblem, ReportState, ReportStepKind
 
 
-def _one_of(column: str, words: type[Problem | State | StepKind]) -> str:
+def _one_of(column: str, words: type[ReportProblem | ReportState | ReportStepKind]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
 
 
@@ -41,8 +41,8 @@ class Report(Base):
 
     __tablename__ = "report"
     __table_args__ = (
-        CheckConstraint(_one_of("problem", Problem), name="problem"),
-        CheckConstraint(_one_of("state", State), name="state"),
+        CheckConstraint(_one_of("problem", ReportProblem), name="problem"),
+        CheckConstraint(_one_of("state", ReportState), name="state"),
         CheckConstraint("department IN ('agriculture', 'market_regulation')", name="department"),
         CheckConstraint("(state = 'answered') = (answer IS NOT NULL)", name="answered"),
         Index("ix_report_sender", "sender"),
@@ -75,7 +75,7 @@ class ReportStep(Base):
     """What an office did with a report."""
 
     __tablename__ = "report_step"
-    __table_args__ = (CheckConstraint(_one_of("kind", StepKind), name="kind"),)
+    __table_args__ = (CheckConstraint(_one_of("kind", ReportStepKind), name="kind"),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[UUID] = mapped_column(unique=True)

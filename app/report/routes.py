@@ -14,8 +14,8 @@ from app.party.auth import allow
 from app.place.rules import DivisionNotInForce, UnknownDivision
 from app.report import rules, service
 from app.report.models import Report
-from app.report.rules import State
-from app.report.schemas import ReportIn, ReportOut, ReportTaken, StepIn
+from app.report.rules import ReportState
+from app.report.schemas import ReportIn, ReportOut, ReportStepIn, ReportTaken
 from app.report.service import Around
 
 PATH: Final = "/report/"
@@ -76,7 +76,7 @@ async def list_reports(
     request: Request,
     session: DbSession,
     caller: Handler,
-    state: State | None = None,
+    state: ReportState | None = None,
     limit: Annotated[int, Query(ge=1, le=LISTED_MAX)] = 50,
 ) -> list[ReportOut]:
     """List the reports that lie with the caller's office, the most urgent first."""
@@ -111,7 +111,7 @@ async def read_report(
 async def take_step(
     report_id: UUID,
     step_id: UUID,
-    body: StepIn,
+    body: ReportStepIn,
     request: Request,
     response: Response,
     session: DbSession,

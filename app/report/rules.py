@@ -18,7 +18,7 @@ _GROUP: Final = 4
 DIVISION_DIGITS: Final = 6
 
 
-class Problem(StrEnum):
+class ReportProblem(StrEnum):
     """What is wrong, as whoever reports it chooses."""
 
     UNSAFE = "unsafe"
@@ -29,19 +29,21 @@ class Problem(StrEnum):
     OTHER = "other"
 
 
-PROBLEM_WORDS: Final[Mapping[Problem, Text]] = MappingProxyType(
+PROBLEM_WORDS: Final[Mapping[ReportProblem, Text]] = MappingProxyType(
     {
-        Problem.UNSAFE: Text("变质、异味或有异物", "Spoiled, smells, or has foreign matter"),
-        Problem.ILL: Text("食用后不适", "Somebody fell ill after eating it"),
-        Problem.LABEL_DIFFERS: Text("货物与票面不符", "The goods are not what the ticket says"),
-        Problem.COPIED: Text("怀疑票据被复制或伪造", "The ticket seems copied or forged"),
-        Problem.SHORT_WEIGHT: Text("缺斤短两", "Short weight"),
-        Problem.OTHER: Text("其他", "Something else"),
+        ReportProblem.UNSAFE: Text("变质、异味或有异物", "Spoiled, smells, or has foreign matter"),
+        ReportProblem.ILL: Text("食用后不适", "Somebody fell ill after eating it"),
+        ReportProblem.LABEL_DIFFERS: Text(
+            "货物与票面不符", "The goods are not what the ticket says"
+        ),
+        ReportProblem.COPIED: Text("怀疑票据被复制或伪造", "The ticket seems copied or forged"),
+        ReportProblem.SHORT_WEIGHT: Text("缺斤短两", "Short weight"),
+        ReportProblem.OTHER: Text("其他", "Something else"),
     }
 )
 
 
-class State(StrEnum):
+class ReportState(StrEnum):
     """How far a report has come."""
 
     RECEIVED = "received"
@@ -49,11 +51,11 @@ class State(StrEnum):
     ANSWERED = "answered"
 
 
-STATE_WORDS: Final[Mapping[State, Text]] = MappingProxyType(
+STATE_WORDS: Final[Mapping[ReportState, Text]] = MappingProxyType(
     {
-        State.RECEIVED: Text("已收到，等待受理", "Received; nobody has taken it up yet"),
-        State.TAKEN_UP: Text("已受理，正在处理", "Taken up, and being looked into"),
-        State.ANSWERED: Text("已答复", "Answered"),
+        ReportState.RECEIVED: Text("已收到，等待受理", "Received; nobody has taken it up yet"),
+        ReportState.TAKEN_UP: Text("已受理，正在处理", "Taken up, and being looked into"),
+        ReportState.ANSWERED: Text("已答复", "Answered"),
     }
 )
 
@@ -65,7 +67,7 @@ DEPARTMENT_WORDS: Final[Mapping[Department, Text]] = MappingProxyType(
 )
 
 
-class StepKind(StrEnum):
+class ReportStepKind(StrEnum):
     """What an office does with a report."""
 
     TAKE_UP = "take_up"
@@ -218,18 +220,20 @@ def due_on(rules: Iterable[Rule], received_at: datetime) -> date:
     return calendar.add_working_days(on, amount_of(rules, "decide", on)).on
 
 
-def state_after(state: State, step: StepKind) -> State:
+def state_after(state: ReportState, step: ReportStepKind) -> ReportState:
     """Say what a step makes of a report.
 
     Raises:
         ReportMovedOn: it was answered, or is to be taken up a second time.
     """
-    if state is State.ANSWERED or (step is StepKind.TAKE_UP and state is State.TAKEN_UP):
+    if state is ReportState.ANSWERED or (
+        step is ReportStepKind.TAKE_UP and state is ReportState.TAKEN_UP
+    ):
         raise ReportMovedOn(state=state)
     return {
-        StepKind.TAKE_UP: State.TAKEN_UP,
-        StepKind.ANSWER: State.ANSWERED,
-        StepKind.REFER: State.RECEIVED,
+        ReportStepKind.TAKE_UP: ReportState.TAKEN_UP,
+        ReportStepKind.ANSWER: ReportState.ANSWERED,
+        ReportStepKind.REFER: ReportState.RECEIVED,
     }[step]
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.core.schemas import In, Line, Out
 from app.party.access import Department
-from app.report.rules import Problem, State, StepKind
+from app.report.rules import ReportProblem, ReportState, ReportStepKind
 
 TEXT_CHARS_MAX = 2_000
 
@@ -35,7 +35,7 @@ class ReportIn(In):
     document: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
         description="Its digits, its short code, or the address in its QR code."
     )
-    problem: Problem
+    problem: ReportProblem
     text: Said = Field(description="What happened. Sealed at rest; read by the office alone.")
     contact: Line | None = Field(
         default=None, description="How the office reaches you. Sealed at rest; never shown."
@@ -52,12 +52,12 @@ class ReportTaken(Out):
     due_on: date
 
 
-class Track(Out):
+class ReportTrack(Out):
     """What whoever has the tracking code is told; never what was typed, nor the contact."""
 
     code: str
-    problem: Problem
-    state: State
+    problem: ReportProblem
+    state: ReportState
     division_code: str
     division_name: str = Field(description="Of the county, in Chinese; empty where nobody knows.")
     department: Department
@@ -68,10 +68,10 @@ class Track(Out):
     answered_at: datetime | None
 
 
-class StepIn(In):
+class ReportStepIn(In):
     """What an office does with a report."""
 
-    kind: StepKind
+    kind: ReportStepKind
     words: Said | None = Field(
         default=None, description="The answer, which whoever has the code reads; or why referred."
     )
@@ -82,23 +82,23 @@ class StepIn(In):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        refers = self.kind is StepKind.REFER
+        refers = self.kind is ReportStepKind.REFER
         if refers != (self.division_code is not None and self.department is not None) or (
             not refers and (self.division_code or self.department)
         ):
             message = "division_code and department go with refer, both of them"
             raise ValueError(message)
-        if (self.kind is StepKind.TAKE_UP) != (self.words is None):
+        if (self.kind is ReportStepKind.TAKE_UP) != (self.words is None):
             message = "words go with answer and refer"
             raise ValueError(message)
         return self
 
 
-class StepOut(Out):
+class ReportStepOut(Out):
     """A step that an office took."""
 
     step: UUID
-    kind: StepKind
+    kind: ReportStepKind
     words: str | None
     by_name: str
     made_at: datetime
@@ -110,10 +110,10 @@ class ReportOut(Out):
     report: UUID
     document: UUID
     token: str = Field(description="Digits of the ticket or certificate.")
-    problem: Problem
+    problem: ReportProblem
     text: str
     contact: str | None
-    state: State
+    state: ReportState
     division_code: str
     department: Department
     received_at: datetime
@@ -122,4 +122,4 @@ class ReportOut(Out):
     taken_up_at: datetime | None
     answer: str | None
     answered_at: datetime | None
-    steps: list[StepOut]
+    steps: list[ReportStepOut]

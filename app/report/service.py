@@ -28,8 +28,8 @@ from app.place import service as places
 from app.recall import authority
 from app.report import rules, seed
 from app.report.models import Report, ReportRule, ReportStep
-from app.report.rules import Office, Rule, State, StepKind
-from app.report.schemas import ReportIn, ReportOut, StepIn, StepOut, Track
+from app.report.rules import Office, ReportState, ReportStepKind, Rule
+from app.report.schemas import ReportIn, ReportOut, ReportStepIn, ReportStepOut, ReportTrack
 from app.ticket import service as tickets
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -124,7 +124,7 @@ async def file(
         due_on=rules.due_on(known, now),
         division_code=office.division_code,
         department=office.department,
-        state=State.RECEIVED,
+        state=ReportState.RECEIVED,
     )
     session.add(report)
     await session.flush()
@@ -195,7 +195,7 @@ async def _tell(session: AsyncSession, report: Report, subject: UUID, *, now: da
     await holds.tell(session, NoticeKind.REPORTED, subject, told, facts, now)
 
 
-async def track(session: AsyncSession, typed: str) -> Track:
+async def track(session: AsyncSession, typed: str) -> ReportTrack:
     """Tell whoever has the tracking code what became of a report.
 
     Raises:
@@ -207,10 +207,10 @@ async def track(session: AsyncSession, typed: str) -> Track:
     name = ""
     if found.division_code:
         name = await places.division_name(session, found.division_code, found.received_on)
-    return Track(
+    return ReportTrack(
         code=found.code,
-        problem=rules.Problem(found.problem),
-        state=State(found.state),
+        problem=rules.ReportProblem(found.problem),
+        state=ReportState(found.state),
         division_code=found.division_code,
         division_name=name,
         department=Department(found.department),
@@ -232,7 +232,7 @@ async def step(
     session: AsyncSession,
     public_id: UUID,
     step_id: UUID,
-    body: StepIn,
+    body: ReportStepIn,
     caller: Caller,
     *,
     now: datetime,
@@ -263,10 +263,10 @@ async def step(
         raise rules.UnknownReport(report=str(public_id))
     if existing is not None:
         raise IdReused(step=str(step_id))
-    report.state = rules.state_after(State(report.state), body.kind)
-    if body.kind is StepKind.TAKE_UP:
+    report.state = rules.state_after(ReportState(report.state), body.kind)
+    if body.kind is ReportStepKind.TAKE_UP:
         report.taken_up_at = now
-    elif body.kind is StepKind.ANSWER:
+    elif body.kind is ReportStepKind.ANSWER:
         report.answer, report.answered_at = body.words, now
     else:
         await _refer(session, report, body, now=now)
@@ -282,7 +282,7 @@ async def step(
         )
     )
     await session.flush()
-    if body.kind is StepKind.REFER:
+    if body.kind is ReportStepKind.REFER:
         await _tell(session, report, step_id, now=now)
     salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
     said = {
@@ -296,7 +296,9 @@ async def step(
     return report, True
 
 
-async def _refer(session: AsyncSession, report: Report, body: StepIn, *, now: datetime) -> None:
+async def _refer(
+    session: AsyncSession, report: Report, body: ReportStepIn, *, now: datetime
+) -> None:
     """Let a report lie with another office; its clock goes on, for it is the reporter's."""
     assert body.division_code is not None, "the schema asks for it"
     assert body.department is not None, "the schema asks for it"
@@ -308,7 +310,7 @@ async def _refer(session: AsyncSession, report: Report, body: StepIn, *, now: da
 
 
 async def lying_with(
-    session: AsyncSession, caller: Caller, *, state: State | None, most: int
+    session: AsyncSession, caller: Caller, *, state: ReportState | None, most: int
 ) -> Sequence[Report]:
     """List the reports that lie with an office: unanswered ones first, the most urgent on top."""
     prefix = "" if caller.jurisdiction is None else caller.jurisdiction
@@ -318,7 +320,7 @@ async def lying_with(
     )
     if state is not None:
         statement = statement.where(Report.state == state)
-    ordered = statement.order_by(Report.state == State.ANSWERED, Report.due_on, Report.id)
+    ordered = statement.order_by(Report.state == ReportState.ANSWERED, Report.due_on, Report.id)
     found = (await session.scalars(ordered.limit(most))).all()
     return [report for report in found if _lies_with(report, caller)]
 
@@ -352,26 +354,26 @@ async def describe(
             report=report.public_id,
             document=report.document,
             token=report.token,
-            problem=rules.Problem(report.problem),
+            problem=rules.ReportProblem(report.problem),
             text=vault.open(report.text_sealed, purpose=_TEXT),
             contact=(
                 None
                 if report.contact_sealed is None
                 else vault.open(report.contact_sealed, purpose=_CONTACT)
             ),
-            state=State(report.state),
+            state=ReportState(report.state),
             division_code=report.division_code,
             department=Department(report.department),
             received_at=report.received_at,
             due_on=report.due_on,
-            overdue=report.state == State.RECEIVED and report.due_on < today,
+            overdue=report.state == ReportState.RECEIVED and report.due_on < today,
             taken_up_at=report.taken_up_at,
             answer=report.answer,
             answered_at=report.answered_at,
             steps=[
-                StepOut(
+                ReportStepOut(
                     step=row.public_id,
-                    kind=StepKind(row.kind),
+                    kind=ReportStepKind(row.kind),
                     words=row.words,
                     by_name=known[row.party_id].name,
                     made_at=row.made_at,

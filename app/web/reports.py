@@ -15,7 +15,7 @@ from app.core.problems import declare
 from app.party.auth import allow
 from app.report import rules, service
 from app.report.routes import PATH, around
-from app.report.schemas import TEXT_CHARS_MAX, ReportIn, Track
+from app.report.schemas import TEXT_CHARS_MAX, ReportIn, ReportTrack
 from app.web import pages
 from app.web.memory import wants_json
 
@@ -138,7 +138,7 @@ async def _typed(request: Request) -> dict[str, str]:
 @router.get(
     PATH + "{code}",
     responses={
-        200: {"model": Track, "content": _HTML, "description": "What became of it."},
+        200: {"model": ReportTrack, "content": _HTML, "description": "What became of it."},
         **declare(rules.UnknownReport),
     },
     response_class=HTMLResponse,
@@ -159,7 +159,7 @@ async def track_report(code: str, request: Request, session: DbSession) -> Respo
 
 
 def _tracked(
-    request: Request, found: Track | None, saying: Text, status: HTTPStatus
+    request: Request, found: ReportTrack | None, saying: Text, status: HTTPStatus
 ) -> HTMLResponse:
     html = (
         pages.environment()
