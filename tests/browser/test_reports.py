@@ -38,19 +38,16 @@ async def test_a_problem_is_reported_and_answered(visitor: Visitor) -> None:
     tracked = page.url
     await visitor.open("/admin")
     await visitor.sign_in("regulator", PASSWORD)
-    status = await page.evaluate(
-        """async (words) => {
-            const [row] = await (await fetch('/reports')).json()
-            const id = '0197aaaa-0000-7000-8000-000000000001'
-            return (await fetch(`/reports/${row.report}/steps/${id}`, {
-                method: 'PUT',
-                headers: {'content-type': 'application/json'},
-                body: JSON.stringify({kind: 'answer', words}),
-            })).status
-        }""",
-        "已抽样检验，结果合格。\n谢谢您的举报。",
-    )
-    assert status == 201
+    await page.get_by_role("link", name="投诉举报").click()
+    await page.get_by_text(TEXT).wait_for()
+    assert "13800138000" in await page.inner_text("main")
+    await page.get_by_role("button", name="受理", exact=True).click()
+    await page.get_by_role("button", name="受理", exact=True).wait_for(state="detached")
+    await visitor.check_axe()
+    await visitor.shoot("admin-reports-one")
+    await page.get_by_label("答复内容").fill("已抽样检验，结果合格。")
+    await page.get_by_role("button", name="答复", exact=True).click()
+    await page.get_by_text("已答复 ·").wait_for()
     await visitor.open("/report")
     await page.locator("#code").fill(tracked.rpartition("/")[2].lower())
     await page.locator("form[method=get] button").click()
