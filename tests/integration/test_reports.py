@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+import structlog
 
+from app.core import http, logging
 from app.party.access import RoleKind
 from tests.factories import Actor, Json, Trade, code_of, new_id
 from tests.market import MARKET_DIVISION, Market
@@ -204,9 +206,13 @@ async def test_the_code_tells_the_state_and_the_answer_and_never_who_reported(
 
 
 async def test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log(
-    market: Market, capfd: pytest.CaptureFixture[str]
+    market: Market, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = await filed(market, body(await in_market(market)))
+    ticket = await in_market(market)
+    logging.configure("INFO")
+    monkeypatch.setattr(http, "log", structlog.get_logger())  # the old one keeps its level
+    taken = await filed(market, body(ticket))
+    await market.trade.client.get(taken["track"])
     answer = await stepped(market.market_office, taken["report"], kind="answer", words="查无此人")
     assert answer.status_code == 201
     rows = await market.trade.rows("SELECT * FROM report")
@@ -214,6 +220,9 @@ async def test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log(
     notices = await market.market_office.read("/notices")
     logged = "".join(capfd.readouterr())
     kept = [repr(rows), "".join(row.leaf for row in leaves), json.dumps(notices), logged]
+    logging.configure("ERROR")
+    assert "/report/{code}" in logged
+    assert taken["code"] not in logged
     for text in kept:
         assert CONTACT not in text
         assert TEXT not in text
