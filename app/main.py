@@ -66,9 +66,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _wrap(app: FastAPI) -> None:
     """Put around the routes what every request passes through."""
     # The last one added is the first that a request meets.
-    app.add_middleware(
-        http.Shortcuts, shortcuts=[tickets.shortcut, traces.shortcut, pages.shortcut]
-    )
+    app.add_middleware(http.Shortcuts, shortcuts=[tickets.shortcut])
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
+    app.add_middleware(http.CrossSiteGuard)
+    # What only reads needs neither of the two.
+    app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut, pages.shortcut])
     app.add_middleware(
         Remembering,
         memory=app.state.pages,
@@ -76,8 +78,6 @@ def _wrap(app: FastAPI) -> None:
         clock=app.state.clock,
         headers=pages.FRESH,
     )
-    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
-    app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
 
 

@@ -387,8 +387,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "name-not-masked-in-public": Mutant(
             "app/web/queries.py",
-            "            return identifiers.mask_name(party.name)",
-            "            return str(party.name)",
+            "        return _Party(identifiers.mask_name(name), masked=True)",
+            "        return _Party(name, masked=True)",
             ("tests/integration/test_public_page.py",),
         ),
         "test-holds-nothing": Mutant(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request, Response
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +36,10 @@ SECURITY_HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
+_SECURITY_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+]
+"""As they go over the wire."""
 
 log = structlog.get_logger()
 
@@ -63,6 +67,7 @@ class RequestContext:
             return
         request_id = str(ids.uuid7())
         scope["ypt_request_id"] = request_id
+        given = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
 
@@ -70,10 +75,10 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = [*message.get("headers", ()), given]
+                own = {name for name, _ in headers}
+                headers += [each for each in _SECURITY_HEADERS if each[0] not in own]
+                message = {**message, "headers": headers}
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)

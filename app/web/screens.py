@@ -26,6 +26,8 @@ _POLICY = (
     "media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+# The service workers of the programs that open without a network, each with the pages it serves.
+_WORKERS = {"m-sw.js": "/m", "gate-sw.js": "/gate"}
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _NOT_BUILT = """\
 <!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>界面尚未构建</title>
@@ -110,8 +112,8 @@ class BuiltFiles(StaticFiles):
         headers = dict(_FOR_EVER if path.startswith("assets") else _FRESH)
         # Workers answer to the policy that they come with, not to the page's.
         headers["Content-Security-Policy"] = _POLICY
-        if path == "gate-sw.js":
-            headers["Service-Worker-Allowed"] = "/gate"
+        if path in _WORKERS:
+            headers["Service-Worker-Allowed"] = _WORKERS[path]
         accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")
         return _compressed(Path(full), accepted, headers)
 

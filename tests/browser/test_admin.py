@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Page, ViewportSize
+from playwright.async_api import Locator, Page, ViewportSize
 from sqlalchemy import text
 
 from app.core.db import Database
@@ -440,6 +440,119 @@ async def test_a_recall_from_a_failed_test_to_its_closure(
     await go(officer, "/recalls")
     await officer.shoot("admin-recalls")
     await officer.check_axe()
+
+
+async def test_a_case_is_followed_beyond_the_platform(officer: Visitor, spoiled: Spoiled) -> None:
+    page = officer.page
+    recall = await open_recall(officer, spoiled, mock=False)
+    await page.get_by_text("还没有查到、收回或处置的记录").wait_for()
+    # Buyers outside the platform were told.
+    told = page.locator("section", has=page.get_by_role("heading", name="平台外买家的告知"))
+    await told.get_by_label("方法").select_option("phone")
+    await told.get_by_label("买家数").fill("2")
+    await told.get_by_label("涉及公斤数").fill("1.5")
+    await told.get_by_text("1.5 公斤（3 斤）").wait_for()
+    now = await page.evaluate("new Date(Date.now() + 8 * 3600e3).toISOString().slice(0, 16)")
+    await told.get_by_label("告知时间").fill(now)
+    await told.get_by_label("说明").fill("摊主逐个打电话")
+    await told.get_by_role("button", name="记录").click()
+    await told.get_by_role("cell", name="摊主逐个打电话").wait_for()
+    # Another city is asked.
+    asking = page.locator("form", has=page.get_by_role("button", name="发出协查"))
+    await asking.get_by_label("批次号").select_option(index=0)
+    for label, name in (("省", "江苏省"), ("市", "苏州市"), ("县", "昆山市")):
+        await asking.get_by_label(re.compile(rf"^\s*{label}")).select_option(name)
+    await asking.get_by_label("请求协查的事项").fill("请查同批流向")
+    async with page.expect_response(lambda one: "/referrals/" in one.url) as answered:
+        await asking.get_by_role("button", name="发出协查").click()
+    referral = await (await answered.value).json()
+    assert (referral["division_code"], referral["recall"]) == ("320583", recall)
+    await page.get_by_role("cell", name="请查同批流向").wait_for()
+    # Grams that were found and brought back are drawn, and told in a table.
+    async with signed_in(officer.site, "regulator") as office:
+        lots = (await office.get(f"/recalls/{recall}/lots?limit=1000"))["lots"]
+        at_stall = next(one["lot"] for one in lots if one["lot"] == spoiled.at_stall)
+        for kind, mass_g in (("located", 20_000), ("located", 5_000), ("recovered", 12_000)):
+            body = {"lot": at_stall, "kind": kind, "mass_g": mass_g, "note": "过秤"}
+            await office.put(f"/recalls/{recall}/steps/{new_id()}", body)
+    await go(officer, f"/recalls/{recall}")
+    progress = page.locator("section", has=page.get_by_role("heading", name="追回进展"))
+    await progress.get_by_role("listitem").filter(has_text="查到 25 公斤（50 斤）").wait_for()
+    located = progress.locator(".plot path.located")
+    # 20 and then 25 of the 60 kg in scope.
+    assert re.fullmatch(r"M0 100H[\d.]+V66.67H[\d.]+V58.33H100", await path_of(located))
+    assert await progress.locator(".plot path.disposed").count() == 0
+    await progress.get_by_text("用表格看").click()
+    assert await progress.locator("tbody tr").count() == 3
+    await officer.check_axe()
+    await officer.shoot("admin-recall-beyond")
+    await page.emulate_media(color_scheme="dark")
+    await officer.check_axe()
+    await page.get_by_role("button", name="English").click()
+    await page.set_viewport_size(DESK)
+    await officer.shoot("admin-recall-beyond-dark-en")
+
+
+async def path_of(line: Locator) -> str:
+    return await line.get_attribute("d") or ""
+
+
+async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoiled) -> None:
+    page, question = officer.page, f"请查来源 {spoiled.number}"
+    async with signed_in(officer.site, "regulator") as office:
+        body = {"lot": spoiled.lot, "division_code": "3206", "question": question}
+        await office.put(f"/referrals/{new_id()}", body)
+    await go(officer, "/recalls")
+    row = page.get_by_role("row").filter(has_text=question)
+    await row.locator("summary").click()
+    await row.get_by_label("答复内容").fill("已查清")
+    await officer.check_axe()
+    await officer.shoot("admin-referrals")
+    await row.get_by_role("button", name="答复").click()
+    await row.wait_for(state="detached")
+    async with signed_in(officer.site, "regulator") as office:
+        said = {one["question"]: one["answer"] for one in await office.get("/referrals")}
+    assert said[question] == "已查清"
+
+
+async def test_a_recall_is_narrowed_to_the_source_to_blame(
+    officer: Visitor, spoiled: Spoiled
+) -> None:
+    page = officer.page
+    await go(officer, f"/recalls/new?lot={spoiled.at_stall}")
+    await page.get_by_text("已知责任来源，缩小范围").click()
+    await page.get_by_label("有责任的来源批次号").fill(spoiled.lot)
+    async with page.expect_request(re.compile("/recall-scopes$")) as asked:
+        await page.get_by_role("button", name="预览范围").click()
+    sent = (await asked.value).post_data_json
+    assert sent is not None
+    assert (sent["found"], sent["suspects"]) == ([spoiled.at_stall], [spoiled.lot])
+    await page.get_by_role("heading", name="召回范围").wait_for()
+    await officer.check_axe()
+
+
+async def test_a_sample_is_sent_to_a_laboratory(officer: Visitor, spoiled: Spoiled) -> None:
+    page, name = officer.page, f"检测中心{new_id()[-6:]}"
+    lab = new_id()
+    async with signed_in(officer.site, "operator") as operator:
+        body = {
+            "form": "natural",
+            "name": name,
+            "phone": f"1991{int(lab[-8:], 16) % 10**7:07}",
+            "division_code": FARMS[0].village,
+            "roles": [{"kind": "LAB", "valid_from": "2024-01-01"}],
+        }
+        await operator.put(f"/parties/{lab}", body)
+    await go(officer, f"/tests/{spoiled.sample}")
+    await page.get_by_label("检测机构").fill(name)
+    await page.get_by_role("group", name="请选择").get_by_role("button").click()
+    await page.get_by_role("button", name="送检").click()
+    await page.get_by_role("link", name="检测机构").wait_for()
+    await officer.check_axe()
+    await officer.shoot("admin-sample-sent")
+    async with signed_in(officer.site, "regulator") as office:
+        sent_to = (await office.get(f"/samples/{spoiled.sample}"))["sent_to"]
+    assert [one["lab"] for one in sent_to] == [lab]
 
 
 async def send_back(page: Page) -> None:

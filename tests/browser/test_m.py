@@ -408,6 +408,44 @@ async def test_goods_are_refused_with_a_reason_and_a_photo(
         assert await picture.evaluate("image => image.naturalWidth") == 1600
 
 
+async def test_what_is_gone_is_told(visitor: Visitor, site: Site, farmer: str) -> None:
+    with Hand(site, farmer) as hand:
+        lot = hand.harvest(40)
+        page = await enter(visitor, farmer, f"/m/stock/{lot}")
+        await page.get_by_text("损耗、自家吃、抽样").tap()
+        gone = page.get_by_role("button", name="记下来")
+        await expect(gone).to_be_disabled()
+        await page.get_by_role("button", name="坏了", exact=True).tap()
+        much = page.get_by_label("少了多少（不填就是全部）")
+        await much.fill("81")
+        await expect(page.get_by_text("这批只剩 40 公斤（80 斤）")).to_be_visible()
+        await expect(gone).to_be_disabled()
+        await much.fill("20")
+        await expect(page.get_by_text("10 公斤（20 斤）")).to_be_visible()
+        await visitor.check_axe()
+        await visitor.shoot("m-loss")
+        await gone.tap()
+        await expect(page).to_have_url(re.compile("/m/stock$"))
+        assert hand.get(f"/lots/{lot}").json()["remaining_g"] == 30_000
+
+
+async def test_whatever_is_kept_on_paper_is_one_tap_away(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    with Hand(site, farmer) as hand:
+        (certificate,) = hand.listed("/certificates")
+    ticket = sold_by(site, farmer)[0]["ticket"]
+    page = await enter(visitor, farmer, f"/m/ticket/{ticket}")
+    names = ("80 毫米小票", "58 毫米小票", "A4 纸", "第 1 张证")
+    links = [await page.get_by_role("link", name=name).get_attribute("href") for name in names]
+    await visitor.open("/m/certificates")
+    links.append(await page.get_by_role("link", name="打印（PDF）").get_attribute("href"))
+    assert links[-1] == links[-2] == f"/certificates/{certificate['certificate']}/print"
+    for link in links:
+        answer = await visitor.context.request.get(f"{site.url}{link}")
+        assert (answer.status, (await answer.body())[:5]) == (200, b"%PDF-"), link
+
+
 async def test_a_lot_is_split_into_five_with_four_taps(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:
@@ -489,6 +527,50 @@ async def test_a_ticket_survives_a_dead_server_and_a_closed_tab(
     await again.goto(f"{site.url}/m/waiting")
     # It may be gone already, or we see it go and are led on to the ticket.
     sent = again.get_by_text("全部已发送").or_(again.locator("img[src$='code.svg']"))
+    await sent.wait_for()
+    assert len(sold_by(site, farmer)) == 2
+    with Hand(site, farmer) as hand:
+        assert len(hand.listed("/certificates")) == 2
+
+
+async def test_the_app_opens_without_a_network(visitor: Visitor, site: Site, farmer: str) -> None:
+    page = await enter(visitor, farmer)
+    await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await page.goto(f"{site.url}/m/tickets")
+    first = page.locator("a.sheet").first
+    code = sold_by(site, farmer)[0]["code"]
+    await first.tap()
+    await expect(page.get_by_text(code, exact=True)).to_be_visible()
+    shown = "(one) => one.complete && one.naturalWidth > 0"
+    await page.wait_for_function(f"({shown})(document.querySelector('img[src$=\"code.svg\"]'))")
+    await page.goto(f"{site.url}/m")
+    await page.locator("button.card").first.tap()
+    await expect(page.get_by_role("button", name="我承诺，并开票")).to_be_enabled()
+    site.kill()
+    try:
+        # The app is killed too: nothing but what is on the phone is left.
+        await page.close()
+        page = await visitor.context.new_page()
+        visitor.watch(page)
+        await page.goto(f"{site.url}/m/tickets")
+        await page.locator("a.sheet").first.tap()
+        await expect(page.get_by_text(code, exact=True)).to_be_visible()
+        await page.wait_for_function(f"({shown})(document.querySelector('img[src$=\"code.svg\"]'))")
+        await expect(page.get_by_text("连不上服务器：显示的是上次的内容")).to_be_visible()
+        visitor.page = page
+        await visitor.check_axe()
+        await visitor.shoot("m-without-network")
+        await page.goto(f"{site.url}/m")
+        await page.get_by_text("继续没开完的票").tap()
+        await page.get_by_role("button", name="我承诺，并开票").tap()
+        await expect(page).to_have_url(re.compile("/m/waiting$"))
+        await expect(page.get_by_text("还没发出：1")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_text("还没发出：1")).to_be_visible()
+    finally:
+        site.start()
+    await page.reload()
+    sent = page.get_by_text("全部已发送").or_(page.locator("img[src$='code.svg']"))
     await sent.wait_for()
     assert len(sold_by(site, farmer)) == 2
     with Hand(site, farmer) as hand:

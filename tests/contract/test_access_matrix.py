@@ -107,6 +107,7 @@ ACTIONS = {
     "PUT /papers/{paper_id}": "paper.record",
     "GET /parties": "party.read",
     "GET /parties/{party_id}": "party.read",
+    "GET /parties/{party_id}/credit-file": "party.read",
     "PUT /parties/{party_id}": "party.register",
     "POST /parties/{party_id}/roles": "party.register",
     "PUT /parties/{party_id}/roles/{number}/end": "party.register",

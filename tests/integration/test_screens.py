@@ -63,13 +63,14 @@ async def test_files_come_as_they_were_compressed_when_they_were_built(
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-async def test_the_service_worker_is_asked_for_anew_and_may_keep_the_gate(
-    client: httpx.AsyncClient, built: Path
+@pytest.mark.parametrize("program", ["gate", "m"])
+async def test_a_service_worker_is_asked_for_anew_and_may_keep_its_program(
+    client: httpx.AsyncClient, built: Path, program: str
 ) -> None:
-    (built / "gate-sw.js").write_text("// kept")
-    answer = await client.get("/screens/gate-sw.js")
+    (built / f"{program}-sw.js").write_text("// kept")
+    answer = await client.get(f"/screens/{program}-sw.js")
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.headers["service-worker-allowed"] == "/gate"
+    assert answer.headers["service-worker-allowed"] == f"/{program}"
 
 
 async def test_nothing_outside_of_the_folder_is_served(

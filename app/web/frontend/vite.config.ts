@@ -11,7 +11,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 // uses half.
 export default defineConfig(({ mode }) => ({
   base: '/screens/',
-  plugins: [vue(), serviceWorker({ entry: 'gate.html', at: 'gate-sw.js' }), precompress()],
+  plugins: [vue(), serviceWorker('gate'), serviceWorker('m'), precompress()],
   resolve: { alias: { '@': here('./src') } },
   // What none of us uses is left out of the two libraries that all download.
   define: {

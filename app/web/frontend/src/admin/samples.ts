@@ -23,3 +23,8 @@ export function toneOf(verdict: SampleLine['verdict']): 'good' | 'care' | 'bad' 
   if (verdict === 'suspect' || verdict === 'undetermined') return 'care'
   return verdict === 'passed' ? 'good' : 'plain'
 }
+
+/** A failed test is as bad as a verdict of that name; one that waits for its repeat needs care. */
+export function toneOfStatus(status: Status): 'care' | 'bad' {
+  return status === 'suspect' ? 'care' : 'bad'
+}

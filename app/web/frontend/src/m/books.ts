@@ -7,6 +7,7 @@
 import { ref, shallowRef, type ShallowRef } from 'vue'
 import { api, Unreachable } from '@/shared/api'
 import type { components } from '@/shared/openapi.gen'
+import type { Me } from '@/shared/session'
 import type { Basis, Lot, Ticket } from './plan'
 
 type Schemas = components['schemas']
@@ -16,7 +17,8 @@ export type Product = Schemas['ProductOut']
 type Brief = Pick<Schemas['ProductBrief'], 'id' | 'name'>
 
 const PREFIX = 'm-'
-const SOLD_MOST = 60
+/** Tickets of each side that are at hand without a network. */
+export const TICKETS_MOST = 60
 const STOCK_MOST = 200
 const RECENT_MOST = 8
 
@@ -47,16 +49,21 @@ const soldBook = kept<Ticket[]>('sold', [])
 const stockBook = kept<Lot[]>('stock', [])
 const formBook = kept<Form[]>('forms', [])
 const placeBook = kept<Place[]>('places', [])
+const boughtBook = kept<Ticket[]>('bought', [])
+const meBook = kept<Me | null>('me', null)
 const fileBook = kept<Schemas['PartyOut'] | null>('file', null)
 
 export const sold = soldBook.value
+export const bought = boughtBook.value
 export const stock = stockBook.value
 export const forms = formBook.value
 export const places = placeBook.value
 export const file = fileBook.value
 
 export const loadSold = () =>
-  soldBook.load(async () => (await api.GET('/tickets', { params: { query: { side: 'sold', limit: SOLD_MOST } } })).data)
+  soldBook.load(async () => (await api.GET('/tickets', { params: { query: { side: 'sold', limit: TICKETS_MOST } } })).data)
+export const loadBought = () =>
+  boughtBook.load(async () => (await api.GET('/tickets', { params: { query: { side: 'bought', limit: TICKETS_MOST } } })).data)
 export const loadStock = () =>
   stockBook.load(async () => (await api.GET('/lots', { params: { query: { limit: STOCK_MOST } } })).data)
 export const loadForms = () => formBook.load(async () => (await api.GET('/certificate-forms')).data)
@@ -64,6 +71,31 @@ export const loadPlaces = () =>
   placeBook.load(async () => (await api.GET('/places', { params: { query: { own: true } } })).data)
 export const loadFile = (party: string) =>
   fileBook.load(async () => (await api.GET('/parties/{party_id}', { params: { path: { party_id: party } } })).data)
+
+/** Whoever is signed in; without a network, whoever was when there was one. */
+export const loadMe = (ask: () => Promise<Me | null>) => meBook.load(async () => (await ask()) ?? undefined)
+
+/** Whoever signed in is known without a network until they sign out, or the server knows them no more. */
+export function rememberMe(me: Me | null): void {
+  if (me) localStorage.setItem(`${PREFIX}me`, JSON.stringify(me))
+  else localStorage.removeItem(`${PREFIX}me`)
+}
+
+/** A ticket; where there is no network, as the lists of this phone last had it. */
+export async function loadTicket(id: string): Promise<Ticket | null> {
+  try {
+    const answer = await api.GET('/tickets/{ticket_id}', { params: { path: { ticket_id: id } } })
+    stale.value = false
+    return answer.data ?? null
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error
+    const lists = await Promise.allSettled([loadSold(), loadBought()])
+    const seen = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []))
+    const found = seen.find((ticket) => ticket.ticket === id)
+    if (!found) throw error
+    return found
+  }
+}
 
 /** A product with the documents that it needs. */
 export function loadProduct(id: number): Promise<Product | null> {
@@ -109,7 +141,10 @@ export function promiseOf(form: Form): { zh: string; en: string }[] {
 /** Leave nothing of a party on a phone that somebody else will use. */
 export function forget(): void {
   for (const name of Object.keys(localStorage)) if (name.startsWith(PREFIX)) localStorage.removeItem(name)
+  // Kept by the service worker (shared/sw.js), which an insecure address has not.
+  void globalThis.caches?.delete('codes-m')
   sold.value = []
+  bought.value = []
   stock.value = []
   places.value = []
   file.value = null
