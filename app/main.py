@@ -34,6 +34,7 @@ from app.signing.ring import Ring
 from app.supervision import routes as warnings
 from app.testing import routes as testing
 from app.ticket import routes as tickets
+from app.ticket.counter import Counter
 from app.trace import routes as traces
 from app.web import proof, screens
 from app.web import recalls as recall_pages
@@ -65,6 +66,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _wrap(app: FastAPI) -> None:
     """Put around the routes what every request passes through."""
     # The last one added is the first that a request meets.
+    app.add_middleware(http.Shortcuts, shortcuts=[tickets.shortcut])
+    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
+    app.add_middleware(http.CrossSiteGuard)
+    # What only reads needs neither of the two.
     app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut, pages.shortcut])
     app.add_middleware(
         Remembering,
@@ -73,8 +78,6 @@ def _wrap(app: FastAPI) -> None:
         clock=app.state.clock,
         headers=pages.FRESH,
     )
-    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
-    app.add_middleware(http.CrossSiteGuard)
     app.add_middleware(http.RequestContext)
 
 
@@ -107,6 +110,14 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
     app.state.tally = Tally()
     app.state.new_id = ids.uuid7
     app.state.new_serial = ids.serial63
+    app.state.counter = Counter(
+        app.state.database,
+        app.state.ring,
+        clock=clock,
+        new_id=app.state.new_id,
+        new_serial=app.state.new_serial,
+        base_url=settings.public_url,
+    )
     problems.install(app)
     # A request is compared with one router after the other: what is called most comes first.
     for package in (

@@ -71,6 +71,7 @@ class Mutant:
 
 
 _TICKETS = "tests/integration/test_tickets.py"
+_COUNTER = "tests/integration/test_counter.py"
 _CERTIFICATES = "tests/integration/test_certificates.py"
 _LOTS = "tests/integration/test_lots.py"
 _HOLDS = "tests/integration/test_holds.py"
@@ -99,6 +100,24 @@ MUTANTS: Final = MappingProxyType(
             '        await session.execute(text("COMMIT"))\n'
             "        await _hand_over_at_once(session, signed, event_ids)",
             ("tests/integration/test_commit.py",),
+        ),
+        "counter-asks-no-scope": Mutant(
+            "app/ticket/counter.py",
+            "        access.authorize(caller, ACTION)\n",
+            "",
+            (_COUNTER,),
+        ),
+        "counter-waits-for-locks": Mutant(
+            "app/ticket/counter.py",
+            '"SET LOCAL lock_timeout = 100"',
+            '"SET LOCAL lock_timeout = 10000"',
+            (_COUNTER,),
+        ),
+        "counter-answers-a-repeat-as-new": Mutant(
+            "app/ticket/counter.py",
+            "if not isinstance(outcome, DomainError) and outcome[1]",
+            "if not isinstance(outcome, DomainError)",
+            (_COUNTER,),
         ),
         "no-lock-on-balances": Mutant(
             "app/lot/service.py",
@@ -192,8 +211,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "edge-grams-wrong": Mutant(
             "app/lot/service.py",
-            '            "mass_g": parent.mass_g,',
-            '            "mass_g": parent.mass_g + 1,',
+            '"edge_grams": [parent.mass_g for',
+            '"edge_grams": [parent.mass_g + 1 for',
             (_LOTS,),
         ),
         "claim-taken-for-proof": Mutant(
@@ -368,8 +387,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "name-not-masked-in-public": Mutant(
             "app/web/queries.py",
-            "            return identifiers.mask_name(party.name)",
-            "            return str(party.name)",
+            "        return _Party(identifiers.mask_name(name), masked=True)",
+            "        return _Party(name, masked=True)",
             ("tests/integration/test_public_page.py",),
         ),
         "test-holds-nothing": Mutant(

@@ -39,12 +39,11 @@ from app.lot.routes import (
     UNIT_REFUSALS,
     answer_change,
     apply_rows,
-    content_of,
     describe_changes,
     repeated,
 )
 from app.lot.rules import ChangeKind, LotState
-from app.lot.schemas import ChangeOut, SplitIn
+from app.lot.schemas import ChangeOut, SplitIn, content_of
 from app.party.access import Caller, OtherParty, may_supervise
 from app.party.auth import allow
 from app.product import service as products

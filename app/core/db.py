@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from app.core import ids
@@ -110,7 +110,12 @@ class Database:
         # Taking a connection out of the pool and putting it back costs as much CPU time as the
         # shortest questions: `ask` keeps some at hand.
         self._spare: list[PoolProxiedConnection] = []
-        self._spare_max = settings.pool_size // 4
+        self._spare_max = settings.pool_size // 2
+        self._size = settings.pool_size
+        # Who may want a connection: sessions, questions that have one, and those that wait for one.
+        self._sessions = self._asking = self._waiting = 0
+        # First come, first served: whoever waits in the pool is overtaken by whoever comes later.
+        self._turns = asyncio.Semaphore(settings.pool_size)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         self._read = async_sessionmaker(reading, expire_on_commit=False)
 
@@ -120,8 +125,7 @@ class Database:
 
         This is the only place in the project that commits.
         """
-        await self._share()
-        async with _closing(self._write()) as session:
+        async with self._sharing(), _closing(self._write()) as session:
             yield session
             await session.commit()
 
@@ -155,8 +159,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session whose statements each see the latest committed state."""
-        await self._share()
-        async with _closing(self._read()) as session:
+        async with self._sharing(), _closing(self._read()) as session:
             yield session
 
     async def ask(self, statement: "Statement", parameters: Mapping[str, Any]) -> list["Row"]:
@@ -165,9 +168,22 @@ class Database:
         Raises:
             asyncpg.PostgresError, OSError, …: see `replica.DATABASE_FAULTS`.
         """
+        # A deadline costs as much as the shortest wait: it is set where one has to wait.
+        if self._turns.locked():
+            async with asyncio.timeout(STATEMENT_TIMEOUT_MS / 1000):
+                await self._turns.acquire()
+        else:
+            await self._turns.acquire()
+        try:
+            return await self._ask(statement, parameters)
+        finally:
+            self._turns.release()
+
+    async def _ask(self, statement: "Statement", parameters: Mapping[str, Any]) -> list["Row"]:
         pooled = await self._spare_connection()
         driver: Any = pooled.driver_connection
         may_stay = False
+        self._asking += 1
         try:
             rows: list[Row] = await driver.fetch(
                 statement.sql, *[parameters[name] for name in statement.names], record_class=Row
@@ -179,6 +195,7 @@ class Database:
             message = "the connection broke"
             raise asyncpg.InterfaceError(message) from confused
         finally:
+            self._asking -= 1
             if driver.is_closed():
                 await greenlet_spawn(pooled.invalidate)
             elif may_stay:
@@ -194,18 +211,27 @@ class Database:
             if not driver.is_closed():
                 return pooled
             await greenlet_spawn(pooled.invalidate)
-        return await self.engine.raw_connection()
+        self._waiting += 1
+        try:
+            return await self.engine.raw_connection()
+        finally:
+            self._waiting -= 1
 
     def _is_short(self) -> bool:
-        """Tell whether the next session may have to wait for a connection."""
-        pool = self.engine.sync_engine.pool
-        assert isinstance(pool, QueuePool), "the engine's own"
-        return pool.checkedin() == 0 and pool.overflow() >= 0
+        """Tell whether what is put aside may be missed: by a question, or by an open session."""
+        wanted = self._sessions + self._asking + len(self._spare)
+        return bool(self._waiting) or wanted > self._size
 
-    async def _share(self) -> None:
-        """Give sessions the connections that questions have put aside, if there is no other."""
-        if self._spare and self._is_short():
-            await greenlet_spawn(self._spare.pop().close)
+    @asynccontextmanager
+    async def _sharing(self) -> AsyncIterator[None]:
+        """Count a session, and give it what questions have put aside, if there is no other."""
+        self._sessions += 1
+        try:
+            while self._spare and self._is_short():
+                await greenlet_spawn(self._spare.pop().close)
+            yield
+        finally:
+            self._sessions -= 1
 
     def reader(self) -> Callable[[], AbstractAsyncContextManager[AsyncSession]]:
         """Choose who answers a long question that is asked in many short sessions.

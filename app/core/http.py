@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request, Response
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +36,10 @@ SECURITY_HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
+_SECURITY_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+]
+"""As they go over the wire."""
 
 log = structlog.get_logger()
 
@@ -63,6 +67,7 @@ class RequestContext:
             return
         request_id = str(ids.uuid7())
         scope["ypt_request_id"] = request_id
+        given = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
 
@@ -70,10 +75,10 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = [*message.get("headers", ()), given]
+                own = {name for name, _ in headers}
+                headers += [each for each in _SECURITY_HEADERS if each[0] not in own]
+                message = {**message, "headers": headers}
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -210,10 +215,12 @@ class Shortcut:
     Attributes:
         path: The route's; its log line bears it.
         plain: What is asked first.
+        method: The route's.
     """
 
     path: str
     plain: Plain
+    method: str = "GET"
 
 
 class Shortcuts:
@@ -232,24 +239,41 @@ class Shortcuts:
 
         Args:
             app: What is wrapped.
-            shortcuts: Compared in this order; they answer GET requests.
+            shortcuts: Compared in this order.
         """
         self.app = app
         self._shortcuts = [(compile_path(each.path)[0], each) for each in shortcuts]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "GET":
+        if scope["type"] == "http":
             for pattern, shortcut in self._shortcuts:
+                if scope["method"] != shortcut.method:
+                    continue
                 if (match := pattern.match(scope["path"])) is None:
                     continue
                 request = Request({**scope, "path_params": match.groupdict()}, receive, send)
+                if shortcut.method not in SAFE_METHODS:
+                    # The route reads the body once more, should it come to that.
+                    receive = _again(await request.body(), receive)
                 if (answer := await shortcut.plain(request)) is not None:
                     scope["route"] = shortcut
                     await answer(scope, receive, send)
                     return
                 break
         await self.app(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Play a body back that was read, and go on with whatever follows it."""
+    parts = [body]
+
+    async def receive_again() -> Message:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(), "more_body": False}
+        return await receive()
+
+    return receive_again
 
 
 class CrossSiteGuard:

@@ -1,11 +1,13 @@
 """Imports tickets from a file, a chunk a transaction, and resumes where a killed import was."""
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from pydantic import ValidationError
@@ -278,21 +280,59 @@ async def run(
     if progress.rows_done and not resume:
         raise ImportBegun(rows_done=progress.rows_done)
     tell(progress)
-    for chunk in source.chunks(after=progress.rows_done):
-        done = progress.rows_done
+    async with aclosing(_read_ahead(desk, source, after=progress.rows_done)) as chunks:
+        async for chunk, drafts in chunks:
+            done = progress.rows_done
 
-        async def work(
-            session: AsyncSession, chunk: Sequence[Numbered] = chunk, done: int = done
-        ) -> Progress:
-            return await _import_chunk(session, desk, source, chunk, done)
+            async def work(
+                session: AsyncSession,
+                chunk: Sequence[Numbered] = chunk,
+                drafts: Sequence[_Draft] = drafts,
+                done: int = done,
+            ) -> Progress:
+                return await _import_chunk(session, desk, source, chunk, drafts, done)
 
-        progress = await desk.database.persist(work, may_pass=may_pass)
-        tell(progress)
+            progress = await desk.database.persist(work, may_pass=may_pass)
+            tell(progress)
     await desk.database.persist(
         lambda session: _finish(session, source, desk.clock()), may_pass=may_pass
     )
     progress.finished = True
     return progress
+
+
+_Draft: TypeAlias = TicketDraft | DomainError
+_Understood: TypeAlias = tuple[list[Numbered], list[_Draft]]
+
+
+async def _read_ahead(
+    desk: Desk, source: Source, *, after: int
+) -> AsyncGenerator[_Understood, None]:
+    """Understand each chunk while the database writes the one before.
+
+    What is understood does not rest on what earlier chunks leave: that is decided with the chunk's
+    lots locked.
+    """
+    chunks = source.chunks(after=after)
+
+    async def understand() -> _Understood | None:
+        chunk = next(chunks, None)
+        if chunk is None:
+            return None
+
+        async def work(session: AsyncSession) -> list[_Draft]:
+            return await _understood(session, desk, source, chunk, await desk.around(session))
+
+        return chunk, await desk.database.persist(work, may_pass=may_pass)
+
+    ahead = asyncio.create_task(understand())
+    try:
+        while (ready := await ahead) is not None:
+            ahead = asyncio.create_task(understand())
+            yield ready
+    finally:
+        ahead.cancel()
+        await asyncio.gather(ahead, return_exceptions=True)
 
 
 async def _begin(session: AsyncSession, source: Source, now: datetime) -> Progress:
@@ -326,7 +366,12 @@ async def _finish(session: AsyncSession, source: Source, now: datetime) -> None:
 
 
 async def _import_chunk(
-    session: AsyncSession, desk: Desk, source: Source, chunk: Sequence[Numbered], done: int
+    session: AsyncSession,
+    desk: Desk,
+    source: Source,
+    chunk: Sequence[Numbered],
+    drafts: Sequence[_Draft],
+    done: int,
 ) -> Progress:
     known = await _locked(session, source)
     progress = _progress(known)
@@ -335,7 +380,6 @@ async def _import_chunk(
     if known.rows_done != done:
         raise ImportElsewhere(rows_done=known.rows_done)
     around = await desk.around(session)
-    drafts = await _understood(session, desk, source, chunk, around)
     asked = [draft for draft in drafts if isinstance(draft, TicketDraft)]
     answers = iter(await issue.issue_all(session, asked, around))
     outcomes: list[bool | DomainError] = []

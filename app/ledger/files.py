@@ -7,12 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.ledger import rules, service, sheets
 from app.ledger.service import Ledger
-from app.ledger.workbook import Workbook
 from app.paper.press import Press
 
 
 async def workbook(session: AsyncSession, ledger: Ledger, *, now: datetime) -> bytes:
     """Write a month as an Excel workbook."""
+    from app.ledger.workbook import Workbook  # noqa: PLC0415  # see `recall.printing`
+
     book = Workbook(ledger.head, made_at=now)
     async for rows in service.all_pages(session, ledger):
         await asyncio.to_thread(book.write, rows)

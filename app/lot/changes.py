@@ -361,6 +361,12 @@ def _check_same(digest: bytes, asked: ChangeRequest) -> None:
         raise IdReused(change=str(asked.public_id))
 
 
+async def is_made(session: AsyncSession, public_id: UUID) -> bool:
+    """Say whether a change of this id was made, whatever it was."""
+    found = select(LotChange.id).where(LotChange.public_id == public_id)
+    return await session.scalar(found) is not None
+
+
 async def _known(session: AsyncSession, requests: Sequence[ChangeRequest]) -> dict[UUID, LotChange]:
     wanted = [asked.public_id for asked in requests]
     found = await session.scalars(select(LotChange).where(LotChange.public_id.in_(wanted)))

@@ -18,7 +18,6 @@ from app.core.clock import local_date
 from app.core.db import DbSession
 from app.core.errors import DomainError, IdReused
 from app.core.problems import MalformedRequest, declare, speaks_english
-from app.core.schemas import In
 from app.event.rules import ImpossibleDate
 from app.lot import changes, queries, rules, service
 from app.lot.changes import ChangeDraft, ChangeRequest, Input, Output, Policy
@@ -31,6 +30,7 @@ from app.lot.schemas import (
     LotIn,
     LotOut,
     TransformIn,
+    content_of,
 )
 from app.party.access import Caller, OtherParty
 from app.party.auth import allow
@@ -55,11 +55,6 @@ UNIT_REFUSALS = (UnknownProduct, UnknownUnit, UnitNotForProduct)
 def repeated(model: type[Any]) -> dict[int | str, dict[str, Any]]:
     """Describe the answer to a request that had been made before."""
     return {HTTPStatus.OK.value: {"model": model, "description": "It was made already."}}
-
-
-def content_of(body: In, caller: Caller) -> bytes:
-    """Answer what tells whether a request is the same one: its body and who sent it."""
-    return rules.digest({"body": body.model_dump(mode="json"), "by": str(caller.party_public_id)})
 
 
 @router.put(

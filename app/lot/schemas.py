@@ -8,7 +8,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from app.core.schemas import In, Instant, Line, MassG, Out
+from app.lot import rules
 from app.lot.rules import ChangeKind, LotOrigin
+from app.party.access import Caller
 from app.product.rules import Production
 from app.product.schemas import ProductId, QuantityIn
 
@@ -213,3 +215,8 @@ class LotOut(Out):
     on_hold: bool
     documents: list[dict[str, Any]]
     created_at: datetime
+
+
+def content_of(body: In, caller: Caller) -> bytes:
+    """Answer what tells whether a request is the same one: its body and who sent it."""
+    return rules.digest({"body": body.model_dump(mode="json"), "by": str(caller.party_public_id)})

@@ -179,10 +179,11 @@ _MAKE = prepared("""
     ), edge AS (
         INSERT INTO lot_edge (dst, src, mass_g, proof, event_id, occurred_at)
         SELECT made.id, e.src, e.mass_g, e.proof, e.event_id, e.occurred_at
-        FROM jsonb_to_recordset(CAST(:edges AS jsonb)) AS e (
-            public_id uuid, src bigint, mass_g bigint, proof smallint, event_id bigint,
-            occurred_at timestamptz
-        )
+        FROM unnest(
+            CAST(:edge_lots AS uuid[]), CAST(:edge_srcs AS bigint[]),
+            CAST(:edge_grams AS bigint[]), CAST(:edge_proofs AS smallint[]),
+            CAST(:edge_events AS bigint[]), CAST(:edge_times AS timestamptz[])
+        ) AS e (public_id, src, mass_g, proof, event_id, occurred_at)
         JOIN made USING (public_id)
     )
     SELECT public_id, id FROM made
@@ -324,27 +325,35 @@ async def make(session: AsyncSession, births: Sequence[Birth]) -> dict[UUID, int
     born = [(birth, draft) for birth in births for draft in birth.lots]
     if not born:
         return {}
-    edges = [
-        {
-            "public_id": str(draft.public_id),
-            "src": parent.lot_id,
-            "mass_g": parent.mass_g,
-            "proof": int(parent.proof),
-            "event_id": birth.event_id,
-            "occurred_at": birth.occurred_at,
-        }
-        for birth, draft in born
-        for parent in draft.parents
-    ]
+    edges = [(draft.public_id, parent, birth) for birth, draft in born for parent in draft.parents]
     lots = [_lot_row(order, draft, birth.occurred_at) for order, (birth, draft) in enumerate(born)]
     if on_cluster(session):
-        return await spread.make(session, lots, edges)
+        return await spread.make(session, lots, [_edge_row(*edge) for edge in edges])
     rows = await fetch(
         session,
         _MAKE,
-        {"lots": orjson.dumps(lots).decode(), "edges": orjson.dumps(edges).decode()},
+        {
+            "lots": orjson.dumps(lots).decode(),
+            "edge_lots": [public_id for public_id, _, _ in edges],
+            "edge_srcs": [parent.lot_id for _, parent, _ in edges],
+            "edge_grams": [parent.mass_g for _, parent, _ in edges],
+            "edge_proofs": [parent.proof for _, parent, _ in edges],
+            "edge_events": [birth.event_id for _, _, birth in edges],
+            "edge_times": [birth.occurred_at for _, _, birth in edges],
+        },
     )
     return {row[0]: row[1] for row in rows}
+
+
+def _edge_row(public_id: UUID, parent: Parent, birth: Birth) -> dict[str, Any]:
+    return {
+        "public_id": str(public_id),
+        "src": parent.lot_id,
+        "mass_g": parent.mass_g,
+        "proof": int(parent.proof),
+        "event_id": birth.event_id,
+        "occurred_at": birth.occurred_at,
+    }
 
 
 def _lot_row(order: int, draft: LotDraft, created_at: datetime) -> dict[str, Any]:

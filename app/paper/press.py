@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 import pylopdf_fonts_zh_cn
-import typst
 
 from app.paper.rules import PressBusy
+
+if TYPE_CHECKING:
+    import typst
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 """Where templates may read: the packages, and nothing above them."""
@@ -31,7 +33,9 @@ _Format = Literal["pdf", "png", "svg"]
 
 
 @lru_cache(1)
-def _fonts() -> typst.Fonts:
+def _fonts() -> "typst.Fonts":
+    import typst  # noqa: PLC0415  # 7 MB for whoever prints, and nobody else
+
     return typst.Fonts(
         include_system_fonts=False,
         include_embedded_fonts=False,
@@ -108,6 +112,8 @@ class Press:
 def _render(
     template: Path, data: Mapping[str, Any], form: _Format, at: datetime, dots_per_inch: int | None
 ) -> list[bytes]:
+    import typst  # noqa: PLC0415  # see `_fonts`
+
     assert template.is_relative_to(ROOT), "a template belongs to one of our packages"
     made = typst.Compiler(
         root=str(ROOT),

@@ -153,24 +153,38 @@ _CALLER_COLUMNS = """
            AND (r.valid_to IS NULL OR r.valid_to > :today)),
         '[]')
 """
+
+
 # One statement a request: the credential, the party and its roles of the day.
-BY_SESSION = (
-    f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at "  # noqa: S608
-    "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
-    "WHERE s.token_hash = :hash AND s.expires_at > :now AND a.disabled_at IS NULL "
-    "AND p.status = 'active'"
-)
-BY_KEY = (
-    f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS}, NULL::timestamptz, NULL::timestamptz "  # noqa: S608
-    "FROM api_key k JOIN party p ON p.id = k.party_id "
-    "WHERE k.secret_hash = :hash AND k.expires_at > :now AND k.revoked_at IS NULL "
-    "AND p.status = 'active'"
-)
+def _by_session(matching: str, also: str = "") -> str:
+    return (
+        f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at{also} "  # noqa: S608
+        "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
+        f"WHERE s.token_hash = {matching} AND s.expires_at > :now AND a.disabled_at IS NULL "
+        "AND p.status = 'active'"
+    )
+
+
+def _by_key(matching: str, also: str = "") -> str:
+    return (
+        f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS}, NULL::timestamptz, NULL::timestamptz"  # noqa: S608
+        f"{also} FROM api_key k JOIN party p ON p.id = k.party_id "
+        f"WHERE k.secret_hash = {matching} AND k.expires_at > :now AND k.revoked_at IS NULL "
+        "AND p.status = 'active'"
+    )
+
+
+BY_SESSION, BY_KEY = _by_session(":hash"), _by_key(":hash")
 """How a credential is looked up, for statements that ask for more at the same time.
 
 `proffered` has their parameters, and `read_caller` reads their row.
 """
 _BY_SESSION, _BY_KEY = prepared(BY_SESSION), prepared(BY_KEY)
+_ANY = "ANY(CAST(:hashes AS bytea[]))"
+_OF_SEVERAL = {
+    Credential.SESSION: prepared(_by_session(_ANY, ", s.token_hash")),
+    Credential.KEY: prepared(_by_key(_ANY, ", k.secret_hash")),
+}
 
 _BY_PARTY = prepared(
     f"SELECT NULL::bigint, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
@@ -199,6 +213,30 @@ async def caller_of_key(session: AsyncSession, key: str, *, now: datetime) -> Ca
     """Say which party a machine's key acts for; a key that is not valid now is the public."""
     rows = await fetch(session, _BY_KEY, proffered(key, now))
     return read_caller(rows[0], now)[0] if rows else PUBLIC
+
+
+async def callers(
+    session: AsyncSession, proffers: Iterable[tuple[Credential, str]], *, now: datetime
+) -> dict[tuple[Credential, str], Caller]:
+    """Say who several credentials belong to, in one statement for each kind.
+
+    Those that are not valid now are left out, and so are sessions of which is to be noted that they
+    were seen.
+    """
+    found: dict[tuple[Credential, str], Caller] = {}
+    wanted: dict[Credential, dict[bytes, str]] = {kind: {} for kind in _OF_SEVERAL}
+    for kind, secret in proffers:
+        if kind in wanted:
+            wanted[kind][_hashed(secret)] = secret
+    for kind, secrets in wanted.items():
+        if not secrets:
+            continue
+        parameters = {"hashes": list(secrets), "now": now, "today": local_date(now)}
+        for *row, hashed in await fetch(session, _OF_SEVERAL[kind], parameters):
+            caller, noted = read_caller(row, now)
+            if noted:
+                found[kind, secrets[hashed]] = caller
+    return found
 
 
 def proffered(secret: str, now: datetime) -> dict[str, Any]:

@@ -35,6 +35,7 @@ _COMPOUND = (
     "公西 颛孙 壤驷 公良 漆雕 乐正 宰父 谷梁 拓跋 夹谷 轩辕 令狐 段干 百里 呼延 东郭 南门 羊舌 "
     "微生 梁丘 左丘 东门 西门 第五"
 )
+_COMPOUNDS = frozenset(_COMPOUND.split())
 
 _WIDTH = Text("全角字符已改为半角", "full-width characters were made narrow")
 _SPACES = Text("已去掉空格和分隔符", "spaces and separators were dropped")
@@ -241,7 +242,7 @@ def mask_name(name: str) -> str:
     Chinese the first letter is shown.
     """
     name = name.strip()
-    family = name[:2] if len(name) > 2 and name[:2] in _COMPOUND.split() else name[:1]
+    family = name[:2] if len(name) > 2 and name[:2] in _COMPOUNDS else name[:1]
     return f"{family}**"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-import xlsxwriter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import SHANGHAI, local_date
@@ -294,6 +293,8 @@ def _asked(found: Sequence[ReferralOut]) -> Sheet:
 
 
 def _write(sheets: Iterable[Sheet]) -> bytes:
+    import xlsxwriter  # noqa: PLC0415  # 2 MB for whoever makes workbooks, and nobody else
+
     buffer = BytesIO()
     book = xlsxwriter.Workbook(
         buffer, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}

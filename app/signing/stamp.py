@@ -67,7 +67,7 @@ def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
         type=kind,
         kid=signer.kid,
         serial=serial,
-        issued_at=signed_at,
+        issued_at=token.tick_floor(signed_at),  # the token keeps no more of it
         ttl_h=ttl_h,
         product=product,
         quantity_dg=token.quantity_dg_of(mass_g),
@@ -77,11 +77,9 @@ def stamp(  # noqa: PLR0913 (the fields of a token, each by its name)
         status_index=status_index & 0xFFFFFFFF,
     )
     payload = token.encode_payload(claims)
-    signature = signer.sign(payload)
-    read_back = token.parse(token.digits(payload, signature)).claims
     return Stamp(
         kid=signer.kid,
-        token=token.digits(payload, signature),
+        token=token.digits(payload, signer.sign(payload)),
         code=shortcode.encode(serial),
-        expires_at=read_back.expires_at,
+        expires_at=claims.expires_at,
     )

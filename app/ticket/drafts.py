@@ -8,9 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from app.certificate.service import Issuer
+from app.core.clock import local_date
 from app.core.errors import DomainError
 from app.core.ids import NewId, NewSerial
+from app.lot.schemas import content_of
 from app.lot.service import LotDraft, Withdrawal
+from app.party.access import Caller
 from app.product.rules import Catalogue
 from app.signing.keys import Signer
 from app.signing.stamp import Stamp
@@ -21,7 +24,7 @@ from app.ticket.rules import (
     PlannedDraw,
     TicketKind,
 )
-from app.ticket.schemas import LineIn
+from app.ticket.schemas import LineIn, TicketIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,53 @@ class TicketDraft:
     note: str | None = None
     documents: tuple[Mapping[str, Any], ...] = ()
     corrects: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with the former ticket's content filled in, and its buyer found."""
+
+    kind: TicketKind
+    buyer: UUID | None
+    claim_code: str | None
+    hand_over: HandOver
+    lines: tuple[LineDraft, ...]
+    market: UUID | None
+    stall: UUID | None
+
+
+def lines_of(body: TicketIn, catalogue: Catalogue, now: datetime) -> tuple[LineDraft, ...]:
+    """Reckon the lines of a request; see `line_of`."""
+    on = local_date(body.sold_at or now)
+    return tuple(line_of(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
+
+
+def usual_hand_over(buyer: UUID | None) -> HandOver:
+    """Answer how goods change hands where nobody says: a walk-in confirms nothing."""
+    return HandOver.ONE_SIDED if buyer is None else HandOver.TWO_SIDED
+
+
+def draft_of(
+    ticket_id: UUID, body: TicketIn, asked: Asked, caller: Caller, now: datetime
+) -> TicketDraft:
+    """Make a ticket of a request."""
+    return TicketDraft(
+        public_id=ticket_id,
+        digest=content_of(body, caller),
+        kind=asked.kind,
+        seller=Issuer(caller.acting_party, caller.acting_public_id, caller.roles),
+        buyer=asked.buyer,
+        hand_over=asked.hand_over,
+        lines=asked.lines,
+        sold_at=body.sold_at or now,
+        market=asked.market,
+        stall=asked.stall,
+        device_at=body.device_at,
+        plate=body.plate,
+        note=body.note,
+        documents=tuple(document.model_dump(mode="json") for document in body.documents),
+        corrects=body.corrects,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,17 +345,20 @@ async def _sign(
     received = await _received_at_once(session, passed, around)
     on = local_date(around.now)
     signed: list[Signed] = []
+    hours: dict[frozenset[int], int] = {}
     for issuance in passed:
         draft, serial = issuance.draft, around.new_serial()
-        products = {line.product_id for line in draft.lines}
-        groups = {around.catalogue.product(product_id).group.value for product_id in products}
+        products = frozenset(line.product_id for line in draft.lines)
+        if products not in hours:
+            groups = {around.catalogue.product(product_id).group.value for product_id in products}
+            hours[products] = await service.ttl_h(session, groups, on)
         made = stamp(
             around.signer,
             TokenType.TICKET,
             serial=serial,
             signed_at=around.now,
-            ttl_h=await service.ttl_h(session, groups, on),
-            product=products.pop() if len(products) == 1 else 0,
+            ttl_h=hours[products],
+            product=min(products) if len(products) == 1 else 0,
             mass_g=sum(line.mass_g for line in draft.lines),
             origin=lot_rules.shared(drawn.draw.lot.division_code for drawn in issuance.draws),
             issuer=draft.seller.party_id,

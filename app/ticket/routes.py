@@ -1,7 +1,6 @@
 """HTTP for tickets: issue, decide, void, read, and the picture of the code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -11,23 +10,24 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.certificate.rules import CertificateMissing, CertificateVoided
 from app.certificate.schemas import VoidIn
-from app.certificate.service import Issuer
 from app.core import bulk
 from app.core.bulk import BulkOut, RowsIn
-from app.core.clock import local_date
 from app.core.db import DbSession
 from app.core.errors import DomainError, IdReused
+from app.core.http import Shortcut
 from app.core.problems import MalformedRequest, declare, speaks_english
+from app.core.replica import DATABASE_FAULTS
 from app.core.schemas import Instant
 from app.event.rules import ImpossibleDate
 from app.evidence import service as evidences
 from app.evidence.rules import MEDIA_TYPE, UnknownEvidence
-from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, content_of, repeated
+from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, repeated
 from app.lot.rules import MadeTooEarly, MassesDiffer, ProductsDiffer
 from app.party import identifiers
 from app.party import service as parties
 from app.party.access import Caller, OtherParty, RoleKind
-from app.party.auth import allow
+from app.party.auth import allow, credential_of
+from app.party.credentials import Credential
 from app.party.identifiers import PhoneInvalid
 from app.party.rules import UnknownParty
 from app.place.rules import UnknownPlace
@@ -35,24 +35,63 @@ from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import qr, token
 from app.signing.rules import ClockBeforeTokens, NoSigningKey
-from app.ticket import decide, issue, queries, rules, service, void
+from app.ticket import counter, decide, issue, queries, rules, service, void
+from app.ticket.counter import Counter, Slip
 from app.ticket.decide import DecisionDraft
-from app.ticket.drafts import Circumstances, LineDraft, TicketDraft, line_of
+from app.ticket.drafts import (
+    Asked,
+    Circumstances,
+    TicketDraft,
+    draft_of,
+    lines_of,
+    usual_hand_over,
+)
 from app.ticket.queries import Side
-from app.ticket.rules import HandOver, TicketKind
+from app.ticket.rules import TicketKind
 from app.ticket.schemas import BuyerIn, DecisionIn, TicketIn, TicketOut
 
 LIMIT_MAX = 100
 
+JSON = "application/json"
+
 router = APIRouter(tags=["tickets"])
 
-Seller = Annotated[Caller, Depends(allow("ticket.issue"))]
+_TICKET = "/tickets/{ticket_id}"
+Seller = Annotated[Caller, Depends(allow(counter.ACTION))]
 Decider = Annotated[Caller, Depends(allow("ticket.decide"))]
 Reader = Annotated[Caller, Depends(allow("ticket.read"))]
 
 
+async def _issue_with_others(request: Request) -> Response | None:
+    """Issue a ticket in the plain case, together with others; see `counter.Counter`."""
+    credential, secret = credential_of(request)
+    kind, _, _ = request.headers.get("content-type", "").partition(";")
+    if credential is Credential.NONE or kind != JSON:
+        return None
+    try:
+        ticket_id = UUID(request.path_params["ticket_id"])
+        # As the route reads it: whether a request is the same is told by what was read.
+        body = TicketIn.model_validate(await request.json())
+    except (ValueError, RecursionError):
+        return None
+    if body.repeat_of is not None or body.buyer is None or body.buyer.invite is not None:
+        return None
+    at: Counter = request.app.state.counter
+    try:
+        written = await at.issue(Slip(ticket_id, body, (credential, secret)))
+    except (DomainError, *DATABASE_FAULTS):
+        return None
+    if written is None:
+        return None
+    return Response(written, status_code=HTTPStatus.CREATED, media_type=JSON)
+
+
+shortcut = Shortcut(_TICKET, _issue_with_others, method="PUT")
+"""Tickets are what is written most; see `http.Shortcuts`."""
+
+
 @router.put(
-    "/tickets/{ticket_id}",
+    _TICKET,
     status_code=HTTPStatus.CREATED,
     responses={
         **repeated(TicketOut),
@@ -94,7 +133,7 @@ async def issue_ticket(
     now: datetime = request.app.state.clock()
     catalogue = await products.catalogue(session)
     asked = await _complete(request, session, body, caller, catalogue, now)
-    draft = _draft(ticket_id, body, asked, caller, now)
+    draft = draft_of(ticket_id, body, asked, caller, now)
     around = await _circumstances(request, session, catalogue, now)
     _, created = await issue.issue(session, draft, around)
     if not created:
@@ -125,7 +164,7 @@ async def issue_many(
             if content.buyer is not None and content.buyer.invite is not None:
                 raise rules.InvitationInBulk(pointer="/buyer/invite")
             asked = await _complete(request, session, content, caller, catalogue, now)
-            rows.append(_draft(ticket_id, content, asked, caller, now))
+            rows.append(draft_of(ticket_id, content, asked, caller, now))
         except DomainError as refusal:
             rows.append(refusal)
     drafts = [row for row in rows if not isinstance(row, DomainError)]
@@ -152,28 +191,6 @@ async def _answer_rows(
     return bulk.answer(bulk.merged(rows, made, told), english=speaks_english(request))
 
 
-def _draft(
-    ticket_id: UUID, body: TicketIn, asked: "_Asked", caller: Caller, now: datetime
-) -> TicketDraft:
-    return TicketDraft(
-        public_id=ticket_id,
-        digest=content_of(body, caller),
-        kind=asked.kind,
-        seller=Issuer(caller.acting_party, caller.acting_public_id, caller.roles),
-        buyer=asked.buyer,
-        hand_over=asked.hand_over,
-        lines=asked.lines,
-        sold_at=body.sold_at or now,
-        market=asked.market,
-        stall=asked.stall,
-        device_at=body.device_at,
-        plate=body.plate,
-        note=body.note,
-        documents=tuple(document.model_dump(mode="json") for document in body.documents),
-        corrects=body.corrects,
-    )
-
-
 async def _circumstances(
     request: Request, session: DbSession, catalogue: Catalogue, now: datetime
 ) -> Circumstances:
@@ -187,19 +204,6 @@ async def _circumstances(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request with the former ticket's content filled in, and its buyer found."""
-
-    kind: TicketKind
-    buyer: UUID | None
-    claim_code: str | None
-    hand_over: HandOver
-    lines: tuple[LineDraft, ...]
-    market: UUID | None
-    stall: UUID | None
-
-
 async def _complete(
     request: Request,
     session: DbSession,
@@ -207,9 +211,8 @@ async def _complete(
     caller: Caller,
     catalogue: Catalogue,
     now: datetime,
-) -> _Asked:
-    on = local_date(body.sold_at or now)
-    lines = tuple(line_of(number, line, catalogue, on=on) for number, line in enumerate(body.lines))
+) -> Asked:
+    lines = lines_of(body, catalogue, now)
     kind: TicketKind | None = body.kind
     market, stall, hand_over = body.market, body.stall, body.hand_over
     buyer, claim_code = None, None
@@ -220,11 +223,10 @@ async def _complete(
         hand_over, buyer = hand_over or former.hand_over, former.buyer
     if body.buyer is not None:
         buyer, claim_code = await _buyer(request, session, body.buyer, caller, now)
-    usual = HandOver.ONE_SIDED if buyer is None else HandOver.TWO_SIDED
     # Whether a sale is of the seller's own produce is told by the lots, not by a former ticket.
     if kind is None or kind is TicketKind.ORIGIN:
         kind = TicketKind.SALE
-    return _Asked(kind, buyer, claim_code, hand_over or usual, lines, market, stall)
+    return Asked(kind, buyer, claim_code, hand_over or usual_hand_over(buyer), lines, market, stall)
 
 
 async def _buyer(

@@ -49,7 +49,7 @@ _VISITS = {
 }
 
 
-def _walking(walk: Walk, begin: str) -> str:
+def walking(walk: Walk, begin: str) -> str:
     """Write the common table expressions of a walk: `met` has an array of all lots.
 
     The recursion touches nothing but the two indexes of `lot_edge`. The LIMIT stops the recursion
@@ -81,7 +81,7 @@ def _statement(walk: Walk, *, stocked: bool = True) -> str:
     """Write the one statement of a walk, with what is left of each lot if that is wanted."""
     left = _LEFT if stocked else "SELECT NULL, NULL, NULL"
     return f"""
-        WITH RECURSIVE {_walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
+        WITH RECURSIVE {walking(walk, "SELECT unnest(CAST(:lots AS bigint[]))")}
         SELECT met.ids, b.* FROM met CROSS JOIN LATERAL ({left}) b
     """  # noqa: S608
 
@@ -150,15 +150,17 @@ async def walk_at_once(
     return await graph_of(books, *rows[0], limit=limit)
 
 
-_LOTS = prepared("""
-    SELECT id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
-        created_at, mass_g
-    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
-""")
-_INTO = prepared("""
-    SELECT src, dst, mass_g, proof, occurred_at FROM lot_edge
-    WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
-""")
+LOT = """
+    id, public_id, product_id, holder_id, producer_id, mixed, origin, division_code, made_on,
+    created_at, mass_g
+"""
+EDGE = "src, dst, mass_g, proof, occurred_at"
+"""Columns as `settled` reads them."""
+
+_LOTS = prepared(f"SELECT {LOT} FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))")  # noqa: S608
+_INTO = prepared(f"""
+    SELECT {EDGE} FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
+""")  # noqa: S608
 _ORIGINS = {origin.value: origin for origin in LotOrigin}
 _PROOFS = {proof.value: proof for proof in Proof}
 
@@ -234,17 +236,28 @@ async def graph_of(
 
 async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
     rows = await books.ask(_LOTS, {"lots": lots})
+    return settled(books, rows, await books.ask(_INTO, {"lots": lots}))
+
+
+def settled(books: Books, rows: Iterable[Any], edges: Iterable[Any]) -> dict[int, Settled]:
+    """Put lots together with all that went into them, and remember those that are final.
+
+    Args:
+        books: Whose lots they are.
+        rows: The columns `LOT` of each.
+        edges: The columns `EDGE` of all edges into them, each lot's by ascending parent.
+    """
     into: dict[int, list[Edge]] = {}
-    for src, dst, mass_g, proof, occurred_at in await books.ask(_INTO, {"lots": lots}):
+    for src, dst, mass_g, proof, occurred_at in edges:
         edge = Edge(src, dst, mass_g, _PROOFS[proof], occurred_at)
         into.setdefault(dst, []).append(edge)
     found: dict[int, Settled] = {}
     for row in rows:
-        lot, edges = row[0], tuple(into.get(row[0], ()))
-        origin, into_g = _ORIGINS[row[6]], sum(edge.mass_g for edge in edges)
+        lot, parts = row[0], tuple(into.get(row[0], ()))
+        origin, into_g = _ORIGINS[row[6]], sum(edge.mass_g for edge in parts)
         ending = ending_of(origin, row[4], into_g)
         node = Node._make((*row[:6], origin, *row[7:], into_g, ending))
-        found[lot] = Settled(node, edges)
+        found[lot] = Settled(node, parts)
     books.memory.settle(found.values())
     return found
 
@@ -584,7 +597,7 @@ _WHOLE = {
             SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
                 {_BOUGHT.format(party="who.party_id")} AS bought
             FROM who JOIN lot l ON l.public_id = :lot
-        ), {_walking(walk, "SELECT id FROM asked")}
+        ), {walking(walk, "SELECT id FROM asked")}
         SELECT who.*, asked.*, met.ids, b.*, w.*
         FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
         CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w

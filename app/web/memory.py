@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.clock import Clock
@@ -112,7 +111,10 @@ class Remembering:
         self._memory = memory
         self._database = database
         self._clock = clock
-        self._headers = headers
+        self._headers = [
+            (name.lower().encode(), value.encode())
+            for name, value in {**headers, "Content-Type": "application/json"}.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -122,10 +124,10 @@ class Remembering:
             if found is not None:
                 scope["route"] = _ROUTE
                 body, status = found
-                answer = Response(
-                    body, status, media_type="application/json", headers=self._headers
-                )
-                await answer(scope, receive, send)
+                size = (b"content-length", str(len(body)).encode())
+                headers = [*self._headers, size]
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
                 return
         await self._app(scope, receive, send)
 

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,7 +38,7 @@ from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 from app.trace import levels
 from app.trace import queries as trace
 from app.trace import rules as trace_rules
-from app.trace.queries import Books, Walk
+from app.trace.queries import EDGE, LOT, Books, Strategy, Walk, settled, walking
 from app.trace.rules import Node, SubGraph, TraceTooLarge
 from app.web import story
 from app.web.rules import (
@@ -176,12 +175,21 @@ class Library:
 
     Attributes:
         walk: Answers the lots behind lots.
+        at_once: Whether the statement that finds a ticket may walk as well: a cluster's may not.
     """
 
     books: Books
     walk: Callable[[Collection[int]], Awaitable[SubGraph]]
     catalogue: Catalogue
     gazetteer: Gazetteer
+    at_once: bool = True
+
+    async def behind(self, lot_ids: Collection[int]) -> SubGraph | None:
+        """Answer the lots behind lots; None if these are too many to tell."""
+        try:
+            return await self.walk(lot_ids)
+        except TraceTooLarge:
+            return None
 
 
 async def library_of(session: AsyncSession) -> Library:
@@ -195,6 +203,7 @@ async def library_of(session: AsyncSession) -> Library:
         walk,
         await products.catalogue(session),
         await places.gazetteer(session),
+        at_once=trace.strategy_of(session) is Strategy.RECURSIVE,
     )
 
 
@@ -206,11 +215,8 @@ def library_beside(database: Database) -> Library | None:
         return None
     books = trace.books_beside(database)
 
-    async def walk(lot_ids: Collection[int]) -> SubGraph:
-        with levels.in_time():
-            return await trace.walk_at_once(
-                books, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX, stocked=False
-            )
+    def walk(lot_ids: Collection[int]) -> Awaitable[SubGraph]:
+        return trace.walk_at_once(books, lot_ids, Walk.BACK, limit=CHAIN_LOTS_MAX, stocked=False)
 
     return Library(books, walk, catalogue, gazetteer)
 
@@ -314,16 +320,11 @@ def words(text: Text) -> Words:
     return Words(zh=text.zh, en=text.en)
 
 
-class _Lot(NamedTuple):
-    """A lot that a ticket drew on or brought into being."""
+class _Received(NamedTuple):
+    """A lot that a ticket brought into being."""
 
     id: int
     product_id: int
-    producer_id: int | None
-    mixed: bool
-    division_code: str | None
-    made_on: date | None
-    created_at: datetime
 
 
 class _Draw(NamedTuple):
@@ -347,11 +348,16 @@ class _Line(NamedTuple):
 
 
 class _Party(NamedTuple):
-    """Somebody whom a page names."""
+    """Somebody whom a page names, as the public may read it."""
 
-    id: int
     name: str
-    form: str
+    masked: bool
+
+
+def _shown(name: str, form: str) -> _Party:
+    if form == "natural":
+        return _Party(identifiers.mask_name(name), masked=True)
+    return _Party(without_numbers(name), masked=False)
 
 
 class _Certificate(NamedTuple):
@@ -381,22 +387,19 @@ class _Known:
     parties: Mapping[int, _Party]
     certificates: Sequence[_Certificate]
     held: Sequence[int]
-    lots: Mapping[int, LotState | _Lot]
+    lots: Mapping[int, LotState | Node | _Received]
     results: Sequence[tuple[int, TestStanding]]
 
     def name(self, party_id: int | None) -> str:
         """Name a party as the public may read it."""
         if party_id is None:
             return _WALK_IN.zh
-        party = self.parties[party_id]
-        if party.form == "natural":
-            return identifiers.mask_name(party.name)
-        return without_numbers(party.name)
+        return self.parties[party_id].name
 
     def party(self, party_id: int) -> PublicParty:
         """Write a party as the public may see it."""
-        masked = self.parties[party_id].form == "natural"
-        return PublicParty(name=self.name(party_id), masked=masked)
+        name, masked = self.parties[party_id]
+        return PublicParty(name=name, masked=masked)
 
     def village(self, code: str | None, on: date) -> str | None:
         """Name an origin as it was called on a day."""
@@ -451,24 +454,19 @@ _ABOUT = prepared(f"""
 
 async def _gather(
     library: Library,
+    graph: SubGraph | None,
     *,
-    lots: Mapping[int, LotState | _Lot],
-    later_lots: Mapping[int, _Lot] = MappingProxyType({}),
+    lots: Mapping[int, LotState | Node | _Received],
     party_ids: Iterable[int | None],
     certificate_ids: Iterable[int],
     at: datetime,
 ) -> _Known:
-    try:
-        graph = await library.walk(lots)
-    except TraceTooLarge:
-        graph = None
     nodes: Iterable[Node] = graph.nodes.values() if graph else ()
-    behind = {*lots, *later_lots, *(graph.nodes if graph else ())}
+    behind = {*lots, *(graph.nodes if graph else ())}
     wanted = {
         *party_ids,
         *(node.holder_id for node in nodes),
         *(node.producer_id for node in nodes),
-        *(lot.producer_id for lot in lots.values()),
     }
     asked = {
         "parties": [party for party in wanted if party is not None],
@@ -481,44 +479,62 @@ async def _gather(
         catalogue=library.catalogue,
         gazetteer=library.gazetteer,
         graph=graph,
-        parties={row[0]: _Party(*row) for row in about.parties},
+        parties={number: _shown(name, form) for number, name, form in about.parties},
         certificates=[_Certificate(*row) for row in about.certificates],
         held=about.held,
-        lots={**lots, **later_lots},
+        lots=lots,
         results=testing.latest_first(grouped(about.standings, behind), at),
     )
 
 
 # --- a ticket -------------------------------------------------------------------------------------
 
-_LOT_COLUMNS = (
-    "l.id, l.product_id, l.producer_id, l.mixed, l.division_code, l.made_on, l.created_at"
-)
-_TICKET = prepared(f"""
-    SELECT t.id, t.kind, t.code, t.seller_id, t.buyer_id, t.buyer_kind, t.sold_at, t.issued_at,
-        t.expires_at, t.mass_g, t.token, s.status, market.name AS market, stall.name AS stall,
-        ARRAY(
-            SELECT ROW(n.no, n.product_id, n.trade_name, n.mass_g, n.quantity, n.unit)
-            FROM ticket_line n WHERE n.ticket_id = t.id ORDER BY n.no
-        ) AS lines,
-        ARRAY(
-            SELECT ROW(d.line_no, d.lot_id, d.mass_g, to_jsonb(d.certificate_ids))
-            FROM ticket_draw d WHERE d.ticket_id = t.id ORDER BY d.line_no, d.lot_id
-        ) AS draws,
-        ARRAY(
-            SELECT ROW({_LOT_COLUMNS}) FROM ticket_draw d JOIN lot l ON l.id = d.lot_id
-            WHERE d.ticket_id = t.id
-        ) AS lots,
-        ARRAY(
-            SELECT ROW({_LOT_COLUMNS}) FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
-            WHERE r.ticket_id = t.id
-        ) AS received
-    FROM ticket t
-    JOIN ticket_state s ON s.ticket_id = t.id
-    LEFT JOIN place market ON market.id = t.market_id
-    LEFT JOIN place stall ON stall.id = t.stall_id
-    WHERE t.serial = :serial
-""")  # noqa: S608 (constants)
+
+def _finding(*, walked: bool) -> str:
+    """Write the statement that finds a ticket, with all lots behind it if it shall walk as well.
+
+    The lots that it drew on come with everything that went into them: nobody has met them before,
+    while those behind them are behind other tickets too, and mostly remembered.
+    """
+    met = walking(Walk.BACK, "SELECT unnest(ids) FROM drawn") if walked else "met AS (SELECT)"
+    return f"""
+        WITH RECURSIVE paper AS MATERIALIZED (
+            SELECT t.id, t.kind, t.code, t.seller_id, t.buyer_id, t.buyer_kind, t.sold_at,
+                t.issued_at, t.expires_at, t.mass_g, t.token, s.status, market.name AS market,
+                stall.name AS stall
+            FROM ticket t
+            JOIN ticket_state s ON s.ticket_id = t.id
+            LEFT JOIN place market ON market.id = t.market_id
+            LEFT JOIN place stall ON stall.id = t.stall_id
+            WHERE t.serial = :serial
+        ), drawn AS MATERIALIZED (
+            SELECT ARRAY(
+                SELECT lot_id FROM ticket_draw WHERE ticket_id = (SELECT id FROM paper)
+            ) AS ids
+        ), {met}
+        SELECT paper.*, met.*,
+            ARRAY(
+                SELECT ROW(n.no, n.product_id, n.trade_name, n.mass_g, n.quantity, n.unit)
+                FROM ticket_line n WHERE n.ticket_id = paper.id ORDER BY n.no
+            ) AS lines,
+            ARRAY(
+                SELECT ROW(d.line_no, d.lot_id, d.mass_g, to_jsonb(d.certificate_ids))
+                FROM ticket_draw d WHERE d.ticket_id = paper.id ORDER BY d.line_no, d.lot_id
+            ) AS draws,
+            ARRAY(SELECT ROW({LOT}) FROM lot WHERE id = ANY(drawn.ids)) AS lots,
+            ARRAY(
+                SELECT ROW({EDGE}) FROM lot_edge WHERE dst = ANY(drawn.ids) ORDER BY dst, src
+            ) AS edges,
+            ARRAY(
+                SELECT ROW(l.id, l.product_id)
+                FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
+                WHERE r.ticket_id = paper.id
+            ) AS received
+        FROM paper CROSS JOIN drawn CROSS JOIN met
+    """  # noqa: S608 (constants)
+
+
+_FIND_AND_WALK, _FIND = prepared(_finding(walked=True)), prepared(_finding(walked=False))
 
 
 async def read_ticket(
@@ -528,18 +544,29 @@ async def read_ticket(
 
     With a stolen key somebody could sign other content under a serial that exists: the books must
     hold exactly this token.
+
+    Raises:
+        TraceTimedOut: the lots behind it took too long to walk.
     """
     assert code.parsed is not None, "its signature was checked"
-    rows = await library.books.ask(_TICKET, {"serial": code.parsed.claims.serial})
+    asked_for = {"serial": code.parsed.claims.serial, "most": CHAIN_LOTS_MAX + 1}
+    with levels.in_time():
+        rows = await library.books.ask(_FIND_AND_WALK if library.at_once else _FIND, asked_for)
     if not rows or rows[0].token != code.reference:
         return None
     (ticket,) = rows
     draws = [_Draw(*row) for row in ticket.draws]
+    found = settled(library.books, ticket.lots, ticket.edges)
+    drawn = {lot: of_lot.node for lot, of_lot in found.items()}
     known = await _gather(
         library,
-        lots={row[0]: _Lot(*row) for row in ticket.lots},
-        later_lots={row[0]: _Lot(*row) for row in ticket.received},
-        party_ids=(ticket.seller_id, ticket.buyer_id),
+        await _behind(library, ticket, drawn),
+        lots={**drawn, **{row[0]: _Received(*row) for row in ticket.received}},
+        party_ids=(
+            ticket.seller_id,
+            ticket.buyer_id,
+            *(lot.producer_id for lot in drawn.values()),
+        ),
         certificate_ids=(number for draw in draws for number in draw.certificate_ids),
         at=frame.now,
     )
@@ -556,7 +583,7 @@ async def read_ticket(
             "code": shortcode.show(ticket.code),
             "issued_at": ticket.issued_at,
             "expires_at": ticket.expires_at,
-            "ticket": _ticket_facts(ticket, draws, known),
+            "ticket": _ticket_facts(ticket, draws, drawn, known),
         }
     )
     last = _sale(ticket, status, known)
@@ -564,7 +591,21 @@ async def read_ticket(
     return page, _grounds(ticket, known)
 
 
-def _ticket_facts(ticket: Row, draws: Sequence[_Draw], known: _Known) -> PublicTicketFacts:
+async def _behind(library: Library, ticket: Row, drawn: Collection[int]) -> SubGraph | None:
+    """Answer the lots behind a ticket; None if these are too many to tell."""
+    if not library.at_once:
+        return await library.behind(drawn)
+    try:
+        return await trace.graph_of(
+            library.books, ticket.ids, None, None, None, limit=CHAIN_LOTS_MAX
+        )
+    except TraceTooLarge:
+        return None
+
+
+def _ticket_facts(
+    ticket: Row, draws: Sequence[_Draw], drawn: Mapping[int, Node], known: _Known
+) -> PublicTicketFacts:
     lines = [_Line(*row) for row in ticket.lines]
     return PublicTicketFacts(
         kind=TicketKind(ticket.kind),
@@ -578,18 +619,18 @@ def _ticket_facts(ticket: Row, draws: Sequence[_Draw], known: _Known) -> PublicT
         mass_g=ticket.mass_g,
         mass=_mass(ticket.mass_g),
         lines=[
-            _line(line, [draw for draw in draws if draw.line_no == line.no], known)
+            _line(line, [drawn[draw.lot_id] for draw in draws if draw.line_no == line.no], known)
             for line in lines
         ],
     )
 
 
-def _line(line: _Line, draws: Sequence[_Draw], known: _Known) -> PublicLine:
-    drawn = [known.lots[draw.lot_id] for draw in draws]
+def _line(line: _Line, drawn: Sequence[Node], known: _Known) -> PublicLine:
     product = known.product(line.product_id)
     trade_name = without_numbers(line.trade_name)
     origins = (
-        known.village(lot.division_code, lot.made_on or local_date(lot.created_at)) for lot in drawn
+        known.village(lot.division_code, lot.made_on or local_date(lot.occurred_at))
+        for lot in drawn
     )
     producer = None
     if all(lot.producer_id is not None for lot in drawn):
@@ -650,6 +691,7 @@ async def _certificate_page(
     behind = await lots.states_by_id(session, [certificate.lot_id])
     known = await _gather(
         library,
+        await library.behind(behind),
         lots=behind,
         party_ids=[certificate.issuer_id],
         certificate_ids=[

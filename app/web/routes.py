@@ -97,10 +97,7 @@ def _told(
     request: Request, digits: str, page: PublicTicket, grounds: queries.Grounds | None
 ) -> Response:
     """Answer a program, and remember what it was told."""
-    status, content = (
-        SAYINGS[page.state].status,
-        pages.fold(page, digits).model_dump_json().encode(),
-    )
+    status, content = SAYINGS[page.state].status, pages.tell(page, digits)
     if grounds is not None:
         request.app.state.pages.keep(digits, content, page.checked_at, grounds, status)
     return Response(content, status, media_type="application/json", headers=FRESH)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from app.certificate.service import Issuer
 from app.core import ids
 from app.core.clock import system_clock
 from app.core.db import Database
+from app.core.errors import DomainError
+from app.core.gathering import Gathering
 from app.core.sealing import Vault
 from app.exchange import service as exchange
 from app.exchange.service import Desk, Progress
@@ -25,8 +28,9 @@ from app.product import service as products
 from app.product.rules import Catalogue
 from app.signing import service as signing
 from app.signing.keys import Signer
+from app.ticket import counter
 from app.ticket.drafts import Circumstances, LineDraft, TicketDraft
-from app.ticket.issue import issue
+from app.ticket.issue import Issued, issue_all
 from app.ticket.rules import HandOver, PlannedDraw, TicketKind
 from app.trace import queries, rules
 from app.trace.queries import Walk
@@ -41,7 +45,7 @@ READY = "/healthz"
 _COOKIE = "ypt_session"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ours:
     """Our data layer, called as the routes call it."""
 
@@ -105,9 +109,22 @@ class Ours:
             ),
             sold_at=now,
         )
-        around = Circumstances(self.catalogue, self.signer, now, ids.uuid7, ids.serial63)
-        async with self.database.transaction() as session:
-            await issue(session, draft, around)
+        outcome = await self._issuing.ask(draft)
+        if isinstance(outcome, DomainError):
+            raise outcome
+
+    @cached_property
+    def _issuing(self) -> Gathering[TicketDraft, Issued | DomainError]:
+        """Issue what is asked for at the same moment together, as the counter does."""
+
+        async def work(drafts: Sequence[TicketDraft]) -> Sequence[Issued | DomainError]:
+            around = Circumstances(
+                self.catalogue, self.signer, system_clock(), ids.uuid7, ids.serial63
+            )
+            async with counter.together(self.database) as session:
+                return await issue_all(session, drafts, around)
+
+        return Gathering(work, most=counter.TOGETHER_MAX, at_once=counter.AT_ONCE)
 
     async def import_file(self, path: Path, tell: Callable[[], None]) -> Progress:
         """Import tickets from a file, with all rules applied."""

@@ -131,8 +131,12 @@ FURTHER_FILES = {
         "push.py",  # who signed a push, and what its numbers mean
         "standards.py",  # loads what tests are judged by, and reads it
     },
+    "supervision": {
+        "credit.py",  # what stands in a party's file
+    },
     "ticket": {
         "audit.py",  # the books checked against themselves
+        "counter.py",  # issues together what is asked for at the same moment
         "decide.py",  # one verb of the service each: decide, issue, void
         "drafts.py",  # what is to be issued
         "handover.py",  # what goods become in other hands, whichever verb hands them over

@@ -1,5 +1,6 @@
 """Statements that go past SQLAlchemy keep its rules: BEGIN, savepoints, errors, one commit."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
@@ -154,3 +155,24 @@ async def test_a_question_without_a_session_sees_what_is_committed(
     with contextlib.suppress(*DATABASE_FAULTS):
         await database.ask(count, {})
     assert (await database.ask(count, {}))[0].entries == 1
+
+
+async def test_more_questions_than_connections_are_all_answered(database: Database) -> None:
+    one, number = prepared("SELECT 1 AS one"), prepared("SELECT CAST(:n AS int) AS n")
+    answers: list[int] = []
+
+    async def keep_asking(asked: int) -> None:
+        for _ in range(20):
+            rows = await database.ask(number, {"n": asked})
+            answers.append(rows[0].n)
+
+    async def keep_reading() -> None:
+        for _ in range(20):
+            async with database.reading() as session:
+                await fetch(session, one, {})
+
+    # Nobody who waits for a connection is overtaken until his time is up, and questions leave
+    # sessions their part.
+    async with asyncio.timeout(4):
+        await asyncio.gather(*map(keep_asking, range(50)), *(keep_reading() for _ in range(5)))
+    assert sorted(answers) == sorted([*range(50)] * 20)

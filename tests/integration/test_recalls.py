@@ -34,6 +34,7 @@ from tests.recalls import (
     lots_of,
     office_of,
     order,
+    photo,
     recalled,
 )
 
@@ -565,6 +566,12 @@ async def test_refusals_of_a_destruction_come_in_order(morning: Morning) -> None
     assert await refused(stranger, morning.at_first) == "not-holder"
     assert await refused(stall, morning.at_first) == "lot-under-recall"
     assert await refused(morning.neighbour, morning.kept) == "lot-exhausted"
+    # What was taken once is recognised before its photos are looked for.
+    body = {"lot": morning.kept, "mass_g": 1, "method": "buried", "reason": "烂"}
+    body |= {"witness": "李四", "evidence": [await photo(morning.neighbour)]}
+    path = f"/destructions/{new_id()}"
+    await morning.neighbour.make(path, body)
+    assert code_of(await stall.put(path, body)) == "id-reused"
 
 
 async def test_refusals_of_a_disposal_come_in_order(morning: Morning) -> None:

@@ -29,6 +29,7 @@ from app.party import service as parties
 from app.party.access import NOT_FOR_KEYS, POLICY, PUBLIC, RoleKind, audiences_of
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
+from app.trace.memory import Memory, memory_of
 from tests.model.books import Books, Json
 
 
@@ -187,8 +188,19 @@ class World:
                 yield Stage(self, client, reader)
         finally:
             await reader.close()
-            await greenlet_spawn(database.engine.sync_engine.pool.dispose)
+            pool = database.engine.sync_engine.pool
+            await greenlet_spawn(pool.dispose)
+            _forget(memory_of(pool))
             await self.admin(f'DROP DATABASE "{self.copy}" WITH (FORCE)')
+
+
+def _forget(memory: Memory) -> None:
+    """Let nothing of a database's lots be taken for those of the next one."""
+    memory.lots.forget()
+    memory.parties.forget()
+    memory.roles.forget()
+    memory.lot_words.forget()
+    memory.edge_words.forget()
 
 
 @dataclass
