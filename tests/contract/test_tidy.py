@@ -156,6 +156,7 @@ FURTHER_FILES = {
         "sweep.py",  # shares of a graph that does not fit into memory
         "writing.py",  # a whole trace as the bytes of its JSON
     },
+    "supervision": {"credit.py"},  # what the books say about a party, side by side
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
