@@ -502,8 +502,14 @@ async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoil
     async with signed_in(officer.site, "regulator") as office:
         body = {"lot": spoiled.lot, "division_code": "3206", "question": question}
         await office.put(f"/referrals/{new_id()}", body)
+        elsewhere = {**body, "division_code": "320583", "question": f"{question}，昆山"}
+        await office.put(f"/referrals/{new_id()}", elsewhere)
     await go(officer, "/recalls")
-    row = page.get_by_role("row").filter(has_text=question)
+    # What another place is asked is shown, and is not this office's to answer.
+    theirs = page.get_by_role("row").filter(has_text=f"{question}，昆山")
+    await theirs.wait_for()
+    assert await theirs.locator("summary").count() == 0
+    row = page.get_by_role("row").filter(has=page.get_by_text(question, exact=True))
     await row.locator("summary").click()
     await row.get_by_label("答复内容").fill("已查清")
     await officer.check_axe()

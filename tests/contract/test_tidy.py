@@ -131,9 +131,6 @@ FURTHER_FILES = {
         "push.py",  # who signed a push, and what its numbers mean
         "standards.py",  # loads what tests are judged by, and reads it
     },
-    "supervision": {
-        "credit.py",  # what stands in a party's file
-    },
     "ticket": {
         "audit.py",  # the books checked against themselves
         "counter.py",  # issues together what is asked for at the same moment
@@ -156,6 +153,7 @@ FURTHER_FILES = {
         "sweep.py",  # shares of a graph that does not fit into memory
         "writing.py",  # a whole trace as the bytes of its JSON
     },
+    "supervision": {"credit.py"},  # what the books say about a party, side by side
 }
 FOLDERS_OF_A_FEATURE = {"frontend", "screens", "data", "templates", "static"}
 NOT_NAMES = re.compile(r"(utils?|helpers?|commons?|constants?|managers?|misc|base_.*)(\.py)?")
