@@ -23,7 +23,7 @@ AGRICULTURE, REGULATION = Department.AGRICULTURE, Department.MARKET_REGULATION
 def test_the_place_in_the_chain_says_whose_a_report_is(
     market: str | None,
     roles: set[RoleKind],
-    through: bool,  # noqa: FBT001
+    through: bool,
     division: str,
     department: Department,
 ) -> None:
