@@ -79,7 +79,7 @@ async def take(
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold.
+    Its holder could else carry off as samples what may not be sold, be it a market.
 
     Returns:
         The sample, and whether it is new.
@@ -94,7 +94,7 @@ async def take(
         HoldNotYours: the caller neither holds the lot nor answers for it.
         AlreadySampledAbove: a higher office of agriculture has sampled it.
         SampleNumberTaken: the number stands for another sample of the caller's.
-        LotOnHold: the lot may not move, and its holder samples for himself.
+        LotOnHold: the lot may not move, and its holder samples it.
         LotExhausted: less than that is left.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
@@ -118,7 +118,7 @@ async def take(
     if body.authority is Authority.AGRICULTURE:
         await _check_not_above(session, lot, caller)
     await _check_number(session, body.number, caller)
-    draw = _drawn(lot, body)
+    draw = _drawn(lot, body, by=caller.acting_party)
     sample = await _take(
         session,
         public_id,
@@ -175,12 +175,13 @@ async def take_on_the_way(
     )
 
 
-def _drawn(lot: LotState, body: SampleIn) -> Draw:
+def _drawn(lot: LotState, body: SampleIn, *, by: int) -> Draw:
     if lot.holder_id is None:  # a walk-in's goods are eaten
         raise LotExhausted(lot=str(lot.public_id), remaining_g=0)
     pieces = lot.remaining_pieces if body.mass_g == lot.remaining_g else body.pieces
     draw = Draw(lot, body.mass_g, pieces)
-    check_draw(draw, holder_id=lot.holder_id, held_too=body.layer is not Layer.OWN)
+    # A market may hold goods too: of its own it is no more than their holder.
+    check_draw(draw, holder_id=lot.holder_id, held_too=lot.holder_id != by)
     return draw
 
 

@@ -143,6 +143,19 @@ async def test_a_holder_carries_nothing_off_as_samples_of_what_is_on_hold(trade:
     assert (await farmer.lot(lot))["remaining_g"] == 9_000
 
 
+async def test_a_market_that_holds_goods_itself_is_no_more_than_a_holder(trade: Trade) -> None:
+    farmer, supervisors = await trade.farmer(), await office(trade)
+    market = await trade.party(RoleKind.MARKET)
+    ticket = await farmer.sells(market, line(CHIVES, 10, await farmer.opens(CHIVES, 10)))
+    lot = received(await market.decides(ticket["ticket"]))
+    await sampled(market, lot, **OF_MARKET)
+    await supervisors.make(f"/holds/{new_id()}", {"lot": lot, "reason": "复查"})
+    all_of_it = sample_of(lot, **{**OF_MARKET, "mass_g": 9_500})
+    assert code_of(await market.put(f"/samples/{new_id()}", all_of_it)) == "lot-on-hold"
+    await sampled(supervisors, lot)
+    assert (await market.lot(lot))["remaining_g"] == 9_000
+
+
 async def test_what_a_higher_office_sampled_is_not_sampled_again_below(trade: Trade) -> None:
     farmer = await trade.farmer()
     city, county = await office(trade), await office(trade, "320682")
