@@ -309,15 +309,18 @@ async def check_may_send(
 ) -> None:
     """Refuse whoever neither took a sample nor, as an office or market, answers for its lot.
 
-    The holder of the goods must not choose who clears them, if he did not take the sample.
+    The holder of the goods must not choose who clears them, if he did not take the sample; nor must
+    their market, if an office took it.
 
     Raises:
-        OtherParty: the caller holds the goods, and somebody else sampled them.
+        OtherParty: the caller holds the goods, and somebody else sampled them, or an office did,
+            and the caller is none.
         HoldNotYours: the caller has nothing to do with them.
     """
     if sample.taken_by == caller.acting_party:
         return
-    if lot.holder_id == caller.acting_party:
+    by_office = sample.authority is not None
+    if lot.holder_id == caller.acting_party or (by_office and not caller.supervises):
         raise OtherParty
     await check_reader(session, lot, caller, answers_for)
 

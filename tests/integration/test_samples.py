@@ -143,6 +143,29 @@ async def test_a_holder_carries_nothing_off_as_samples_of_what_is_on_hold(trade:
     assert (await farmer.lot(lot))["remaining_g"] == 9_000
 
 
+async def test_a_market_does_not_choose_who_clears_what_an_office_sampled(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        supervisors, chosen = market.regulator, await lab(market.trade)
+        grown = await market.lot(market.farmer, 20)
+        ticket = await market.sell(market.farmer, market.stall, grown, 10, market=str(market.site))
+        lot = received(await market.stall.decides(ticket["ticket"]))
+        sample, own = (
+            await sampled(supervisors, lot),
+            await sampled(market.office, lot, **OF_MARKET),
+        )
+        for _ in range(3):
+            await judged(supervisors, sample, inhibition(80))
+        to = {"lab": str(chosen.public_id)}
+        answer = await market.office.put(f"/samples/{sample}/commissions/{new_id()}", to)
+        assert code_of(answer) == "other-party"
+        assert await refused(chosen, sample, report(("克百威", None))) == "test-not-yours"
+        # What it took itself it sends where it likes; so does the office.
+        await sent(own, chosen, by=market.office)
+        await sent(sample, chosen, by=supervisors)
+
+
 async def test_a_market_that_holds_goods_itself_is_no_more_than_a_holder(trade: Trade) -> None:
     farmer, supervisors = await trade.farmer(), await office(trade)
     market = await trade.party(RoleKind.MARKET)
