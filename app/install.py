@@ -14,6 +14,7 @@ from app.ledger import service as ledgers
 from app.place import service as places
 from app.product import service as products
 from app.recall import terms as recalls
+from app.report import service as reports
 from app.supervision import service as supervision
 from app.testing import standards
 from app.ticket import service as tickets
@@ -29,6 +30,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     entry_rules.load,
     farming.load_intervals,
     supervision.load_rules,
+    reports.load_rules,
 )
 
 

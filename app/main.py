@@ -30,6 +30,7 @@ from app.place import routes as places
 from app.product import routes as products
 from app.recall import routes as holds
 from app.recall.authority import check_may_hold
+from app.report import routes as reports
 from app.signing.ring import Ring
 from app.supervision import routes as warnings
 from app.testing import routes as testing
@@ -38,8 +39,35 @@ from app.ticket.counter import Counter
 from app.trace import routes as traces
 from app.web import proof, screens
 from app.web import recalls as recall_pages
+from app.web import reports as report_pages
 from app.web import routes as pages
 from app.web.memory import Memory, Remembering
+
+# A request is compared with one router after the other: what is called most comes first.
+ROUTED = (
+    tickets,
+    pages,
+    proof,
+    gates,
+    traces,
+    lots,
+    certificates,
+    parties,
+    places,
+    products,
+    evidence,
+    farming,
+    testing,
+    labels,
+    holds,
+    bundles,
+    ledgers,
+    warnings,
+    recall_pages,
+    reports,
+    report_pages,
+    screens,
+)
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -119,29 +147,7 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         base_url=settings.public_url,
     )
     problems.install(app)
-    # A request is compared with one router after the other: what is called most comes first.
-    for package in (
-        tickets,
-        pages,
-        proof,
-        gates,
-        traces,
-        lots,
-        certificates,
-        parties,
-        places,
-        products,
-        evidence,
-        farming,
-        testing,
-        labels,
-        holds,
-        bundles,
-        ledgers,
-        warnings,
-        recall_pages,
-        screens,
-    ):
+    for package in ROUTED:
         app.include_router(package.router)
     app.include_router(pages.own)
     app.add_exception_handler(DomainError, pages.refused)

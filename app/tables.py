@@ -17,6 +17,7 @@ from app.party import models as party
 from app.place import models as place
 from app.product import models as product
 from app.recall import models as recall
+from app.report import models as report
 from app.signing import models as signing
 from app.supervision import models as supervision
 from app.testing import models as testing
@@ -43,6 +44,7 @@ __all__ = [
     "place",
     "product",
     "recall",
+    "report",
     "signing",
     "supervision",
     "testing",

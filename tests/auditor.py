@@ -35,6 +35,8 @@ MOVES_NOTHING = {
     "recall.step",
     "referral.answered",
     "referral.asked",
+    "report.filed",
+    "report.step",
     "sample.sent",
     "test.extended",
     "sample.taken-on-the-way",  # its grams left the lot with the ticket

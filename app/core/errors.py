@@ -26,6 +26,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not-found"  # no such thing, or none that this caller may see: 404
     CONFLICT = "conflict"  # understood, and against the state of the books: 409
     TOO_LARGE = "too-large"  # 413
+    TOO_MANY = "too-many"  # understood, and more than a day may have: 429
     BUSY = "busy"  # try again: 503 with Retry-After
 
 

@@ -29,6 +29,7 @@ class NoticeKind(StrEnum):
     TEST_FAILED = "test_failed"
     RECALL_DUE = "recall_due"
     TEST_CLEARED = "test_cleared"
+    REPORTED = "reported"
 
 
 class HoldCause(StrEnum):

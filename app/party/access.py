@@ -175,6 +175,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "recall.read": _SIGNED_IN,
     "referral.ask": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "referral.answer": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+    "report.file": _EVERYONE,
+    "report.handle": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "sample.read": _SIGNED_IN,
     "sample.take": _SAMPLERS,
     "scan.record": _SIGNED_IN,

@@ -9,7 +9,7 @@ Invariants:
     2. A warning carries what it rests on: public ids, figure, limit, rule and the rule's date.
     3. The same evidence opens one warning, however often and by however many workers it is met.
     4. A closed warning opens anew only when the figure has grown past what somebody looked at.
-    5. A warning accuses nobody: it moves no goods and refuses no ticket; a person decides.
+    5. A warning accuses nobody, and a credit file (信用档案), read from the books each time, weighs
+       nothing: neither moves goods or refuses a ticket; a person decides.
     6. A warning holds no personal data: subjects are public ids, or digests of keyed indexes.
-    7. A credit file (信用档案) is read from the books each time and weighs nothing.
 """

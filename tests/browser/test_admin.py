@@ -601,6 +601,7 @@ async def dispose_of_all(page: Page) -> None:
         ("regulator", "/holds"),
         ("regulator", "/warnings"),
         ("regulator", "/gate-cases"),
+        ("regulator", "/reports"),
         ("regulator", "/parties?q=示范"),
         ("regulator", f"/parties/{STALL.party}"),
         ("regulator", "/limits"),

@@ -131,9 +131,6 @@ FURTHER_FILES = {
         "push.py",  # who signed a push, and what its numbers mean
         "standards.py",  # loads what tests are judged by, and reads it
     },
-    "supervision": {
-        "credit.py",  # what stands in a party's file
-    },
     "ticket": {
         "audit.py",  # the books checked against themselves
         "counter.py",  # issues together what is asked for at the same moment

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import httpx
 import pytest
@@ -73,6 +73,19 @@ async def _claim(trade: Trade) -> tuple[Actor, str, Json]:
     return farmer, path, {**body, "hand_over": "one_sided"}
 
 
+async def _sale_by_the_route(trade: Trade) -> tuple[Actor, str, Json]:
+    farmer, path, body = await _sale(trade)
+    former = f"/tickets/{new_id()}"
+    await farmer.make(former, body)
+    # What refers to a former ticket is nothing for the counter.
+    return farmer, path, {**body, "repeat_of": former.removeprefix("/tickets/")}
+
+
+async def _claim_by_the_route(trade: Trade) -> tuple[Actor, str, Json]:
+    farmer, path, body = await _sale_by_the_route(trade)
+    return farmer, path, {**body, "hand_over": "one_sided"}
+
+
 async def _decision(trade: Trade) -> tuple[Actor, str, Json]:
     farmer, stall = await trade.farmer(), await trade.stall()
     lot = await farmer.opens(kg=10)
@@ -103,13 +116,16 @@ async def _merge(trade: Trade) -> tuple[Actor, str, Json]:
     return collector, f"/merges/{new_id()}", body
 
 
-WRITES: dict[str, Callable[[Trade], Awaitable[tuple[Actor, str, Json]]]] = {
-    "sale": _sale,
-    "claim": _claim,
+_Write: TypeAlias = Callable[[Trade], Awaitable[tuple[Actor, str, Json]]]
+AT_THE_COUNTER: dict[str, _Write] = {"sale": _sale, "claim": _claim}
+BY_ROUTES: dict[str, _Write] = {
+    "sale by the route": _sale_by_the_route,
+    "claim by the route": _claim_by_the_route,
     "decision": _decision,
     "void": _void,
     "merge": _merge,
 }
+WRITES = AT_THE_COUNTER | BY_ROUTES
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -158,12 +174,12 @@ class Cut:
         event.remove(self._engine, "before_cursor_execute", self._before)
 
 
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("name", BY_ROUTES)
 async def test_a_connection_cut_before_any_statement_leaves_nothing(
     trade: Trade, admin: AdminConnection, name: str
 ) -> None:
     """However far a request came, its books are as before; sent again, it happens once."""
-    actor, path, body = await WRITES[name](trade)
+    actor, path, body = await BY_ROUTES[name](trade)
     before = await everything(trade)
     for at in itertools.count(1):
         with Cut(trade, admin, at) as cut:
@@ -180,6 +196,25 @@ async def test_a_connection_cut_before_any_statement_leaves_nothing(
     assert after != before
     assert (await actor.put(path, body)).status_code == 200
     assert await everything(trade) == after
+
+
+@pytest.mark.parametrize("name", AT_THE_COUNTER)
+async def test_what_the_counter_loses_with_its_connection_the_route_does_once(
+    trade: Trade, admin: AdminConnection, name: str
+) -> None:
+    for at in itertools.count(1):
+        actor, path, body = await AT_THE_COUNTER[name](trade)
+        tickets = await trade.value("SELECT count(*) FROM ticket")
+        with Cut(trade, admin, at) as cut:
+            answer = await actor.put(path, body)
+        assert answer.status_code == 201, answer.text
+        assert await trade.value("SELECT count(*) FROM ticket") == tickets + 1
+        after = await everything(trade)
+        assert (await actor.put(path, body)).status_code == 200
+        assert await everything(trade) == after
+        if cut.count < at:
+            break
+    assert at > 4, "the writing of a group is more than one statement"
 
 
 # --- kill -9 ------------------------------------------------------------------------------------

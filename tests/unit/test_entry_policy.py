@@ -262,7 +262,13 @@ BAD: dict[str, Callable[[Facts], Facts]] = {
     ),
     "expired": lambda facts: replace(facts, paper=replace(_paper(facts), expires_at=facts.now)),
     "no proofs": lambda facts: _of_goods(
-        facts, lambda item: replace(item, proofs=frozenset(), documents=())
+        facts,
+        # What was shown and speaks against the goods stays shown.
+        lambda item: replace(
+            item,
+            proofs=frozenset(),
+            documents=tuple(paper for paper in item.documents if not paper.proofs),
+        ),
     ),
     "imported": lambda facts: _of_goods(
         facts, lambda item: replace(item, traits=item.traits | {IMPORTED})

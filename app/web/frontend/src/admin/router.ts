@@ -14,6 +14,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/recalls/new', name: 'open-recall', component: () => import('./views/OpenRecallView.vue') },
   { path: '/recalls/:recall', name: 'recall', component: () => import('./views/RecallView.vue'), props: true },
   { path: '/warnings', name: 'warnings', component: () => import('./views/WarningsView.vue') },
+  { path: '/reports', name: 'reports', component: () => import('./views/ReportsView.vue') },
   { path: '/gate-cases', name: 'gate-cases', component: () => import('./views/GateCasesView.vue') },
   { path: '/market', name: 'market', component: () => import('./views/MarketView.vue') },
   { path: '/parties', name: 'parties', component: () => import('./views/PartiesView.vue') },

@@ -1,0 +1,125 @@
+"""Reports as they come in, and as they go out to whoever sent them and to offices."""
+
+from datetime import date, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from app.core.schemas import In, Line, Out
+from app.party.access import Department
+from app.report.rules import ReportProblem, ReportState, ReportStepKind
+
+TEXT_CHARS_MAX = 2_000
+
+
+def _readable(text: str) -> str:
+    # Lines may end; whatever else cannot be printed is an accident or an attack.
+    text = text.replace("\r\n", "\n")
+    if any(not character.isprintable() and character not in "\n\t\u3000" for character in text):
+        message = "holds a character that cannot be printed"
+        raise ValueError(message)
+    return text
+
+
+Said = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_CHARS_MAX),
+    AfterValidator(_readable),
+]
+
+
+class ReportIn(In):
+    """A problem with the goods of a ticket or certificate."""
+
+    document: Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)] = Field(
+        description="Its digits, its short code, or the address in its QR code."
+    )
+    problem: ReportProblem
+    text: Said = Field(description="What happened. Sealed at rest; read by the office alone.")
+    contact: Line | None = Field(
+        default=None, description="How the office reaches you. Sealed at rest; never shown."
+    )
+
+
+class ReportTaken(Out):
+    """A report that was taken, and the code by which it is followed."""
+
+    report: UUID
+    code: str = Field(description="Whoever has it reads the state and the answer; keep it.")
+    track: str = Field(description="Path of the page that tells what became of it.")
+    received_at: datetime
+    due_on: date
+
+
+class ReportTrack(Out):
+    """What whoever has the tracking code is told; never what was typed, nor the contact."""
+
+    code: str
+    problem: ReportProblem
+    state: ReportState
+    division_code: str
+    division_name: str = Field(description="Of the county, in Chinese; empty where nobody knows.")
+    department: Department
+    received_at: datetime
+    due_on: date = Field(description="Until then the office says whether it takes it up.")
+    taken_up_at: datetime | None
+    answer: str | None
+    answered_at: datetime | None
+
+
+class ReportStepIn(In):
+    """What an office does with a report."""
+
+    kind: ReportStepKind
+    words: Said | None = Field(
+        default=None, description="The answer, which whoever has the code reads; or why referred."
+    )
+    division_code: str | None = Field(
+        default=None, pattern=r"^[0-9]{6}$", description="County that it is referred to."
+    )
+    department: Department | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        refers = self.kind is ReportStepKind.REFER
+        if refers != (self.division_code is not None and self.department is not None) or (
+            not refers and (self.division_code or self.department)
+        ):
+            message = "division_code and department go with refer, both of them"
+            raise ValueError(message)
+        if (self.kind is ReportStepKind.TAKE_UP) != (self.words is None):
+            message = "words go with answer and refer"
+            raise ValueError(message)
+        return self
+
+
+class ReportStepOut(Out):
+    """A step that an office took."""
+
+    step: UUID
+    kind: ReportStepKind
+    words: str | None
+    by_name: str
+    made_at: datetime
+
+
+class ReportOut(Out):
+    """A report as the office that it lies with reads it."""
+
+    report: UUID
+    document: UUID
+    token: str = Field(description="Digits of the ticket or certificate.")
+    problem: ReportProblem
+    text: str
+    contact: str | None
+    state: ReportState
+    division_code: str
+    department: Department
+    received_at: datetime
+    due_on: date
+    overdue: bool
+    taken_up_at: datetime | None
+    answer: str | None
+    answered_at: datetime | None
+    steps: list[ReportStepOut]

@@ -1,0 +1,175 @@
+"""The pages on which anybody reports a problem, and reads what became of it; no script needed."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs, quote
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from app.core import problems
+from app.core.db import DbSession
+from app.core.errors import DomainError, Text
+from app.core.problems import declare
+from app.party.auth import allow
+from app.report import rules, service
+from app.report.routes import PATH, around
+from app.report.schemas import TEXT_CHARS_MAX, ReportIn, ReportTrack
+from app.web import pages
+from app.web.memory import wants_json
+
+_FORM_FIELDS_MAX: Final = 8
+_PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_INCOMPLETE: Final = Text(
+    "请选择问题并写明情况，不要使用特殊字符",
+    "Choose a problem and say what happened, without special characters",
+)
+_HTML: Final[dict[str, Any]] = {"text/html": {"schema": {"type": "string"}}}
+_FIELDS: Final = ("report", "document", "problem", "text", "contact")
+_FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string"} for name in _FIELDS},
+                }
+            }
+        }
+    }
+}
+
+router = APIRouter(tags=["reports"])
+
+
+def _page(
+    request: Request,
+    typed: dict[str, str],
+    *,
+    saying: Text | None = None,
+    advice: Text | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> HTMLResponse:
+    html = (
+        pages.environment()
+        .get_template("report.html")
+        .render(
+            demo=request.app.state.settings.demo,
+            typed={name: typed.get(name, "") for name in _FIELDS},
+            problems=rules.PROBLEM_WORDS,
+            chars_max=TEXT_CHARS_MAX,
+            saying=saying,
+            advice=advice,
+        )
+    )
+    return HTMLResponse(html, status, headers=_PRIVATE)
+
+
+@router.get(
+    "/report",
+    responses={303: {"description": "On to the page of a tracking code that was typed."}},
+    response_class=HTMLResponse,
+    dependencies=[Depends(allow("report.file"))],
+)
+async def ask_what_is_wrong(
+    request: Request,
+    document: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
+    code: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
+) -> Response:
+    """Show the form on which anybody reports a problem; its id is made here, for one report.
+
+    A tracking code that somebody typed leads on to its page.
+    """
+    if code.strip():
+        path = PATH + quote(rules.read_code(code), safe="")
+        return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
+    made = str(request.app.state.new_id())
+    return _page(request, {"report": made, "document": document})
+
+
+@router.post(
+    "/report",
+    status_code=HTTPStatus.SEE_OTHER,
+    responses={
+        303: {"description": "On to the page that tells what becomes of it."},
+        404: {"content": _HTML, "description": "No such document."},
+        409: {"content": _HTML, "description": "This form was sent with other words before."},
+        422: {"content": _HTML, "description": "The form is incomplete."},
+        429: {"content": _HTML, "description": "Too many reports today."},
+    },
+    response_class=RedirectResponse,
+    dependencies=[Depends(allow("report.file"))],
+    openapi_extra=_FORM,
+)
+async def file_with_form(request: Request, session: DbSession) -> Response:
+    """Report a problem with a form; `PUT /reports/{id}` is the same for programs."""
+    typed = await _typed(request)
+    try:
+        public_id = UUID(typed.get("report", ""))
+        body = ReportIn.model_validate(
+            {name: typed[name] for name in _FIELDS[1:] if typed.get(name, "").strip()}
+        )
+    except ValueError:  # pydantic's are of this kind too
+        return _page(request, typed, saying=_INCOMPLETE, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        report, _ = await service.file(session, public_id, body, around(request))
+    except DomainError as refusal:
+        return _page(
+            request,
+            typed,
+            saying=refusal.title,
+            advice=refusal.next_step,
+            status=problems.STATUS[refusal.kind],
+        )
+    return RedirectResponse(PATH + report.code, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
+
+
+async def _typed(request: Request) -> dict[str, str]:
+    """Read a form's fields; what is no form has none."""
+    try:
+        body = (await request.body()).decode()
+        fields = parse_qs(body, max_num_fields=_FORM_FIELDS_MAX, errors="strict")
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}
+
+
+@router.get(
+    PATH + "{code}",
+    responses={
+        200: {"model": ReportTrack, "content": _HTML, "description": "What became of it."},
+        **declare(rules.UnknownReport),
+    },
+    response_class=HTMLResponse,
+    dependencies=[Depends(allow("report.file"))],
+)
+async def track_report(code: str, request: Request, session: DbSession) -> Response:
+    """Tell whoever has a tracking code what became of the report: a page, or with `Accept` JSON."""
+    as_json = wants_json(request.headers.get("accept", ""))
+    try:
+        found = await service.track(session, code)
+    except rules.UnknownReport as refusal:
+        if as_json:
+            raise
+        return _tracked(request, None, refusal.title, HTTPStatus.NOT_FOUND)
+    if as_json:
+        return Response(found.model_dump_json(), media_type="application/json", headers=_PRIVATE)
+    return _tracked(request, found, rules.STATE_WORDS[found.state], HTTPStatus.OK)
+
+
+def _tracked(
+    request: Request, found: ReportTrack | None, saying: Text, status: HTTPStatus
+) -> HTMLResponse:
+    html = (
+        pages.environment()
+        .get_template("tracked.html")
+        .render(
+            demo=request.app.state.settings.demo,
+            found=found,
+            saying=saying,
+            problems=rules.PROBLEM_WORDS,
+            departments=rules.DEPARTMENT_WORDS,
+        )
+    )
+    return HTMLResponse(html, status, headers=_PRIVATE)

@@ -1,0 +1,358 @@
+"""Reports of a problem: anybody files one, one office reads it, and the reporter is never shown."""
+
+import asyncio
+import json
+import re
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import structlog
+
+from app.core import http, logging
+from app.party.access import RoleKind
+from tests.factories import Actor, Json, Trade, code_of, new_id
+from tests.market import MARKET_DIVISION, Market
+
+CONTACT = "13800138000"
+TEXT = "韭菜有农药味"
+COUNTY = MARKET_DIVISION[:6]
+JSON_ONLY = {"accept": "application/json"}
+
+
+@pytest.fixture
+async def market(own_trade: Trade) -> Market:
+    """A market of the test's own, with two offices of its county and one of the farms'."""
+    market = Market(own_trade)
+    await market.begin()
+    for called, division, department in (
+        ("market_office", COUNTY, "market_regulation"),
+        ("farm_office", COUNTY, "agriculture"),
+        ("far_office", "320682", "agriculture"),
+    ):
+        await market.add(called, called, RoleKind.REGULATOR, division=division)
+        await own_trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=department,
+            party=market.people[called].id,
+        )
+    return market
+
+
+def body(ticket: Json, **more: str) -> Json:
+    """Write a report."""
+    return {
+        "document": ticket["code"],
+        "problem": "unsafe",
+        "text": TEXT,
+        "contact": CONTACT,
+        **more,
+    }
+
+
+def digits_of(ticket: Json) -> str:
+    """Answer the digits of a ticket's QR code."""
+    return str(ticket["url"].rpartition("/")[2])
+
+
+async def send(market: Market, said: Json, report: str | None = None) -> httpx.Response:
+    """Report something as nobody in particular."""
+    return await market.trade.client.put(f"/reports/{report or new_id()}", json=said)
+
+
+async def filed(market: Market, said: Json) -> Json:
+    """Report something that must be taken."""
+    answer = await send(market, said)
+    assert answer.status_code == 201, answer.text
+    taken: Json = answer.json()
+    return taken
+
+
+async def in_market(market: Market) -> Json:
+    """Sell goods in the market, to whoever walks in."""
+    ticket = await market.sound_ticket()
+    bought = (await market.stall.decides(ticket["ticket"]))["lines"][0]["draws"][0]["received_lot"]
+    return await market.sell(
+        market.stall, None, bought, 2, market=str(market.site), stall=str(market.booth)
+    )
+
+
+async def listed(actor: Actor) -> list[str]:
+    """List what lies with an office."""
+    return [row["report"] for row in await actor.read("/reports")]
+
+
+async def stepped(actor: Actor, report: str, **said: str) -> httpx.Response:
+    """Take a step with an id of its own."""
+    return await actor.put(f"/reports/{report}/steps/{new_id()}", said)
+
+
+async def test_a_report_goes_to_the_market_offices_county_and_to_nobody_else(
+    market: Market,
+) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    assert await listed(market.market_office) == [report]
+    assert await listed(market.regulator) == [report]  # the city, both departments
+    for other in (market.farm_office, market.far_office):
+        assert await listed(other) == []
+        answer = await other.get(f"/reports/{report}")
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-report")
+    found = await market.market_office.read(f"/reports/{report}")
+    assert (found["text"], found["contact"], found["state"]) == (TEXT, CONTACT, "received")
+    told = [row["kind"] for row in await market.market_office.read("/notices")]
+    assert told == ["reported"]
+    assert await market.far_office.read("/notices") == []
+
+
+async def test_before_the_market_agriculture_of_the_sellers_county_answers(market: Market) -> None:
+    ticket = await market.sell(market.coop, None, await market.certified(), 1)
+    report = (await filed(market, body(ticket)))["report"]
+    assert await listed(market.far_office) == [report]
+    assert await listed(market.market_office) == []
+
+
+async def test_a_certificate_and_all_ways_to_write_a_code_are_understood(market: Market) -> None:
+    lot = await market.lot(market.coop, 10)
+    certificate = await market.certify(market.coop, lot, 5)
+    ticket = await in_market(market)
+    written = [certificate["code"], digits_of(ticket), ticket["url"]]
+    for document in written:
+        await filed(market, body(ticket, document=document))
+
+
+async def test_refusals_in_order(market: Market) -> None:
+    ticket, known = await in_market(market), new_id()
+    assert (await send(market, body(ticket), known)).status_code == 201
+    cases = [
+        (known, body(ticket, problem="boring"), 422, "malformed-request"),
+        (known, body(ticket, text="a\u202eb"), 422, "malformed-request"),
+        (known, body(ticket, text="other", document="none"), 409, "id-reused"),
+        (None, body(ticket, document="none"), 404, "report-needs-document"),
+        (None, body(ticket, document="9" * 300), 404, "report-needs-document"),
+    ]
+    for report, said, status, code in cases:
+        answer = await send(market, said, report)
+        assert (answer.status_code, code_of(answer)) == (status, code), said
+        assert CONTACT not in answer.text
+
+
+async def test_sent_again_or_at_once_a_report_is_taken_once(market: Market) -> None:
+    said, report = body(await in_market(market)), new_id()
+    answers = await asyncio.gather(*(send(market, said, report) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [201]
+    assert len({answer.json()["code"] for answer in answers}) == 1
+    assert await market.trade.value("SELECT count(*) FROM report") == 1
+    assert await market.trade.value("SELECT count(*) FROM entry WHERE kind = 'report.filed'") == 1
+
+
+async def test_a_flood_is_refused_even_if_it_comes_at_once(market: Market) -> None:
+    ticket = await in_market(market)
+    answers = await asyncio.gather(*(send(market, body(ticket)) for _ in range(14)))
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert len(refused) == 4
+    assert {(answer.status_code, code_of(answer)) for answer in refused} == {
+        (429, "too-many-reports")
+    }
+    assert {answer.json()["facts"]["limit"] for answer in refused} == {"per_address"}
+    market.clock.set(market.clock() + timedelta(days=1))
+    assert (await send(market, body(ticket))).status_code == 201
+
+
+async def test_one_document_has_a_limit_of_its_own(market: Market) -> None:
+    ticket = await in_market(market)
+    for _ in range(10):
+        await filed(market, body(ticket))
+    # Another address: what came so far is somebody else's.
+    await market.trade.execute("UPDATE report SET sender = '\\x00'")
+    for _ in range(10):
+        await filed(market, body(ticket))
+    await market.trade.execute("UPDATE report SET sender = '\\x00'")
+    answer = await send(market, body(ticket))
+    assert (answer.status_code, code_of(answer)) == (429, "too-many-reports")
+    assert answer.json()["facts"]["limit"] == "per_document"
+    await filed(market, body(await in_market(market)))
+
+
+async def test_the_code_tells_the_state_and_the_answer_and_never_who_reported(
+    market: Market,
+) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    assert re.fullmatch(r"([A-Z2-7]{4}-){3}[A-Z2-7]{4}", taken["code"])
+    office, client = market.market_office, market.trade.client
+    shown = (await client.get(taken["track"], headers=JSON_ONLY)).json()
+    assert (shown["state"], shown["department"]) == ("received", "market_regulation")
+    assert (shown["division_code"], shown["division_name"]) == (COUNTY, "崇川区")
+    assert (await stepped(office, taken["report"], kind="take_up")).status_code == 201
+    said = "已抽样检验<b>"
+    answer = await stepped(office, taken["report"], kind="answer", words=said)
+    assert answer.json()["steps"][1]["words"] == said
+    typed = "/report/" + taken["code"].lower().replace("-", "")
+    told = await client.get(typed, headers=JSON_ONLY)
+    assert (told.json()["state"], told.json()["answer"]) == ("answered", said)
+    page = await client.get(typed, headers={"accept": "text/html"})
+    assert "已抽样检验&lt;b&gt;" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    for public in (told.text, page.text):
+        assert CONTACT not in public
+        assert TEXT not in public
+    field = await client.get("/report", params={"code": taken["code"].lower()})
+    assert field.headers["location"] == taken["track"]
+    odd = await client.get("/report", params={"code": "../a?\r\nb"})
+    assert odd.headers["location"].startswith("/report/..%2F")
+    unknown = await client.get("/report/AAAA-AAAA-AAAA-AAAA", headers=JSON_ONLY)
+    assert (unknown.status_code, code_of(unknown)) == (404, "unknown-report")
+    assert (await client.get("/report/AAAA", headers={"accept": "text/html"})).status_code == 404
+
+
+async def test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log(
+    market: Market, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await in_market(market)
+    logging.configure("INFO")
+    monkeypatch.setattr(http, "log", structlog.get_logger())  # the old one keeps its level
+    taken = await filed(market, body(ticket))
+    await market.trade.client.get(taken["track"])
+    answer = await stepped(market.market_office, taken["report"], kind="answer", words="查无此人")
+    assert answer.status_code == 201
+    rows = await market.trade.rows("SELECT * FROM report")
+    leaves = await market.trade.rows("SELECT convert_from(leaf, 'UTF8') AS leaf FROM entry")
+    notices = await market.market_office.read("/notices")
+    logged = "".join(capfd.readouterr())
+    kept = [repr(rows), "".join(row.leaf for row in leaves), json.dumps(notices), logged]
+    logging.configure("ERROR")
+    assert "/report/{code}" in logged
+    assert taken["code"] not in logged
+    for text in kept:
+        assert CONTACT not in text
+        assert TEXT not in text
+    for row in leaves:
+        assert taken["code"] not in row.leaf
+        assert "查无此人" not in row.leaf
+    assert CONTACT.encode() not in bytes(rows[0].contact_sealed)
+    assert TEXT.encode() not in bytes(rows[0].text_sealed)
+
+
+async def test_an_office_has_seven_working_days(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    received = market.clock().date()
+    due = await market.trade.value("SELECT due_on FROM report")
+    assert timedelta(days=7) < due - received < timedelta(days=20)
+    report = f"/reports/{taken['report']}"
+    assert not (await market.market_office.read(report))["overdue"]
+    market.clock.set(market.clock() + (due - received) + timedelta(days=1))
+    assert (await market.market_office.read(report))["overdue"]
+    await stepped(market.market_office, taken["report"], kind="take_up")
+    assert not (await market.market_office.read(report))["overdue"]
+
+
+async def test_steps_are_refused_in_order(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    office, step = market.market_office, new_id()
+    elsewhere = {"kind": "refer", "words": "移送", "department": "agriculture"}
+    here = {**elsewhere, "division_code": COUNTY, "department": "market_regulation"}
+    cases: list[tuple[Actor, Json, int, str]] = [
+        (market.stall, {"kind": "take_up"}, 403, "not-allowed"),
+        (office, {"kind": "answer"}, 422, "malformed-request"),
+        (office, {"kind": "take_up", "words": "x"}, 422, "malformed-request"),
+        (office, elsewhere, 422, "malformed-request"),
+        (market.far_office, {"kind": "take_up"}, 404, "unknown-report"),
+        (office, {**elsewhere, "division_code": "999999"}, 404, "unknown-division"),
+        (office, here, 409, "report-not-moved"),
+    ]
+    for actor, said, status, code in cases:
+        answer = await stepped(actor, report, **said)
+        assert (answer.status_code, code_of(answer)) == (status, code), said
+    path = f"/reports/{report}/steps/{step}"
+    await office.make(path, {"kind": "take_up"})
+    await office.make(path, {"kind": "take_up"}, status=200)
+    answer = await office.put(path, {"kind": "answer", "words": "x"})
+    assert (answer.status_code, code_of(answer)) == (409, "id-reused")
+    answer = await stepped(office, report, kind="take_up")
+    assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
+    await stepped(office, report, kind="answer", words="好")
+    for said in ({"kind": "answer", "words": "另"}, {**elsewhere, "division_code": COUNTY}):
+        answer = await stepped(office, report, **said)
+        assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
+
+
+async def test_two_answers_at_once_leave_one(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    answers = await asyncio.gather(
+        *(stepped(market.market_office, report, kind="answer", words=f"答{n}") for n in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert await market.trade.value("SELECT count(*) FROM report_step") == 1
+
+
+async def test_a_referred_report_lies_with_the_other_office_alone(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    step = f"/reports/{report}/steps/{new_id()}"
+    said = {
+        "kind": "refer",
+        "words": "属农业农村部门",
+        "division_code": "320682",
+        "department": "agriculture",
+    }
+    await market.market_office.make(step, said)
+    assert await listed(market.market_office) == []
+    assert await listed(market.far_office) == [report]
+    assert [row["kind"] for row in await market.far_office.read("/notices")] == ["reported"]
+    answer = await market.market_office.get(f"/reports/{report}")
+    assert (answer.status_code, code_of(answer)) == (404, "unknown-report")
+    # Whoever referred it may repeat that, and learns no more of it than that.
+    again = await market.market_office.put(step, said)
+    assert again.status_code == 200
+    assert await market.trade.value("SELECT count(*) FROM report_step") == 1
+
+
+async def post(market: Market, fields: dict[str, str]) -> httpx.Response:
+    """Send the form."""
+    return await market.trade.client.post(
+        "/report",
+        content=urlencode(fields),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+
+
+async def test_the_form_works_without_a_script_and_sent_twice_reports_once(
+    market: Market,
+) -> None:
+    ticket, client = await in_market(market), market.trade.client
+    goods = await client.get(f"/t/{digits_of(ticket)}", headers={"accept": "text/html"})
+    link = re.search(r'href="(/report\?document=[^"]+)"', goods.text)
+    assert link is not None
+    form = await client.get(link[1])
+    hidden = re.search(r'name="report" value="([^"]+)"', form.text)
+    assert hidden is not None
+    assert "12315" in form.text
+    assert "<script" not in form.text
+    fields = {"report": hidden[1], **body(ticket), "text": "第一行\r\n第二行"}
+    answers = [await post(market, fields) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    page = await client.get(answers[0].headers["location"])
+    assert page.status_code == 200
+    assert CONTACT not in page.text
+    assert await market.trade.value("SELECT count(*) FROM report") == 1
+
+
+async def test_a_form_that_is_refused_keeps_what_was_typed(market: Market) -> None:
+    ticket = await in_market(market)
+    whole = {"report": new_id(), **body(ticket)}
+    cases = [
+        ({**whole, "problem": ""}, 422),
+        ({**whole, "report": "x"}, 422),
+        ({**whole, "document": "none"}, 404),
+    ]
+    for fields, status in cases:
+        answer = await post(market, fields)
+        assert answer.status_code == status
+        assert TEXT in answer.text
+        assert 'role="alert"' in answer.text
+    assert (await post(market, {})).status_code == 422
+    for _ in range(10):
+        await filed(market, body(ticket))
+    answer = await post(market, whole)
+    assert answer.status_code == 429
+    assert "Too many reports" in answer.text
