@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Locator, Page, ViewportSize
+from playwright.async_api import Locator, Page, ViewportSize, expect
 from sqlalchemy import text
 
 from app.core.db import Database
@@ -657,10 +657,7 @@ async def test_a_market_office_adds_a_gate_and_an_agreement(visitor: Visitor) ->
     await agreements.get_by_role("button", name=STALL.name).click()
     await agreements.get_by_label("信用等级").select_option("B")
     await agreements.get_by_role("button", name="添加").click()
-    await page.wait_for_function(
-        "([n]) => document.querySelectorAll('section:nth-of-type(3) tbody tr').length > n",
-        arg=[before],
-    )
+    await expect(agreements.locator("tbody tr")).to_have_count(before + 1)
     async with signed_in(visitor.site, MARKET.login) as market:
         mine = await market.get("/agreements")
         assert any(
