@@ -313,16 +313,17 @@ async def check_may_send(
     their market, if an office took it.
 
     Raises:
-        OtherParty: the caller holds the goods, and somebody else sampled them, or an office did,
-            and the caller is none.
+        OtherParty: the caller holds the goods, and somebody else sampled them.
         HoldNotYours: the caller has nothing to do with them.
+        OtherParty: an office sampled them, and the caller is their market.
     """
     if sample.taken_by == caller.acting_party:
         return
-    by_office = sample.authority is not None
-    if lot.holder_id == caller.acting_party or (by_office and not caller.supervises):
+    if lot.holder_id == caller.acting_party:
         raise OtherParty
     await check_reader(session, lot, caller, answers_for)
+    if sample.authority is not None and not caller.supervises:
+        raise OtherParty
 
 
 async def find(session: AsyncSession, public_id: UUID) -> Sample:
