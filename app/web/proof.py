@@ -28,6 +28,7 @@ from app.transparency import service as transparency
 from app.web import pages
 from app.web.memory import wants_json
 from app.web.queries import Frame
+from app.web.routes import FOR_A_WHILE, FRESH, frame_of
 from app.web.rules import OF_SIGNATURE, SAYINGS, NoKeyset, PageState, Saying, Tone
 from app.web.schemas import ProofField, ProofKey, PublicEntry, PublicKeys, PublicProof, Words
 
@@ -44,8 +45,6 @@ _LEAF_PREFIX: Final = b"\0"  # RFC 6962, section 2.1: a leaf is never taken for 
 _SPKI_OF_ED25519: Final = bytes.fromhex("302a300506032b6570032100")  # RFC 8410, section 4.
 
 _HTML: dict[str, Any] = {"text/html": {"schema": {"type": "string"}}}
-_FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
-_FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": PublicProof, "content": _HTML, "description": "Signed by us, in the books."},
     400: {"model": PublicProof, "content": _HTML, "description": "Unreadable, or forged."},
@@ -78,17 +77,16 @@ async def show_proof(digits: str, request: Request, session: ReplicaSession) -> 
 
     Nothing that a token says is shown before its signature was checked.
     """
-    state, now = request.app.state, request.app.state.clock()
-    frame = Frame(now, state.settings.public_url.rstrip("/") + "/", state.settings.demo)
+    frame = frame_of(request)
     code = admission.read_token(digits)
-    keyset = await state.ring.keyset(session, now)
+    keyset = await request.app.state.ring.keyset(session, frame.now)
     proof, saying = await prove(session, code, verifier=keyset, frame=frame)
     if wants_json(request.headers.get("accept", "")):
         content = proof.model_dump_json()
-        return Response(content, saying.status, media_type="application/json", headers=_FRESH)
+        return Response(content, saying.status, media_type="application/json", headers=FRESH)
     template = pages.environment().get_template("proof.html")
     html = template.render(demo=frame.demo, proof=proof, saying=saying, digits=digits)
-    return HTMLResponse(html, saying.status, headers=_FRESH)
+    return HTMLResponse(html, saying.status, headers=FRESH)
 
 
 async def prove(
@@ -207,7 +205,7 @@ async def _newest_keyset(session: AsyncSession) -> KeysetRow | None:
 @router.get("/keys", responses=declare(NoKeyset))
 async def publish_keys(session: ReplicaSession, response: Response) -> PublicKeys:
     """Publish all public keys as the offline root key signed them last."""
-    response.headers.update(_FOR_A_WHILE)
+    response.headers.update(FOR_A_WHILE)
     row = await _newest_keyset(session)
     if row is None:
         raise NoKeyset
@@ -226,19 +224,19 @@ async def publish_keys(session: ReplicaSession, response: Response) -> PublicKey
 async def explain(request: Request, session: ReplicaSession) -> HTMLResponse:
     """Explain to anybody how a code is checked, and to technicians how it is without us."""
     keyset = await _newest_keyset(session)
-    settings = request.app.state.settings
+    frame = frame_of(request)
     html = (
         pages.environment()
         .get_template("verify.html")
         .render(
-            demo=settings.demo,
-            address=settings.public_url.rstrip("/") + "/",
+            demo=frame.demo,
+            address=frame.address,
             sayings=[SAYINGS[state] for state in EXPLAINED],
             version=keyset and keyset.version,
             fingerprint=keyset and hashlib.sha256(keyset.root_key).hexdigest(),
         )
     )
-    return HTMLResponse(html, headers=_FOR_A_WHILE)
+    return HTMLResponse(html, headers=FOR_A_WHILE)
 
 
 EXPLAINED: Final = (

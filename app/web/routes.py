@@ -41,7 +41,7 @@ from app.web.schemas import PublicLabel, PublicTicket
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
 FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
-_FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
+FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 router = APIRouter(tags=["public"], dependencies=[Depends(allow("public.read"))])
@@ -62,7 +62,8 @@ _PAGE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _frame(request: Request) -> Frame:
+def frame_of(request: Request) -> Frame:
+    """Answer what a page of this server needs beside the document."""
     settings = request.app.state.settings
     now: datetime = request.app.state.clock()
     return Frame(now=now, address=settings.public_url.rstrip("/") + "/", demo=settings.demo)
@@ -77,7 +78,7 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     whatever became of it (200); what nobody can read or nobody of ours signed is a bad request
     (400); what is signed and not in the books is not found (404).
     """
-    frame = _frame(request)
+    frame = frame_of(request)
     code = admission.read_token(digits)
     page, grounds = await queries.read(
         session,
@@ -107,7 +108,7 @@ async def _show_at_once(request: Request) -> Response | None:
     """Tell a program of a ticket in the plain case: signed by us, and in the books."""
     if not wants_json(request.headers.get("accept", "")):
         return None
-    state, frame, digits = request.app.state, _frame(request), request.path_params["digits"]
+    state, frame, digits = request.app.state, frame_of(request), request.path_params["digits"]
     keyset, library = state.ring.keyset_at_hand(frame.now), queries.library_beside(state.database)
     code = admission.read_token(digits)
     if keyset is None or library is None or code.parsed is None:
@@ -131,7 +132,7 @@ shortcut = Shortcut(token.PATH + "{digits}", _show_at_once)
 
 
 async def _drawable(digits: str, request: Request, session: ReplicaSession) -> bool:
-    frame = _frame(request)
+    frame = frame_of(request)
     code = admission.read_token(digits)
     keyset = await request.app.state.ring.keyset(session, frame.now)
     return code.parsed is not None and admission.may_be_shown(keyset.verify(code.parsed, frame.now))
@@ -201,7 +202,7 @@ async def look_up(
 
 
 async def _follow(text: str, request: Request, session: ReplicaSession) -> Response:
-    frame = _frame(request)
+    frame = frame_of(request)
     code = admission.recognise(text, [request.app.state.settings.public_url])
     status, digits = HTTPStatus.BAD_REQUEST, None
     if code.kind is CodeKind.TOKEN and code.parsed is not None:
@@ -236,7 +237,7 @@ _LABEL: dict[int | str, dict[str, Any]] = {
 @router.get("/b/{code}", responses=_LABEL, response_class=HTMLResponse)
 async def show_label(code: str, request: Request, session: ReplicaSession) -> Response:
     """Lead from a pre-printed label to its ticket, or say what it stands for, if anything."""
-    frame = _frame(request)
+    frame = frame_of(request)
     try:
         bare, binding = await labels.find(session, code)
     except UnknownLabel as refusal:
@@ -255,7 +256,7 @@ async def show_label(code: str, request: Request, session: ReplicaSession) -> Re
 async def welcome(request: Request) -> HTMLResponse:
     """Offer a field for a code to whoever comes by."""
     html = pages.home(demo=request.app.state.settings.demo)
-    return HTMLResponse(html, headers=_FOR_A_WHILE)
+    return HTMLResponse(html, headers=FOR_A_WHILE)
 
 
 assets = StaticFiles(packages=[("app.web", "static"), ("fastapi_swagger", "resources")])
@@ -272,7 +273,7 @@ _WITH_SCRIPTS = (
 @router.get("/docs", response_class=HTMLResponse)
 async def show_api() -> HTMLResponse:
     """Describe every route to whoever programs against it, and let them try it."""
-    headers = {**_FOR_A_WHILE, "Content-Security-Policy": _WITH_SCRIPTS}
+    headers = {**FOR_A_WHILE, "Content-Security-Policy": _WITH_SCRIPTS}
     return HTMLResponse(pages.docs(), headers=headers)
 
 
