@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,8 +18,8 @@ from app.report.routes import PATH, around
 from app.report.schemas import TEXT_CHARS_MAX, ReportIn, ReportTrack
 from app.web import pages
 from app.web.memory import wants_json
+from app.web.routes import form_of
 
-_FORM_FIELDS_MAX: Final = 8
 _PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _INCOMPLETE: Final = Text(
     "请选择问题并写明情况，不要使用特殊字符",
@@ -104,7 +104,7 @@ async def ask_what_is_wrong(
 )
 async def file_with_form(request: Request, session: DbSession) -> Response:
     """Report a problem with a form; `PUT /reports/{id}` is the same for programs."""
-    typed = await _typed(request)
+    typed = await form_of(request)
     try:
         public_id = UUID(typed.get("report", ""))
         body = ReportIn.model_validate(
@@ -123,16 +123,6 @@ async def file_with_form(request: Request, session: DbSession) -> Response:
             status=problems.STATUS[refusal.kind],
         )
     return RedirectResponse(PATH + report.code, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
-
-
-async def _typed(request: Request) -> dict[str, str]:
-    """Read a form's fields; what is no form has none."""
-    try:
-        body = (await request.body()).decode()
-        fields = parse_qs(body, max_num_fields=_FORM_FIELDS_MAX, errors="strict")
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}
 
 
 @router.get(

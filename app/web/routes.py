@@ -330,7 +330,7 @@ async def ask_who(
 )
 async def sign_in_with_form(request: Request, session: DbSession) -> Response:
     """Sign in with a form; `POST /sessions` is the same for programs."""
-    fields = await _form(request)
+    fields = await form_of(request)
     wanted, login = fields.get("next", ""), fields.get("login", "")
     answer = RedirectResponse(desk.following(wanted), HTTPStatus.SEE_OTHER, headers=_NOT_KEPT)
     try:
@@ -347,7 +347,7 @@ async def sign_in_with_form(request: Request, session: DbSession) -> Response:
     return answer
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """Read a form's fields; what is no form has none."""
     try:
         text = (await request.body()).decode()
