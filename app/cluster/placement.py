@@ -50,7 +50,8 @@ _REFERENCE = """
     recall_forwarding recall_lot recall_notice recall_step recall_term referral report
     report_photo report_rule report_step reporting_unit reporting_unit_division residue_limit
     retention_rule ruling sample sample_commission sample_step sampling_rule sampling_seed session
-    signing_key statutory_field substance test test_source test_week ticket_validity tolerance treatment unit warning warning_rule working_day yield_band
+    signing_key statutory_field substance test test_source test_week ticket_validity tolerance
+    treatment unit warning warning_rule working_day yield_band
 """
 
 PLACES: Final[MappingProxyType[str, Place]] = MappingProxyType(

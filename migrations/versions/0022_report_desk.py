@@ -1,4 +1,4 @@
-"""Keep photos of reports, where reports were referred to, and of which clock offices were reminded."""
+"""Keep photos of reports, reminders of their clocks, and where reports and test devices stand."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,12 +52,17 @@ def upgrade() -> None:
         "(division_code IS NULL) = (department IS NULL)"
         " AND (division_code IS NULL OR kind = 'refer')",
     )
+    op.add_column("test_source", sa.Column("place_id", sa.BigInteger(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_test_source_place_id"), "test_source", "place", ["place_id"], ["id"]
+    )
     op.execute("GRANT SELECT, INSERT ON report_photo TO ypt_app")
     op.execute("GRANT UPDATE (due_told_at, late_told_at) ON report TO ypt_app")
 
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_column("test_source", "place_id")
     op.drop_constraint(op.f("ck_report_step_referred_to"), "report_step")
     op.drop_column("report_step", "department")
     op.drop_column("report_step", "division_code")
