@@ -727,6 +727,7 @@ class Photometer:
             "maker": "ACME",
             "convention": "one_pass_two_fail",
             "layer": "wholesale_market",
+            "place": str(GATE.id),
         }
         with people.as_(MARKET.login) as office:
             made = people.put(office, f"/test-sources/{self.source}", body)
@@ -852,7 +853,8 @@ async def test_what_a_device_pushes_appears_by_itself_and_after_an_outage(
         photometer.pushes(number, 118)
         shown = await sample_is(phone, number, "positive")
         await expect(shown).to_contain_text("118 %")
-        await expect(shown).to_contain_text("农残快检仪 · PR-7")
+        where = f"{MARKET_SITE.name} · {GATE.name}"
+        await expect(shown).to_contain_text(f"农残快检仪 · PR-7 · {where}")
         await shown.get_by_role("button").click()
         await page.locator("input[name=value]").fill("41")
         await page.get_by_test_id("keep-test").click()
