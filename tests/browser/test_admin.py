@@ -800,7 +800,7 @@ async def test_reports_are_taken_up_referred_and_answered_by_keyboard(
     await tab_in(first, "照片 1")
     await tab_in(first, "受理")
     await keys.press("Enter")
-    await cards[0].get_by_text("已受理", exact=True).wait_for()
+    await cards[0].get_by_text("已受理").first.wait_for()
     await page.evaluate("document.activeElement.blur()")
     await tab_in(first, "移送其他部门")
     await keys.press("Enter")
@@ -852,7 +852,7 @@ async def test_another_city_is_asked_and_a_credit_file_is_read_by_keyboard(
     # The county is named, not numbered.
     await row.get_by_text(re.compile("昆山市")).wait_for()
     assert "320583" not in await row.inner_text()
-    await go(officer, f"/parties/{STALL.party}")
+    await go(officer, f"/parties/{FARMS[0].farmer.party}")
     await page.get_by_role("heading", name="信用档案").wait_for()
     county = page.locator("dt", has_text="区划").locator("xpath=following-sibling::dd[1]")
     await expect(county).not_to_have_text(re.compile(r"^\d+$"))

@@ -1,5 +1,6 @@
 /** What codes are called, asked once for each and shared by all screens. */
 import { reactive } from 'vue'
+import { useI18n } from 'vue-i18n'
 import { api, Refusal } from '@/shared/api'
 
 const CITY_DIGITS = 4
@@ -13,6 +14,13 @@ export function divisionName(code: string): string {
     void ask(code)
   }
   return divisions.get(code)!
+}
+
+/** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
+export function useOffices() {
+  const { t } = useI18n()
+  return (code: string | null, department: string): string =>
+    [code && divisionName(code), t(`department.${department}`)].filter(Boolean).join(' · ')
 }
 
 async function ask(code: string): Promise<void> {
