@@ -22,7 +22,7 @@ from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.core.snapshot import Snapshot
 from app.evidence import service as evidence
-from app.evidence.rules import UnknownEvidence
+from app.evidence.rules import Picture, UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind
 from app.lot.rules import digest as digest_of
@@ -148,6 +148,18 @@ async def file(
     )
     session.add(report)
     await session.flush()
+    await _attach(session, report, kept)
+    await _tell(session, report, public_id, now=now)
+    said = {"commit": digest.hex(), "t": now.isoformat()}
+    if kept:
+        # Keyed too: whoever took a photo and shared it would else be found by its hash.
+        hashes = " ".join(one.sha256.hex() for one in kept)
+        said["photos_commit"] = vault.index(hashes, purpose="report.photos").hex()
+    await transparency.append(session, [Statement("report.filed", public_id, said)], now=now)
+    return report, True
+
+
+async def _attach(session: AsyncSession, report: Report, kept: Sequence[Picture]) -> None:
     session.add_all(
         ReportPhoto(
             report_id=report.id,
@@ -160,14 +172,6 @@ async def file(
         for no, one in enumerate(kept, start=1)
     )
     await session.flush()
-    await _tell(session, report, public_id, now=now)
-    said = {"commit": digest.hex(), "t": now.isoformat()}
-    if kept:
-        # Keyed too: whoever took a photo and shared it would else be found by its hash.
-        hashes = " ".join(one.sha256.hex() for one in kept)
-        said["photos_commit"] = vault.index(hashes, purpose="report.photos").hex()
-    await transparency.append(session, [Statement("report.filed", public_id, said)], now=now)
-    return report, True
 
 
 async def photo_limits(session: AsyncSession, now: datetime) -> tuple[int, int]:

@@ -114,21 +114,11 @@ async def _describe(
 ) -> SampleOut:
     lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
     catalogue = await products.catalogue(session)
-    named = await parties.by_ids(
-        session,
-        {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
-        | {party for one in sent for party in (one.lab_id, one.sent_by)},
-    )
+    shown = await _names(session, sample, sent, tests)
+    named = shown.parties
     place = None
     if sample.place_id is not None:
         place = (await places.by_ids(session, [sample.place_id]))[sample.place_id].public_id
-    where = await places.full_names(session, {sample.place_id, *(one.place_id for one in tests)})
-    sources = await session.execute(
-        select(TestSource.id, TestSource.name).where(
-            TestSource.id.in_([one.source_id for one in tests if one.source_id])
-        )
-    )
-    shown = _Named(named, where, {row.id: row.name for row in sources})
     hold = None if sample.hold_id is None else await session.get_one(Hold, sample.hold_id)
     steps = await session.scalars(
         select(SampleStep).where(SampleStep.sample_id == sample.id).order_by(SampleStep.id)
@@ -148,7 +138,7 @@ async def _describe(
         taken_by=named[sample.taken_by].public_id,
         taken_by_name=named[sample.taken_by].name,
         place=place,
-        place_name=None if sample.place_id is None else where[sample.place_id],
+        place_name=None if sample.place_id is None else shown.places[sample.place_id],
         taken_at=sample.taken_at,
         recorded_at=sample.recorded_at,
         samplers=_people(vault, sample.samplers, sample.taken_by, caller, purpose=SAMPLERS),
@@ -176,7 +166,7 @@ async def _describe(
     )
 
 
-def _commission(sent: SampleCommission, named: dict[int, Party]) -> CommissionOut:
+def _commission(sent: SampleCommission, named: Mapping[int, Party]) -> CommissionOut:
     return CommissionOut(
         commission=sent.public_id,
         lab=named[sent.lab_id].public_id,
@@ -217,6 +207,26 @@ class _Named:
     parties: Mapping[int, Party]
     places: Mapping[int, str]
     sources: Mapping[int, str]
+
+
+async def _names(
+    session: AsyncSession,
+    sample: Sample,
+    sent: Sequence[SampleCommission],
+    tests: Sequence[TestRow],
+) -> _Named:
+    named = await parties.by_ids(
+        session,
+        {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+        | {party for one in sent for party in (one.lab_id, one.sent_by)},
+    )
+    where = await places.full_names(session, {sample.place_id, *(one.place_id for one in tests)})
+    pushed = await session.execute(
+        select(TestSource.id, TestSource.name).where(
+            TestSource.id.in_([one.source_id for one in tests if one.source_id])
+        )
+    )
+    return _Named(named, where, {row.id: row.name for row in pushed})
 
 
 def _test(test: TestRow, named: _Named, caller: Caller, vault: Vault) -> TestOut:

@@ -557,7 +557,7 @@ async def test_a_sample_is_sent_to_a_laboratory(officer: Visitor, spoiled: Spoil
     await page.get_by_label("检测机构").fill(name)
     await page.get_by_role("group", name="请选择").get_by_role("button").click()
     await page.get_by_role("button", name="送检").click()
-    await page.get_by_role("link", name="检测机构").wait_for()
+    await page.get_by_role("link", name=name).wait_for()
     await officer.check_axe()
     await officer.shoot("admin-sample-sent")
     async with signed_in(officer.site, "regulator") as office:
