@@ -122,7 +122,7 @@ async def account_for(office: Actor, recall: str) -> None:
     at = f"/recalls/{recall}"
     grams = []
     for lot, row in (await lots_of(office, recall)).items():
-        there = row["on_hand_g"] + row["in_transit_g"] - row["consumed_g"]
+        there = row["on_hand_g"] + row["in_transit_g"] - row["consumed_g"] - row["sampled_g"]
         if row["holder"] is None or there == 0:
             continue
         for kind in ("located", "recovered"):

@@ -553,19 +553,19 @@ async def close(
         UnknownRecall: there is none, or it is not for the caller.
         RecallNotYours: the caller is not responsible for it.
         RecallClosed: it was closed otherwise before.
-        GramsOpen, StepsOpen: see `rules.check_closure`.
+        GramsOpen, StepsOpen, SamplesUnsigned: see `rules.check_closure`.
     """
     recall = await open_case(session, public_id, alone=True)
     await queries.check_may_see(session, recall, caller)
     if not await queries.leads(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))
     if recall.closed_at is not None:
-        if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+        if not _is_closed_so(recall, body):
             raise rules.RecallClosed(outcome=recall.outcome)
         return recall, False
     await be_patient(session)
     totals = await queries.totals(session, recall)
-    rules.check_closure(totals, body.outcome, mock=recall.mock)
+    rules.check_closure(totals, body.outcome, signed_g=body.sampled_g, mock=recall.mock)
     if not recall.mock:
         await _let_go(session, recall, body.outcome, caller, now=now)
     recall.closed_at = now
@@ -587,6 +587,15 @@ async def close(
     }
     await _log(session, "closed", recall, document, now=now)
     return recall, True
+
+
+def _is_closed_so(recall: Recall, body: ClosureIn) -> bool:
+    """Whether a case was closed as it is asked for now."""
+    if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+        return False
+    assert recall.report is not None, "a closed case has its report"
+    signs = recall.outcome == Outcome.COMPLETED and not recall.mock
+    return not signs or int(recall.report.get("sampled_g", "0")) == body.sampled_g
 
 
 async def _let_go(

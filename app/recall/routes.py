@@ -471,7 +471,7 @@ async def record_forwarding(
 
 @router.put(
     "/recalls/{recall_id}/closure",
-    responses=declare(*_IN_A_CASE, rules.GramsOpen, rules.StepsOpen),
+    responses=declare(*_IN_A_CASE, rules.GramsOpen, rules.StepsOpen, rules.SamplesUnsigned),
     tags=["recalls"],
 )
 async def close_recall(

@@ -504,7 +504,8 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     # What an office takes as a sample is seen.
     await sampled(office, lot, mass_g=300)
     totals = (await office.read(at))["totals"]
-    assert totals["elsewhere_g"] == 300
+    assert (totals["sampled_g"], totals["elsewhere_g"]) == (300, 0)
+    assert (await lots_of(office, recall))[lot]["sampled_g"] == 300
     assert totals["destroyed_g"] == 16_000
     assert totals["left_g"] == 80_700
     # A walk-in brings some of it back to the stall.
@@ -635,6 +636,45 @@ async def test_two_scales_at_once_never_count_more_than_there_is(morning: Mornin
 
 
 # --- the sign-off -----------------------------------------------------------------------------
+
+
+async def test_whoever_signs_off_answers_for_what_was_sampled(morning: Morning) -> None:
+    office, lot = morning.office, morning.at_first
+    # What another hold had sampled before the case began is not of this case.
+    hold = new_id()
+    await office.make(f"/holds/{hold}", {"lot": lot, "reason": "投诉"})
+    await sampled(office, lot, mass_g=900)
+    await office.make(f"/holds/{hold}/release", {"reason": "转召回"}, status=200)
+    exercise = (await recalled(office, lot, mock=True))["recall"]
+    recall = (await recalled(office, lot))["recall"]
+    at = f"/recalls/{recall}"
+    await sampled(office, lot, mass_g=300)
+    await sampled(office, morning.at_second, mass_g=200)
+    for case, sampled_g in ((recall, 500), (exercise, 0)):
+        assert (await office.read(f"/recalls/{case}"))["totals"]["sampled_g"] == sampled_g
+    await morning.second.voids("tickets", morning.pending)
+    await account_for(office, recall)
+    done: Json = {"outcome": "completed", "reason": "全部销毁"}
+    for signed_g in (None, 300, 501):
+        named = {} if signed_g is None else {"sampled_g": signed_g}
+        refused = await office.put(f"{at}/closure", {**done, **named})
+        assert (refused.status_code, code_of(refused)) == (409, "recall-samples-unsigned")
+        assert refused.json()["facts"] == {"sampled_g": 500, "signed_g": signed_g or 0}
+    signed = {**done, "sampled_g": 500}
+    closed = await office.make(f"{at}/closure", signed, status=200)
+    totals = closed["totals"]
+    assert (totals["sampled_g"], totals["elsewhere_g"], totals["left_g"]) == (500, 0, 0)
+    assert totals["accounted_permille"] == 1000
+    assert await office.make(f"{at}/closure", signed, status=200) == closed
+    assert code_of(await office.put(f"{at}/closure", done)) == "recall-closed"
+    assert {row["sampled_g"] for row in (await lots_of(office, recall)).values()} == {0, 200, 300}
+    sheet = (await office.get(f"{at}/record.xlsx")).content
+    rows = dict(
+        row[:2] for row in CalamineWorkbook.from_filelike(io.BytesIO(sheet))
+        .get_sheet_by_index(0).to_python() if len(row) > 1
+    )  # fmt: skip
+    assert rows["抽样 Taken as samples"] == "0.500 kg"
+    assert "0.500 kg" in (await office.get(f"{at}/page")).text
 
 
 async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(
