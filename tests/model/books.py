@@ -312,6 +312,7 @@ class Books:
     def _check_certificate(self, me: str, actor: str, lot: Lot, on: date, body: Json) -> None:
         kind, grams = body["kind"], grams_of(body)
         refuse_if(lot.holder != me, "not-holder")
+        refuse_if(lot.holds, "certificate-lot-on-hold")
         if kind == "origin_proof":
             refuse_if(lot.division is None, "wrong-certificate")
         else:

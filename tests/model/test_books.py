@@ -222,6 +222,14 @@ class Machine(RuleBasedStateMachine):
                 body["replaces"] = data.draw(st.sampled_from(fitting or list(papers)))
         self.send("certify", self.actor(data, self.holder(lot)), body)
 
+    @precondition(lambda self: any(lot.holds and lot.holder for lot in self.books.lots.values()))
+    @rule(data=st.data())
+    def certify_what_is_held(self, data: st.DataObject) -> None:
+        """Try to vouch anew for goods that are kept still."""
+        held = [name for name, lot in self.books.lots.items() if lot.holds and lot.holder]
+        lot = data.draw(st.sampled_from(held), label="held")
+        self.send("certify", self.actor(data, self.holder(lot)), self.certificate(data, lot))
+
     @precondition(lambda self: self.books.certificates)
     @rule(data=st.data())
     def void_certificate(self, data: st.DataObject) -> None:
@@ -843,6 +851,7 @@ RECALL_ANSWERS = {
     "acknowledge 200",
     "annul 201",
     "annul nothing-to-annul",
+    "certify certificate-lot-on-hold",
     "close 200",
     "close recall-grams-open",
     "destroy lot-under-recall",
