@@ -165,7 +165,8 @@ async def _paper_now(
 
     The test that a verdict asked for may have failed since, and its lot be on hold.
     """
-    ((_, paper),) = await books.papers_of(session, [await _found(session, line)], caller, at=now)
+    found = [await _found(session, line)]
+    ((_, paper),) = await books.papers_of(session, found, caller, at=now, now=now)
     return paper
 
 
