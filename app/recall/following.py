@@ -385,6 +385,7 @@ async def record_disposal(
         NotRemediable: goods that harm are not sold again.
         GramsDiffer: less was recovered.
         LotExhausted: the goods left the books in another way.
+        EvidenceReused: an image proved another disposal before.
     """
     recall = await open_case(session, public_id)
     found = await _lots(session, recall, (item.lot for item in body.lots))
@@ -401,6 +402,7 @@ async def record_disposal(
     accounts = {public: account(one.lot) for public, one in found.items()}
     rules.check_disposal(accounts, grams, body.method, grade=recall.grade, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
+    await evidence.prove(session, images.values(), disposal_id)
     disposal = RecallDisposal(
         public_id=disposal_id,
         digest=digest,
@@ -546,12 +548,15 @@ async def close(
 ) -> tuple[Recall, bool]:
     """Sign a recall off, or lift it; goods that are left move again, and all who knew are told.
 
+    An exercise, in which nothing is held, is ended by whoever began it, too.
+
     Returns:
         The recall, and whether it was open until now.
 
     Raises:
         UnknownRecall: there is none, or it is not for the caller.
         RecallNotYours: the caller is not responsible for it.
+        SignOffNotYours: the caller is not the office in charge of it.
         RecallClosed: it was closed otherwise before.
         GramsOpen, StepsOpen, SamplesUnsigned: see `rules.check_closure`.
     """
@@ -559,6 +564,8 @@ async def close(
     await queries.check_may_see(session, recall, caller)
     if not await queries.leads(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))
+    if not recall.mock and not await queries.in_charge(session, recall, caller):
+        raise rules.SignOffNotYours(recall=str(public_id))
     if recall.closed_at is not None:
         if not _is_closed_so(recall, body):
             raise rules.RecallClosed(outcome=recall.outcome)

@@ -10,10 +10,11 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.evidence import service as evidence
+from app.lot import service as lots
 from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.product import service as products
-from app.recall import rules, schemas
+from app.recall import authority, rules, schemas
 from app.recall.models import (
     Recall,
     RecallDisposal,
@@ -51,6 +52,27 @@ async def leads(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
         return True
     opener = (await parties.by_ids(session, [recall.opened_by]))[recall.opened_by]
     return may_supervise(caller, opener.division_code)
+
+
+_FOUND = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall AND relation = 'found'")
+
+
+async def in_charge(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
+    """Whether the caller is the office that answers for a case.
+
+    That is the office that opened it; else one that leads it, of a department that answers for
+    goods in question (domain.md §2.10): agriculture before the market gate, market regulation after
+    it.
+    """
+    if not caller.supervises or not await leads(session, recall, caller):
+        return False
+    if caller.party_id == recall.opened_by:
+        return True
+    found = (await session.execute(_FOUND, {"recall": recall.id})).scalars()
+    for lot in (await lots.states_by_id(session, found)).values():
+        if not caller.departments.isdisjoint(await authority.answering(session, lot)):
+            return True
+    return False
 
 
 PLACES = text("""

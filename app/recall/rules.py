@@ -139,7 +139,7 @@ class RecallClosed(DomainError):
 
 
 class RecallNotYours(DomainError):
-    """Who opened a case, and the regulators of its goods, close it and speak for others in it."""
+    """Who opened a case, and the office over whoever did, speak for others in it."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "recall-not-yours"
@@ -148,6 +148,24 @@ class RecallNotYours(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请联系立案方或辖区监管部门", "Ask whoever opened it, or the regulator of the area"
+    )
+
+
+class SignOffNotYours(DomainError):
+    """A case ends by the word of the office in charge of its goods, not of whoever opened it.
+
+    What a business did about unsafe food it reports to the office of its county (FSL art. 63).
+    """
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "recall-sign-off-not-yours"
+    title: ClassVar[Text] = Text(
+        "召回由负责该货物的监管部门结案", "The office in charge of the goods ends the recall"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请将召回和处置情况报告所在地县级市场监督管理部门(入市前的产品报告农业农村部门), 由其结案",
+        "Report what was done to the county's office of market regulation (of agriculture, for "
+        "goods that have not entered a market), which signs it off",
     )
 
 

@@ -580,6 +580,42 @@ async def test_the_office_of_the_right_department_rules(market: Market) -> None:
     assert await code(both, fresh, release) == ""
 
 
+async def test_the_office_of_the_right_department_closes_a_case(market: Market) -> None:
+    farms, shops = [
+        await market.add(name, name, RoleKind.REGULATOR, division="320600")
+        for name in ("farmland", "shopfronts")
+    ]
+    for office, department in ((farms, "agriculture"), (shops, "market_regulation")):
+        await market.trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=department,
+            party=office.id,
+        )
+    closed = {"state": "handled", "reason": "已查处"}
+
+    async def let_in() -> Json:
+        voided = await market.sound_ticket()
+        await market.coop.voids("tickets", voided["ticket"])
+        return await inspects(market, scanned(voided, decided_offline="ADMIT"))
+
+    # What was let in is market regulation's, whoever grew it.
+    (found,) = (await let_in())["cases"]
+    path = f"/gate-cases/{found}/close"
+    refused = await farms.put(path, closed)
+    assert (refused.status_code, code_of(refused)) == (403, "case-not-yours")
+    assert refused.json()["facts"]["departments"] == ["market_regulation"]
+    far = await market.add("far", "外市", RoleKind.REGULATOR, division="320500")
+    assert code_of(await far.put(path, closed)) == "unknown-case"
+    done = await shops.make(path, closed, status=200)
+    assert await shops.make(path, closed, status=200) == done
+    assert code_of(await farms.put(path, closed)) == "case-not-yours"
+    # Kept out since, it stands on both sides of the gate: agriculture has a say too.
+    told = await let_in()
+    (found,) = told["cases"]
+    await rules(shops, told["lines"][0], "REFUSE", "退回")
+    await farms.make(f"/gate-cases/{found}/close", closed, status=200)
+
+
 async def test_holding_goods_first_is_no_way_around_their_test(market: Market) -> None:
     small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
     (line,) = (await inspects(market, scanned(small)))["lines"]

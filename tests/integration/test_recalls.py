@@ -35,6 +35,7 @@ from tests.recalls import (
     office_of,
     order,
     photo,
+    picture,
     recalled,
 )
 
@@ -636,6 +637,113 @@ async def test_two_scales_at_once_never_count_more_than_there_is(morning: Mornin
 
 
 # --- the sign-off -----------------------------------------------------------------------------
+
+
+async def _of_department(trade: Trade, department: Department, prefix: str = "3206") -> Actor:
+    office = await office_of(trade, prefix)
+    await trade.execute(
+        "UPDATE party_role SET department = :department WHERE party_id = :party",
+        department=str(department),
+        party=office.id,
+    )
+    return office
+
+
+async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
+    morning: Morning,
+) -> None:
+    trade, stall = morning.trade, morning.first
+    farms = await _of_department(trade, Department.AGRICULTURE)
+    shops = await _of_department(trade, Department.MARKET_REGULATION, "320682")
+    mine: Json = {"trigger": "self_check", "siblings": False}
+    recall = (await recalled(stall, morning.at_first, **mine))["recall"]
+    at = f"/recalls/{recall}"
+    answers = ({"outcome": "lifted", "reason": "误报"}, {"outcome": "completed", "reason": "完"})
+    for actor in (stall, farms):
+        for body in answers:
+            refused = await actor.put(f"{at}/closure", body)
+            assert (refused.status_code, code_of(refused)) == (403, "recall-sign-off-not-yours")
+    # Who does not lead it, or is not told, hears what it heard before.
+    far = await office_of(trade, "3205")
+    assert code_of(await far.put(f"{at}/closure", answers[0])) == "unknown-recall"
+    refused = await shops.put(f"{at}/closure", answers[1])
+    assert code_of(refused) == "recall-grams-open"
+    await account_for(shops, recall)
+    closed = await shops.make(f"{at}/closure", answers[1], status=200)
+    assert closed["outcome"] == "completed"
+    assert await shops.make(f"{at}/closure", answers[1], status=200) == closed
+    # Of goods that never entered a market agriculture signs off.
+    recall = (await recalled(morning.farmer, morning.grown, **mine))["recall"]
+    refused = await shops.put(f"/recalls/{recall}/closure", answers[0])
+    assert code_of(refused) == "recall-sign-off-not-yours"
+    await farms.make(f"/recalls/{recall}/closure", answers[0], status=200)
+    # An exercise holds nothing: who began it ends it.
+    exercise = (await recalled(stall, morning.at_first, mock=True, **mine))["recall"]
+    await stall.make(f"/recalls/{exercise}/closure", answers[1], status=200)
+
+
+async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
+    office, stall, lot = morning.office, morning.first, morning.at_first
+    recall = (await recalled(office, lot))["recall"]
+    at = f"/recalls/{recall}"
+    for kind in ("located", "recovered"):
+        body = {"lot": lot, "kind": kind, "mass_g": 5_000, "note": "过秤"}
+        await stall.make(f"{at}/steps/{new_id()}", body)
+    taken, once = picture(), new_id()
+    first = await disposal(stall, (lot, 1_000), evidence=[await photo(stall, taken)])
+    done = await stall.make(f"{at}/disposals/{once}", first)
+    again = {**first, "lots": [{"lot": lot, "mass_g": 2_000}]}
+    too_much = {**first, "lots": [{"lot": lot, "mass_g": 4_001}]}
+    refused = await stall.put(f"{at}/disposals/{new_id()}", too_much)
+    assert code_of(refused) == "recall-grams-differ"
+    refused = await stall.put(f"{at}/disposals/{new_id()}", again)
+    assert (refused.status_code, code_of(refused)) == (409, "evidence-reused")
+    assert refused.json()["facts"] == {"evidence": first["evidence"][0]}
+    assert await stall.make(f"{at}/disposals/{once}", first, status=200) == done
+    assert (await lots_of(office, recall))[lot]["destroyed_g"] == 1_000
+    # The same picture under another id, shown by another party, of goods of no recall.
+    kept = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
+    for actor, path, body in (
+        (stall, f"{at}/disposals", again),
+        (morning.neighbour, "/destructions", kept),
+    ):
+        shown = {"evidence": [await photo(actor), await photo(actor, taken)]}
+        refused = await actor.put(f"{path}/{new_id()}", {**body, **shown})
+        assert code_of(refused) == "evidence-reused"
+        assert refused.json()["facts"] == {"evidence": shown["evidence"][1]}
+    assert (await morning.neighbour.lot(morning.kept))["remaining_g"] == 25_000
+    # Nor the other way round; and one that was refused proves nothing yet.
+    proof = {"evidence": [await photo(morning.neighbour)]}
+    await morning.neighbour.make(f"/destructions/{new_id()}", {**kept, **proof})
+    refused = await morning.neighbour.put(f"/destructions/{new_id()}", {**kept, **proof})
+    assert code_of(refused) == "evidence-reused"
+    await stall.make(f"{at}/disposals/{new_id()}", {**again, "evidence": [await photo(stall)]})
+
+
+async def test_one_photo_shown_at_once_for_several_disposals_proves_one(morning: Morning) -> None:
+    lot = morning.kept
+    for _ in range(4):
+        taken = picture()
+        photos = [await photo(morning.neighbour, taken) for _ in range(4)]
+        before = (await morning.neighbour.lot(lot))["remaining_g"]
+        answers = await asyncio.gather(
+            *(
+                morning.neighbour.put(
+                    f"/destructions/{new_id()}",
+                    {
+                        "lot": lot,
+                        "mass_g": 100,
+                        "method": "buried",
+                        "reason": "烂",
+                        "evidence": [one],
+                    },
+                )
+                for one in photos
+            )
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        assert {code_of(one) for one in answers if one.status_code == 409} == {"evidence-reused"}
+        assert (await morning.neighbour.lot(lot))["remaining_g"] == before - 100
 
 
 async def test_whoever_signs_off_answers_for_what_was_sampled(morning: Morning) -> None:
