@@ -260,9 +260,45 @@ MUTANTS: Final = MappingProxyType(
         ),
         "annulled-by-whoever-leads": Mutant(
             "app/recall/annulments.py",
-            "    if not (caller.supervises and await queries.leads(session, recall, caller)):",
+            "    if not await queries.in_charge(session, recall, caller):",
             "    if not caller.supervises:",
             (_RECALLS,),
+        ),
+        "signed-off-by-whoever-opened-it": Mutant(
+            "app/recall/following.py",
+            "    if not recall.mock and not await queries.in_charge(session, recall, caller):",
+            "    if recall.id < 0 and not await queries.in_charge(session, recall, caller):",
+            (_RECALLS,),
+        ),
+        "samples-signed-off-unseen": Mutant(
+            "app/recall/rules.py",
+            "    if totals.sampled_g != signed_g:",
+            "    if totals.sampled_g < signed_g:",
+            (_RECALLS,),
+        ),
+        "photo-proves-everything": Mutant(
+            "app/evidence/service.py",
+            "        if proved != subject:",
+            "        if proved is None:",
+            (_RECALLS,),
+        ),
+        "held-goods-sampled-away": Mutant(
+            "app/testing/service.py",
+            "    if lot.holds and body.authority is None:",
+            "    if lot.holds < 0 and body.authority is None:",
+            (_SAMPLES,),
+        ),
+        "held-goods-certified": Mutant(
+            "app/certificate/service.py",
+            "    if lot.holds:",
+            "    if lot.holds < 0:",
+            (_HOLDS,),
+        ),
+        "early-clock-forgets-tests": Mutant(
+            "app/admission/books.py",
+            "    standings = await testing.standings(session, list(ancestry.lots), now)",
+            "    standings = await testing.standings(session, list(ancestry.lots), at)",
+            (_INSPECTIONS,),
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",

@@ -378,14 +378,11 @@ async def record_disposal(
         IdReused: the id names another disposal.
         RecallNotYours: a lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
-        ImpossibleDate: it cannot have happened then.
-        NotAnnounced: it was not announced beforehand.
-        UnknownEvidence: there is no such image of the caller's.
-        MockOnly: nothing is destroyed in an exercise.
-        NotRemediable: goods that harm are not sold again.
-        GramsDiffer: less was recovered.
+        ImpossibleDate, NotAnnounced: it cannot have happened then, or nobody was told beforehand.
+        UnknownEvidence, EvidenceReused: there is no such image of the caller's, or it proved
+            another disposal before.
+        MockOnly, NotRemediable, GramsDiffer: see `rules.check_disposal`.
         LotExhausted: the goods left the books in another way.
-        EvidenceReused: an image proved another disposal before.
     """
     recall = await open_case(session, public_id)
     found = await _lots(session, recall, (item.lot for item in body.lots))
