@@ -80,24 +80,21 @@ async def take(
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold, be it a market. A market that
-    answers for it takes a little of it; an office in charge what it needs.
+    Its holder could else carry off as samples what may not be sold, be it a market; one that answers
+    for it takes a little of it, an office in charge what it needs.
 
     Returns:
         The sample, and whether it is new.
 
     Raises:
-        UnknownLot: there is no such lot.
-        IdReused: the id names another sample.
+        UnknownLot, IdReused: there is no such lot, or the id names another sample.
         LayerNotYours: see `rules.check_layer`.
-        UnknownPlace: there is no such place.
-        UnknownParty, NotALaboratory: there is nobody to send it to.
+        UnknownPlace, UnknownParty, NotALaboratory: there is no such place or laboratory.
         ImpossibleDate: it cannot have been taken then.
         HoldNotYours: the caller neither holds the lot nor answers for it.
         AlreadySampledAbove: a higher office of agriculture has sampled it.
         SampleNumberTaken: the number stands for another sample of the caller's.
-        LotOnHold: the lot may not move, and its holder samples it.
-        HeldSampleLimit: it may not move, and the office in charge has to take so much of it.
+        LotOnHold, HeldSampleLimit: it may not move: its holder takes none, its market little.
         LotExhausted: less than that is left.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
