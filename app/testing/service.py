@@ -80,8 +80,8 @@ async def take(
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold, be it a market; one that answers
-    for it takes a little of it, an office in charge what it needs.
+    Its holder could else carry off as samples what may not be sold, be it a market. One that
+    answers for it takes a little of it, an office in charge what it needs.
 
     Returns:
         The sample, and whether it is new.
