@@ -776,7 +776,7 @@ async def _take_up(
     session: AsyncSession, invitation: Invitation, account_id: int, party: Party, person: _Person
 ) -> UUID:
     """Let a person have the account that was made for them."""
-    account = await session.get_one(Account, account_id, with_for_update=True)
+    account = await session.get_one(Account, account_id)
     if account.disabled_at is not None or party.status != "active":
         raise rules.ClaimRefused
     index = person.vault.index(rules.read_login(person.phone), purpose="account.login")
