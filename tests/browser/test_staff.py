@@ -64,11 +64,7 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
 ) -> None:
     name, phone = f"苗{uuid7().hex[-6:]}", new_phone()
     page = await enter(visitor, STALL.login, "/m/more")
-    await (
-        page.get_by_role("link", name=re.compile("员工"))
-        .or_(page.locator(".van-cell", has_text="添加、调岗、停用"))
-        .first.tap()
-    )
+    await page.locator(".van-cell", has_text="添加、调岗、停用").tap()
     await page.get_by_role("button", name=re.compile(HELPER.name)).wait_for()
     await page.get_by_role("button", name="添加员工").tap()
     await page.get_by_label("姓名").fill(name)
@@ -83,7 +79,7 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
     await code.wait_for()
     await visitor.check_axe()
     url = await scanned(page)
-    assert url.endswith(f"#code={await code.inner_text()}")
+    assert url.endswith(f"#code={(await code.inner_text()).replace(' ', '')}")
     assert phone not in url
     async with another(chromium, site) as helper:
         await claim(helper, url, phone)
@@ -103,7 +99,10 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
         await page.get_by_role("button", name="改为记账").tap()
         await page.get_by_role("button", name="改为记账").wait_for(state="detached")
         await page.get_by_role("button", name="停用", exact=True).tap()
-        await page.get_by_text("会立即退出").wait_for()
+        try:
+            await page.get_by_text("会立即退出").wait_for(timeout=5000)
+        finally:
+            await page.screenshot(path="/tmp/dbg.png")
         await visitor.check_axe()
         await page.get_by_role("button", name="确认停用").tap()
         await page.get_by_role("button", name="重新启用").wait_for()
@@ -158,7 +157,7 @@ async def test_a_keyboard_is_enough_for_an_office_s_people(
     await page.get_by_role("heading", name="查询").wait_for()
     await tab_to(page, "人员")
     await keys.press("Enter")
-    await page.get_by_role("cell", name=HELPERS[-1].name, exact=True).wait_for()
+    await page.get_by_role("button", name=f"管理 {HELPERS[-1].name}").wait_for()
     # Let somebody in: the code is read out at once.
     await tab_to(page, "姓名")
     await keys.type(name)
@@ -175,7 +174,7 @@ async def test_a_keyboard_is_enough_for_an_office_s_people(
     async with another(chromium, site) as officer:
         await claim(officer, url, phone)
         await officer.page.get_by_role("heading", name="查询").wait_for()
-        assert officer.page.url.endswith("/admin")
+        assert officer.page.url.startswith(f"{site.url}/admin")
         # Close it: the focus is back at the row.
         await keys.press("Escape")
         await page.wait_for_function("() => document.activeElement.id.startsWith('member-')")
@@ -212,7 +211,7 @@ async def test_a_market_lets_the_heads_of_its_stalls_in(visitor: Visitor) -> Non
     await page.get_by_role("button", name=f"负责人 {SECOND_STALL.name}").click()
     business = page.locator("#business")
     # Those who work for a stall are the stall's business.
-    await business.get_by_role("cell", name=str(SECOND_STALL.head), exact=True).wait_for()
+    await business.get_by_role("button", name=f"管理 {SECOND_STALL.head}").wait_for()
     await business.get_by_label("姓名").first.fill(name)
     await business.get_by_label("本人手机号").fill(new_phone())
     await business.get_by_role("button", name="添加，给出认领码").click()
@@ -225,12 +224,12 @@ async def test_a_market_lets_the_heads_of_its_stalls_in(visitor: Visitor) -> Non
     await form.get_by_label("账号或手机号").fill(f"bian-{uuid7().hex[-8:]}")
     await form.get_by_label("初始密码").fill(PASSWORD)
     await form.get_by_role("button", name="开户").click()
-    await business.get_by_role("cell", name="卞示范", exact=True).wait_for()
+    await business.get_by_role("button", name="管理 卞示范").wait_for()
     # Shut the invited one out again: a market may, without another head.
     await business.get_by_role("button", name=f"管理 {name}").click()
     await business.get_by_role("button", name="停用", exact=True).click()
     await business.get_by_role("button", name="确认停用").click()
-    await business.get_by_text("✘ 已停用").or_(business.get_by_text("已停用")).first.wait_for()
+    await business.locator("tr", has_text=name).get_by_text("已停用").wait_for()
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -18,6 +18,9 @@ export function pictureOf(claim: Schemas['ClaimCodeOut']): string {
   return `data:image/svg+xml,${encodeURIComponent(claim.qr_svg)}`
 }
 
+/** A code in groups of four, to be read aloud; spaces do not count when it is typed. */
+export const spell = (code: string): string => code.replace(/(.{4})(?=.)/g, '$1 ')
+
 export async function staffOf(party: string): Promise<Member[]> {
   const params = { path: { party_id: party } }
   return (await api.GET('/parties/{party_id}/staff', { params })).data!.staff
