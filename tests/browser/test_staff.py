@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from app.core.ids import uuid7
 from app.demo.main_job import QR_ONLY
 from app.demo.scenario import HELPERS, MARKET, PASSWORD, REGULATOR, SECOND_STALL, STALL
-from tests.browser.conftest import Site, Visitor
+from tests.browser.conftest import SHOTS, Site, Visitor
 from tests.browser.test_admin import DESK, go, settled, tab_to
 from tests.browser.test_m import _check_large, enter
 
@@ -141,6 +141,9 @@ async def test_the_staff_is_readable_by_everybody(visitor: Visitor, language: st
         await visitor.check_axe()
         await visitor.shoot(f"m-staff{step}-{language}")
         await _check_large(page, f"m-staff{step}-{language}")
+    # What a phone shows after scrolling within the sheet.
+    await page.set_viewport_size({"width": 390, "height": 1500})
+    await page.screenshot(path=SHOTS / f"m-staff-member-{language}-whole.png")
 
 
 # --- at a desk ------------------------------------------------------------------------------------
