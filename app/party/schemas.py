@@ -31,7 +31,7 @@ Login = Annotated[Line, StringConstraints(min_length=3, max_length=64)]
 PersonName = Annotated[
     Line,
     StringConstraints(max_length=50),
-    Field(description="What the person is called; kept sealed, told to nobody but the head."),
+    Field(description="What the person is called; kept sealed, told to who manages the account."),
 ]
 Password = Annotated[
     SecretStr,

@@ -96,13 +96,11 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
         await expect(row).to_contain_text("上次登录")
         await row.tap()
         await page.get_by_role("button", name=re.compile("^记账")).tap()
-        await page.get_by_role("button", name="改为记账").tap()
-        await page.get_by_role("button", name="改为记账").wait_for(state="detached")
+        async with page.expect_response(lambda one: one.url.endswith("/duty")) as moved:
+            await page.get_by_role("button", name="改为记账").tap()
+        assert (await moved.value).ok
         await page.get_by_role("button", name="停用", exact=True).tap()
-        try:
-            await page.get_by_text("会立即退出").wait_for(timeout=5000)
-        finally:
-            await page.screenshot(path="/tmp/dbg.png")
+        await page.get_by_text("会立即退出").wait_for()
         await visitor.check_axe()
         await page.get_by_role("button", name="确认停用").tap()
         await page.get_by_role("button", name="重新启用").wait_for()
