@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+from sqlalchemy import text
 
 from app.core.ids import uuid7
 from tests.town import PASSWORD, Actor, Json, Town, code_of
@@ -387,12 +388,27 @@ async def test_two_heads_who_shut_each_other_out_leave_one(shop: Shop) -> None:
         shop.head = won
 
 
+_WAITING = text(
+    "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
+    "WHERE NOT l.granted AND a.datname = current_database()"
+)
+
+
 async def test_two_heads_who_step_down_at_once_leave_one(shop: Shop) -> None:
+    """Both are let as far as they come before either has written: to the same lock, or too far."""
     other, account = await shop.hired("head")
     mine = await shop.mine(shop.head)
-    answers = await asyncio.gather(
-        shop.set(account, by=other, duty="staff"), shop.set(mine, duty="staff")
-    )
+    async with shop.town.database.transaction() as session:
+        await session.execute(text("SELECT 1 FROM account FOR UPDATE"))
+        acts = [
+            asyncio.create_task(shop.set(account, by=other, duty="staff")),
+            asyncio.create_task(shop.set(mine, duty="staff")),
+        ]
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if await session.scalar(_WAITING) == len(acts):
+                break
+    answers = await asyncio.gather(*acts)
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     (refused,) = [answer for answer in answers if answer.status_code == 409]
     assert code_of(refused) == "last-head"
