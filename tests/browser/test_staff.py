@@ -172,6 +172,7 @@ async def test_a_keyboard_is_enough_for_an_office_s_people(
     url = await scanned(page)
     row = page.locator("tr", has_text=name)
     await expect(row).to_contain_text("记账")
+    await visitor.shoot("admin-staff-code")
     async with another(chromium, site) as officer:
         await claim(officer, url, phone)
         await officer.page.get_by_role("heading", name="查询").wait_for()
