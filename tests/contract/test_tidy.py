@@ -98,6 +98,7 @@ FURTHER_FILES = {
         "auth.py",  # FastAPI dependencies: who is calling
         "credentials.py",  # passwords, sessions and keys
         "identifiers.py",  # the official numbers of people and organisations
+        "staff.py",  # the second half of the service: who acts for a party, and as what
     },
     "product": {
         "search.py",  # finding products as sellers call them
