@@ -547,6 +547,34 @@ MUTANTS: Final = MappingProxyType(
             "select(Report).where(Report.public_id == public_id)",
             (f"{_REPORTS}::test_two_answers_at_once_leave_one",),
         ),
+        "photos-of-a-report-for-every-office": Mutant(
+            "app/report/service.py",
+            "    report = await find(session, public_id, caller)\n",
+            "    report = (await session.scalars(select(Report))).one()\n",
+            (
+                f"{_REPORTS}::test_photos_come_with_the_form_cleaned_and_are_shown_to_the_office_alone",
+            ),
+        ),
+        "photos-of-a-refused-report-kept": Mutant(
+            "app/web/reports.py",
+            "        async with part_of(session):\n",
+            "        if True:\n",
+            (f"{_REPORTS}::test_photos_are_refused_in_order_and_nothing_of_them_is_kept",),
+        ),
+        "office-reminded-of-what-it-took-up": Mutant(
+            "app/report/service.py",
+            ".where(Report.state == ReportState.RECEIVED, told_at.is_(None), is_time)",
+            ".where(told_at.is_(None), is_time)",
+            (f"{_REPORTS}::test_what_was_taken_up_is_not_reminded_of",),
+        ),
+        "next-office-not-reminded": Mutant(
+            "app/report/service.py",
+            "    report.due_told_at = report.late_told_at = None\n",
+            "",
+            (
+                f"{_REPORTS}::test_an_office_is_reminded_when_a_report_is_due_and_again_when_it_is_late",
+            ),
+        ),
         "reporter-kept-in-the-clear": Mutant(
             "app/report/service.py",
             "text_sealed=vault.seal(body.text, purpose=_TEXT),",

@@ -425,6 +425,7 @@ class TestSource(Base):
     layer: Mapped[str]
     authority: Mapped[str | None]
     algorithm: Mapped[str]
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))
     key: Mapped[bytes]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]

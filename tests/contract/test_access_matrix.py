@@ -152,6 +152,7 @@ ACTIONS = {
     "GET /report/{code}": "report.file",
     "GET /reports": "report.handle",
     "GET /reports/{report_id}": "report.handle",
+    "GET /reports/{report_id}/photos/{no}": "report.handle",
     "PUT /reports/{report_id}": "report.file",
     "PUT /reports/{report_id}/steps/{step_id}": "report.handle",
     "GET /sampling/{day}": "public.read",

@@ -400,6 +400,8 @@ async def test_a_sampler_names_the_laboratory_as_the_sample_is_taken(trade: Trad
     for status in (201, 200):
         made = await supervisors.make(f"/samples/{sample}", body, status=status)
     assert [one["lab"] for one in made["sent_to"]] == [str(laboratory.public_id)]
+    assert made["sent_to"][0]["lab_name"]
+    assert made["sent_to"][0]["sent_by_name"] == made["taken_by_name"]
     changed = await supervisors.put(f"/samples/{sample}", {**body, "lab": None})
     assert code_of(changed) == "id-reused"
     # A laboratory tests what it took itself, and is sent nothing for that.
