@@ -499,6 +499,21 @@ async def test_an_account_that_an_office_opens_has_a_name_and_a_duty(shop: Shop)
     assert [leaf["kind"] for leaf in await leaves(shop.town, path[-36:])] == ["account.opened"]
 
 
+async def test_an_account_of_before_names_were_asked_for_is_a_head_s(shop: Shop) -> None:
+    path = f"/accounts/{uuid7()}"
+    body = {"party": str(shop.head.party), "login": "of-before", "password": PASSWORD}
+    assert (await shop.market.put(path, body)).status_code == 201
+    await shop.town.execute(
+        "UPDATE account SET asked_index = NULL, name_sealed = NULL WHERE public_id = :id",
+        id=path[-36:],
+    )
+    # The request of then, sent again, is still the same.
+    assert (await shop.market.put(path, body)).status_code == 200
+    member = (await shop.listed())[path[-36:]]
+    assert (member["name"], member["duty"], member["state"]) == (None, "head", "active")
+    assert (await shop.set(path[-36:], name=NAME)).json()["name"] == NAME
+
+
 # --- names are personal ---------------------------------------------------------------------------
 
 
