@@ -777,11 +777,11 @@ async def test_what_was_read_offline_was_not_read_before_it_was_issued(market: M
     assert "clock-skew" in codes(told["lines"][0])
 
 
-async def _before(market: Market, lot: str) -> tuple[Json, dict[str, str]]:
+async def _before(market: Market, lot: str) -> tuple[Json, str]:
     """Sell of a lot; answer the ticket, and the clock of a device that reads it at once."""
     ticket = await market.sell(market.farmer, market.stall, lot, 5)
     market.clock.advance(minutes=5)
-    early = {"device_at": market.clock().isoformat()}
+    early = market.clock().isoformat()
     market.clock.advance(minutes=30)
     return ticket, early
 
@@ -792,7 +792,7 @@ async def test_an_early_clock_makes_nobody_forget_a_test(market: Market) -> None
     sample = await sampled(market.regulator, lot)
     hold = (await judged(market.regulator, sample, inhibition(45)))["hold"]
     market.clock.advance(minutes=30)
-    told = (await inspects(market, scanned(ticket), **early))["lines"][0]
+    told = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
     assert told["decision"] == "HOLD"
     assert {"lot-on-hold", "test-suspect"} <= set(codes(told))
     # The office lets the goods move; what was found of them is known as before.
@@ -800,7 +800,7 @@ async def test_an_early_clock_makes_nobody_forget_a_test(market: Market) -> None
     await market.regulator.make(f"/holds/{hold}/release", let_go, status=200)
     public_id = new_id()
     line = scanned(ticket, decided_offline="ADMIT")
-    truck = await inspects(market, line, inspection=public_id, **early)
+    truck = await inspects(market, line, inspection=public_id, device_at=early)
     (late,) = truck["lines"]
     assert (late["decision"], late["stands_at"]) == ("HOLD", "ADMIT")
     assert "test-suspect" in codes(late)
@@ -812,11 +812,11 @@ async def test_an_early_clock_makes_nobody_forget_a_test(market: Market) -> None
         if case["case"] in truck["cases"]
     }
     assert kinds == {"let_in_against_verdict"}
-    again = await inspects(market, line, inspection=public_id, status=200, **early)
+    again = await inspects(market, line, inspection=public_id, status=200, device_at=early)
     assert again["lines"][0]["findings"] == late["findings"]
     market.clock.advance(minutes=30)
     await judged(await lab(market.trade), sample, report(("克百威", "0.5")))
-    failed = (await inspects(market, scanned(ticket), **early))["lines"][0]
+    failed = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
     assert (failed["decision"], "test-failed" in codes(failed)) == ("REFUSE", True)
 
 
@@ -826,14 +826,14 @@ async def test_what_was_suspect_at_the_gate_stays_so_beside_what_cleared_it(mark
     sample = await sampled(market.regulator, lot)
     await judged(market.regulator, sample, inhibition(45))
     market.clock.advance(minutes=5)
-    between = {"device_at": market.clock().isoformat()}
+    between = market.clock().isoformat()
     market.clock.advance(minutes=30)
     await judged(await lab(market.trade), sample, report(("克百威", None)))
     # Who was there when it was suspect shall not have let it in; who came before could not know.
-    found = (await inspects(market, scanned(ticket), **between))["lines"][0]
+    found = (await inspects(market, scanned(ticket), device_at=between))["lines"][0]
     assert found["decision"] == "HOLD"
     assert {"test-suspect", "test-passed"} <= set(codes(found))
-    first = (await inspects(market, scanned(ticket), **early))["lines"][0]
+    first = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
     assert came_to(first) == ("ADMIT", ["in-the-books", "test-passed"])
 
 
@@ -846,17 +846,17 @@ async def test_an_early_clock_revives_no_report_and_no_document(market: Market) 
     ticket = await market.sell(market.farmer, market.stall, lot, 5, documents=[document])
     taken_back = await market.sell(market.farmer, market.stall, lot, 5)
     market.clock.advance(minutes=5)
-    early = {"device_at": market.clock().isoformat()}
+    early = market.clock().isoformat()
     told = (await inspects(market, scanned(ticket)))["lines"][0]
     assert (told["decision"], "test-verified" in codes(told)) == ("ADMIT", True)
     market.clock.advance(minutes=30)
     await judged(await lab(market.trade), sample, report(("克百威", "0.5")))
     await market.farmer.voids("tickets", taken_back["ticket"])
-    told = (await inspects(market, scanned(ticket), **early))["lines"][0]
+    told = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
     assert told["decision"] == "REFUSE"
     assert {"test-failed", "test-does-not-fit"} <= set(codes(told))
     assert "test-verified" not in codes(told)
-    told = (await inspects(market, scanned(taken_back), **early))["lines"][0]
+    told = (await inspects(market, scanned(taken_back), device_at=early))["lines"][0]
     assert (told["decision"], "voided" in codes(told)) == ("REFUSE", True)
 
 

@@ -702,7 +702,7 @@ async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
     assert await stall.make(f"{at}/disposals/{once}", first, status=200) == done
     assert (await lots_of(office, recall))[lot]["destroyed_g"] == 1_000
     # The same picture under another id, shown by another party, of goods of no recall.
-    kept = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
+    kept: Json = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
     for actor, path, body in (
         (stall, f"{at}/disposals", again),
         (morning.neighbour, "/destructions", kept),
@@ -777,10 +777,8 @@ async def test_whoever_signs_off_answers_for_what_was_sampled(morning: Morning) 
     assert code_of(await office.put(f"{at}/closure", done)) == "recall-closed"
     assert {row["sampled_g"] for row in (await lots_of(office, recall)).values()} == {0, 200, 300}
     sheet = (await office.get(f"{at}/record.xlsx")).content
-    rows = dict(
-        row[:2] for row in CalamineWorkbook.from_filelike(io.BytesIO(sheet))
-        .get_sheet_by_index(0).to_python() if len(row) > 1
-    )  # fmt: skip
+    table = CalamineWorkbook.from_filelike(io.BytesIO(sheet)).get_sheet_by_index(0).to_python()
+    rows = {row[0]: row[1] for row in table if len(row) > 1}
     assert rows["抽样 Taken as samples"] == "0.500 kg"
     assert "0.500 kg" in (await office.get(f"{at}/page")).text
 
