@@ -87,6 +87,7 @@ _DEVICES = "tests/integration/test_devices.py"
 _SAMPLES = "tests/integration/test_samples.py"
 _GATE_TESTS = "tests/integration/test_gate_tests.py"
 _REPORTS = "tests/integration/test_reports.py"
+_STAFF = "tests/integration/test_staff.py"
 _PROOF = "tests/integration/test_proof.py"
 
 MUTANTS: Final = MappingProxyType(
@@ -263,9 +264,45 @@ MUTANTS: Final = MappingProxyType(
         ),
         "annulled-by-whoever-leads": Mutant(
             "app/recall/annulments.py",
-            "    if not (caller.supervises and await queries.leads(session, recall, caller)):",
+            "    if not await queries.in_charge(session, recall, caller):",
             "    if not caller.supervises:",
             (_RECALLS,),
+        ),
+        "signed-off-by-whoever-opened-it": Mutant(
+            "app/recall/following.py",
+            "    if not recall.mock and not await queries.in_charge(session, recall, caller):",
+            "    if recall.id < 0 and not await queries.in_charge(session, recall, caller):",
+            (_RECALLS,),
+        ),
+        "samples-signed-off-unseen": Mutant(
+            "app/recall/rules.py",
+            "    if totals.sampled_g != signed_g:",
+            "    if totals.sampled_g < signed_g:",
+            (_RECALLS,),
+        ),
+        "photo-proves-everything": Mutant(
+            "app/evidence/service.py",
+            "        if proved != subject:",
+            "        if proved is None:",
+            (_RECALLS,),
+        ),
+        "held-goods-sampled-away": Mutant(
+            "app/testing/service.py",
+            "    if lot.holds and body.authority is None:",
+            "    if lot.holds < 0 and body.authority is None:",
+            (_SAMPLES,),
+        ),
+        "held-goods-certified": Mutant(
+            "app/certificate/service.py",
+            "    if lot.holds:",
+            "    if lot.holds < 0:",
+            (_HOLDS,),
+        ),
+        "early-clock-forgets-tests": Mutant(
+            "app/admission/books.py",
+            "    standings = await testing.standings(session, list(ancestry.lots), now)",
+            "    standings = await testing.standings(session, list(ancestry.lots), at)",
+            (_INSPECTIONS,),
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",
@@ -387,6 +424,30 @@ MUTANTS: Final = MappingProxyType(
             "        authorize(caller, action)\n",
             "",
             ("tests/contract/test_access_matrix.py",),
+        ),
+        "heads-not-in-order": Mutant(
+            "app/party/staff.py",
+            "    party = await service.locked(session, around.party)\n",
+            "    party = await service.find(session, around.party)\n",
+            (f"{_STAFF}::test_two_heads_who_step_down_at_once_leave_one",),
+        ),
+        "shut-out-while-waiting-acts-on": Mutant(
+            "app/party/staff.py",
+            "        if mine.disabled_at is not None:\n",
+            "        if False:\n",
+            (f"{_STAFF}::test_two_heads_who_shut_each_other_out_leave_one",),
+        ),
+        "sessions-outlive-the-door": Mutant(
+            "app/party/staff.py",
+            "        await credentials.end_sessions(session, account.id)\n",
+            "",
+            (f"{_STAFF}::test_whoever_is_shut_out_is_out_at_once",),
+        ),
+        "duty-is-no-limit": Mutant(
+            "app/party/access.py",
+            "    granted = caller.scopes if caller.duty is None else ACTIONS_OF[caller.duty]\n",
+            "    granted = caller.scopes\n",
+            ("tests/unit/test_access.py", _STAFF),
         ),
         "name-not-masked-in-public": Mutant(
             "app/web/queries.py",

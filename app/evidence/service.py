@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.evidence import rules
-from app.evidence.models import Evidence, EvidenceContent
+from app.evidence.models import Evidence, EvidenceContent, EvidenceProof
 from app.evidence.rules import Picture
 from app.party import service as parties
 from app.party.access import Caller, may_supervise
@@ -104,6 +104,28 @@ async def of_party(
     found = await find_all(session, wanted, party_id)
     rules.check_found(found, wanted)
     return found
+
+
+async def prove(session: AsyncSession, images: Iterable[Evidence], subject: UUID) -> None:
+    """Note that images prove a disposal, which is then all that their bytes ever prove.
+
+    Who shows the same picture at the same instant waits for the other, in the order of the hashes.
+
+    Raises:
+        EvidenceReused: one of them proved another before, whoever brought it, under whatever id.
+    """
+    named = {image.content_sha256: image.public_id for image in images}
+    for sha256 in sorted(named):
+        await session.execute(
+            insert(EvidenceProof)
+            .values(content_sha256=sha256, subject=subject)
+            .on_conflict_do_nothing()
+        )
+        proved = await session.scalar(
+            select(EvidenceProof.subject).where(EvidenceProof.content_sha256 == sha256)
+        )
+        if proved != subject:
+            raise rules.EvidenceReused(evidence=str(named[sha256]))
 
 
 async def find_all(
