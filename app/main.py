@@ -125,6 +125,9 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         # Ours is at /docs: FastAPI's own pages load scripts from other sites.
         docs_url=None,
         redoc_url=None,
+        # Our log has one line a request and none of what it held; asking at each request whether
+        # somebody wants traces costs as much as that line.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.settings = settings
     app.state.clock = clock
