@@ -150,8 +150,8 @@ def create_app(settings: Settings, *, clock: Clock = system_clock) -> FastAPI:
         base_url=settings.public_url,
     )
     problems.install(app)
-    # As they are: `include_router` would make each route a second time, which is a tenth of the time
-    # and the memory of the start, for prefixes and dependencies that ours do not need.
+    # As they are: `include_router` would make each route a second time, which is a tenth of the
+    # start's time and memory, for prefixes and dependencies that ours do not need.
     for package in ROUTED:
         app.router.routes.extend(package.router.routes)
     app.router.routes.extend(pages.own.routes)

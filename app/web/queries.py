@@ -439,11 +439,11 @@ class _About(NamedTuple):
 
 
 def _about(*, parties: str, certificates: str, lots: str) -> str:
-    """Write the columns of `_About`, each argument being an array of ids as SQL.
+    """Write the columns of `_About`, behind others; each argument is an array of ids as SQL.
 
     The driver decodes no array inside a row that has no type: those go as JSON.
     """
-    return f"""
+    return f""",
         ARRAY(
             SELECT ROW(p.id, p.name, p.form) FROM party p
             WHERE p.id = ANY({parties} || ARRAY(
@@ -470,7 +470,7 @@ def _about(*, parties: str, certificates: str, lots: str) -> str:
 
 
 _ABOUT = prepared(
-    "SELECT "
+    "SELECT CAST(:at AS timestamptz)"
     + _about(
         parties="CAST(:parties AS bigint[])",
         certificates="CAST(:certificates AS bigint[])",
@@ -495,7 +495,7 @@ async def _ask_about(
         "at": at,
     }
     (row,) = await library.books.ask(_ABOUT, asked)
-    return _About(*row)
+    return _About(*tuple(row)[1:])
 
 
 async def _gather(
@@ -585,7 +585,7 @@ def _finding(*, walked: bool) -> str:
             )
         """  # noqa: S608 (constants)
         joined = "CROSS JOIN behind CROSS JOIN proved"
-        about = ", " + _about(
+        about = _about(
             parties="""(ARRAY[paper.seller_id, paper.buyer_id] || ARRAY(
                 SELECT unnest(ARRAY[holder_id, producer_id]) FROM lot WHERE id = ANY(drawn.ids)
             ))""",
@@ -624,8 +624,7 @@ def _finding(*, walked: bool) -> str:
                 SELECT ROW(l.id, l.product_id)
                 FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
                 WHERE r.ticket_id = paper.id
-            ) AS received
-            {about}
+            ) AS received{about}
         FROM paper CROSS JOIN drawn CROSS JOIN met {joined}
     """  # noqa: S608 (constants)
 
