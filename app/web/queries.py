@@ -439,11 +439,11 @@ class _About(NamedTuple):
 
 
 def _about(*, parties: str, certificates: str, lots: str) -> str:
-    """Write the columns of `_About`, behind others; each argument is an array of ids as SQL.
+    """Write the columns of `_About`, each argument being an array of ids as SQL.
 
     The driver decodes no array inside a row that has no type: those go as JSON.
     """
-    return f""",
+    return f"""
         ARRAY(
             SELECT ROW(p.id, p.name, p.form) FROM party p
             WHERE p.id = ANY({parties} || ARRAY(
@@ -469,14 +469,8 @@ def _about(*, parties: str, certificates: str, lots: str) -> str:
     """  # noqa: S608 (written by us)
 
 
-_ABOUT = prepared(
-    "SELECT CAST(:at AS timestamptz)"
-    + _about(
-        parties="CAST(:parties AS bigint[])",
-        certificates="CAST(:certificates AS bigint[])",
-        lots="CAST(:lots AS bigint[])",
-    )
-)
+_IDS = {name: f"CAST(:{name} AS bigint[])" for name in ("parties", "certificates", "lots")}
+_ABOUT = prepared(f"SELECT {_about(**_IDS)}")
 
 
 async def _ask_about(
@@ -495,7 +489,7 @@ async def _ask_about(
         "at": at,
     }
     (row,) = await library.books.ask(_ABOUT, asked)
-    return _About(*tuple(row)[1:])
+    return _About._make(row)
 
 
 async def _gather(
@@ -624,7 +618,7 @@ def _finding(*, walked: bool) -> str:
                 SELECT ROW(l.id, l.product_id)
                 FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
                 WHERE r.ticket_id = paper.id
-            ) AS received{about}
+            ) AS received{"," if walked else ""} {about}
         FROM paper CROSS JOIN drawn CROSS JOIN met {joined}
     """  # noqa: S608 (constants)
 
