@@ -1,7 +1,7 @@
 """Walks the graph of lots, and finds the names for what it met. Reads only."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -146,6 +146,11 @@ async def walk_at_once(
     Raises:
         TraceTooLarge: the graph has more lots than `limit`.
     """
+    if kind is Walk.BACK and not stocked:
+        # What lots were made of never changes: the books need not be asked again.
+        behind = books.memory.behind(lots, limit=limit)
+        if behind is not None:
+            return _graph(behind, limit)
     rows = await books.ask(_WALKS[kind, stocked], {"lots": list(lots), "most": limit + 1})
     return await graph_of(books, *rows[0], limit=limit)
 
@@ -226,12 +231,19 @@ async def graph_of(
         if unknown:
             known |= await _settle(books, unknown)
         lots = [known[lot] for lot in ids if lot in known]
+    graph = _graph(lots, limit)
+    left_g = dict.fromkeys(graph.nodes, 0)
+    left_g.update(zip(stocked or (), grams or (), strict=True))
+    return replace(graph, left_g=left_g, held=frozenset(held or ()))
+
+
+def _graph(lots: Sequence[Settled], limit: int) -> SubGraph:
+    """Put lots, oldest first, and the edges among them together."""
+    if len(lots) > limit:
+        raise TraceTooLarge(limit=limit)
     nodes = {node[0]: node for node, _ in lots}
     # An edge leads from an older lot to a younger one, and has its parents' order.
-    edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
-    left_g = dict.fromkeys(nodes, 0)
-    left_g.update(zip(stocked or (), grams or (), strict=True))
-    return SubGraph(nodes, edges, left_g, frozenset(held or ()))
+    return SubGraph(nodes, [edge for _, into in lots for edge in into if edge[0] in nodes])
 
 
 async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
@@ -569,44 +581,59 @@ async def transits(
 
 # Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
 # asks the books when it has met the lots before. Without a valid credential nothing is walked.
+# Tickets are looked up as arrays too, and what draws on a lot twice is summed up here: half of it.
 _ON_THE_WAY = """
-    SELECT array_agg(w.public_id), array_agg(w.lot_id), array_agg(w.buyer_id),
-        array_agg(w.buyer_kind), array_agg(w.mass_g), array_agg(w.sold_at)
+    SELECT array_agg(d.ticket_id), array_agg(t.public_id), array_agg(d.lot_id),
+        array_agg(t.buyer_id), array_agg(t.buyer_kind), array_agg(d.mass_g), array_agg(t.sold_at)
     FROM (
-        SELECT t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind,
-            CAST(sum(d.mass_g) AS bigint) AS mass_g, t.sold_at
-        FROM (
-            SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
-        ) d
-        CROSS JOIN LATERAL (
-            SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
-        ) s
-        CROSS JOIN LATERAL (
-            SELECT id, public_id, buyer_id, buyer_kind, sold_at FROM ticket
-            WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
-        ) t
-        GROUP BY t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind, t.sold_at
-        ORDER BY t.id, d.lot_id OFFSET 0
-    ) w
+        SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
+    ) d
+    CROSS JOIN LATERAL (
+        SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
+    ) s
+    CROSS JOIN LATERAL (
+        SELECT public_id, buyer_id, buyer_kind, sold_at FROM ticket
+        WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
+    ) t
 """
-_WHOLE = {
-    (credential, walk): prepared(f"""
+_KNOWN = "CAST(:known AS bigint[])"
+# Edges are never removed: as long as there are as many, they lead to the same lots.
+_AGAIN = {
+    Walk.BACK: f"met AS (SELECT {_KNOWN} AS ids FROM asked)",
+    Walk.FORWARD: f"""
+        met AS MATERIALIZED (
+            SELECT {_KNOWN} AS ids FROM asked
+            WHERE :edges = (SELECT count(*) FROM lot_edge WHERE src = ANY({_KNOWN}))
+        )
+    """,  # noqa: S608
+}
+
+
+def _whole(found: str, walk: Walk, *, known: bool) -> str:
+    """Write the statement of a whole trace; with the walk itself, or of lots that it once met."""
+    met = _AGAIN[walk] if known else walking(walk, "SELECT id FROM asked")
+    return f"""
         WITH RECURSIVE who (
             account, scopes, party_id, party, roles, created_at, seen_at
         ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
             SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
                 {_BOUGHT.format(party="who.party_id")} AS bought
             FROM who JOIN lot l ON l.public_id = :lot
-        ), {walking(walk, "SELECT id FROM asked")}
-        SELECT who.*, asked.*, met.ids, b.*, w.*
+        ), {met}
+        SELECT who.*, asked.*, {"NULL" if known else "met.ids"}, b.*, w.*
         FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
         CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
-    """)  # noqa: S608
+    """  # noqa: S608
+
+
+_WHOLE = {
+    (credential, walk, known): prepared(_whole(found, walk, known=known))
     for credential, found in (
         (Credential.SESSION, credentials.BY_SESSION),
         (Credential.KEY, credentials.BY_KEY),
     )
     for walk in (Walk.BACK, Walk.FORWARD)
+    for known in (False, True)
 }
 
 
@@ -616,13 +643,15 @@ class Whole(NamedTuple):
     Attributes:
         caller: Who asks.
         is_noted: Whether nothing has to be noted about its session.
+        asked: The lot in question.
+        said: What was said of the goods: the lots met, what is left of each, what is held, and what
+            is on its way.
     """
 
     caller: Caller
     is_noted: bool
     asked: AskedLot
-    graph: SubGraph
-    transits: Sequence[Transit]
+    said: tuple[Any, ...]
 
 
 async def whole(
@@ -630,7 +659,7 @@ async def whole(
     credential: Credential,
     secret: str,
     lot: UUID,
-    kind: Walk,
+    direction: Direction,
     *,
     limit: int,
     now: datetime,
@@ -641,17 +670,34 @@ async def whole(
         TraceTooLarge: the graph has more lots than `limit`.
         TraceTimedOut: it took too long.
     """
+    kind, rows = Walk(direction), []
     parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
+    known = books.memory.walks.get((lot, direction))
     with levels.in_time():
-        rows = await books.ask(_WHOLE[credential, kind], parameters)
+        if known is not None:
+            again = parameters | {"known": known.ids, "edges": known.edges}
+            rows = await books.ask(_WHOLE[credential, kind, True], again)
+        if not rows:
+            known = None
+            rows = await books.ask(_WHOLE[credential, kind, False], parameters)
     if not rows:
         return None
     row = tuple(rows[0])
+    met = row[13] if known is None else known.ids
+    if len(met) > limit:
+        raise TraceTooLarge(limit=limit)
     caller, noted = credentials.read_caller(row[:7], now)
-    graph = await graph_of(books, *row[13:17], limit=limit)
-    ways = [] if row[17] is None else zip(*row[17:], strict=True)
-    transits = [
-        Transit(ticket, graph.nodes[lot_id].public_id, lot_id, buyer, kind, mass_g, sold_at)
-        for ticket, lot_id, buyer, kind, mass_g, sold_at in ways
-    ]
-    return Whole(caller, noted, AskedLot(*row[7:13]), graph, transits)
+    return Whole(caller, noted, AskedLot(*row[7:13]), (met, *row[14:]))
+
+
+async def goods_of(books: Books, whole: Whole, *, limit: int) -> tuple[SubGraph, Sequence[Transit]]:
+    """Put together what the books said of goods: their graph, and what is on its way."""
+    graph = await graph_of(books, *whole.said[:4], limit=limit)
+    ways = [] if whole.said[4] is None else zip(*whole.said[4:], strict=True)
+    sums: dict[tuple[int, int], Transit] = {}
+    for ticket_id, ticket, lot, buyer, kind, mass_g, sold_at in ways:
+        so_far = sums.get((ticket_id, lot))
+        grams = mass_g if so_far is None else so_far.mass_g + mass_g
+        public_id = graph.nodes[lot].public_id
+        sums[ticket_id, lot] = Transit(ticket, public_id, lot, buyer, kind, grams, sold_at)
+    return graph, [sums[key] for key in sorted(sums)]

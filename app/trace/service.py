@@ -17,7 +17,7 @@ Who may ask, and what each sees:
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -43,7 +43,7 @@ from app.product import service as products
 from app.ticket.rules import UnknownTicket
 from app.trace import kinship, queries, rules, schemas
 from app.trace.folding import Looks, fold
-from app.trace.memory import Named
+from app.trace.memory import Answer, Met, Named
 from app.trace.queries import AskedLot, Books, Transit, Walk
 from app.trace.rules import Direction, Interest, Node, Reckoning, SubGraph, View
 from app.trace.scribe import Look, Scribe, scribe_of
@@ -379,7 +379,7 @@ async def write_at_once(
     books = queries.books_beside(database)
     try:
         whole = await queries.whole(
-            books, credential, secret, lot_public_id, Walk(direction), limit=limit, now=now
+            books, credential, secret, lot_public_id, direction, limit=limit, now=now
         )
         if whole is None or not whole.is_noted:
             return None
@@ -388,17 +388,32 @@ async def write_at_once(
         raise
     except DomainError:
         return None
-    caller, graph, transits = whole.caller, whole.graph, whole.transits
+    caller, memory = whole.caller, books.memory
+    memory.speak(catalogue, gazetteer)
+    said, asked = (whole.asked, *whole.said), (lot_public_id, direction)
+    known = memory.answers.get((asked, _eyes(caller)))
+    if known is not None and known.said == said:
+        return known.written
+    graph, transits = await queries.goods_of(books, whole, limit=limit)
     question = _about([whole.asked], caller)
     parties = await parties_of(books, graph, transits, question)
     view = _view_at_once(caller, question, graph, parties, direction)
     if view is None:
         return None
-    books.memory.speak(catalogue, gazetteer)
-    me, memory = caller.party_id, books.memory
+    me = caller.party_id
     scribe = Scribe(graph, view, parties, transits, gazetteer, catalogue, memory, me=me)
     found = _Found(graph, view, scribe, await _reckoned(graph, question, direction))
-    return await _written(books, question, found)
+    written = await _written(books, question, found)
+    if (met := Met.of(graph)) is not None:
+        memory.walks.keep({asked: met})
+        memory.answers.keep({(asked, _eyes(caller)): Answer((said[0], met.ids, *said[2:]), written)})
+    return written
+
+
+def _eyes(caller: Caller) -> Hashable:
+    """Answer all that `_view_at_once` looks at of a caller: whoever has the same sees the same."""
+    of_its_own = None if caller.supervises else caller.party_id
+    return caller.audiences, caller.jurisdiction, of_its_own
 
 
 def _view_at_once(
