@@ -16,7 +16,7 @@ few farms and wholesalers.
 """
 
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
@@ -26,14 +26,13 @@ from sqlalchemy.pool import Pool
 
 from app.lot.rules import Proof
 from app.party.access import DatedRole
-from app.trace.rules import Direction, Edge, Node, SubGraph
+from app.trace.rules import Direction, Edge, Node
 
 LOTS_MAX = 1 << 14
 """Lots of each of two generations; a lot is 0.6 KB, so that all are 20 MB."""
 WORDS_MAX = 1 << 13
 """Lots of which the words are remembered; those of a lot are 1.1 KB, so that all are 18 MB."""
 PARTIES_MAX = 1 << 12
-WALKS_LOTS_MAX = 1 << 16
 ANSWERS_BYTES_MAX = 12 << 20
 ROLES_LAST_S = 240
 ANSWERS_LAST_S = 60
@@ -169,37 +168,28 @@ class EdgeWords(NamedTuple):
     tail: bytes
 
 
-class Met(NamedTuple):
-    """The lots that a walk met, none of whose edges among them is only claimed.
-
-    Attributes:
-        ids: Ascending.
-        edges: How many edges lead from one of them to another. A way forward that was walked to
-            the end has all edges out of them.
-    """
-
-    ids: Sequence[int]
-    edges: int
-
-    @classmethod
-    def of(cls, graph: SubGraph) -> "Met | None":
-        """Take down what a walk met; None if a proof may change yet."""
-        claimed = Proof.CLAIMED
-        if any([edge[3] is claimed for edge in graph.edges]):
-            return None
-        return cls([*graph.nodes], len(graph.edges))
-
-
 class Answer(NamedTuple):
-    """An answer, and all that it rests on of what can change.
+    """What was answered to a question, and all of it that can change.
 
     Attributes:
-        said: What the books said.
-        written: The answer as it was sent.
+        lot: The internal id of the lot in question.
+        met: The lots that the walk met, ascending, as PostgreSQL writes an array: the driver takes
+            a quarter of a microsecond to write an id.
+        lots: How many these are.
+        said: What the books said beside, as `queries.still_holds` asks them.
+        written: The answers, by what decides what a reader sees.
     """
 
+    lot: int
+    met: str
+    lots: int
     said: tuple[Any, ...]
-    written: bytes
+    written: Mapping[Hashable, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the memory it takes."""
+        return len(self.met) + sum(map(len, self.written.values()))
 
 
 Asked: TypeAlias = tuple[UUID, Direction]
@@ -207,12 +197,7 @@ Asked: TypeAlias = tuple[UUID, Direction]
 
 
 class Memory:
-    """What is remembered of the books that a pool leads to.
-
-    Attributes:
-        walks: What the walk met that a question leads to.
-        answers: By question, and by what decides what the reader sees.
-    """
+    """What is remembered of the books that a pool leads to."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -223,13 +208,8 @@ class Memory:
         )
         self.lot_words: Generations[int, LotWords] = Generations(WORDS_MAX)
         self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(WORDS_MAX)
-        self.walks: Generations[Asked, Met] = Generations(
-            WALKS_LOTS_MAX, weigh=lambda met: len(met.ids)
-        )
-        self.answers: Generations[tuple[Asked, Hashable], Answer] = Generations(
-            ANSWERS_BYTES_MAX,
-            lasts_s=ANSWERS_LAST_S,
-            weigh=lambda answer: len(answer.written),
+        self.answers: Generations[Asked, Answer] = Generations(
+            ANSWERS_BYTES_MAX, lasts_s=ANSWERS_LAST_S, weigh=lambda answer: answer.size_bytes
         )
         self.villages: dict[tuple[str, date], str | None] = {}
         self._words_of: tuple[object, ...] = ()

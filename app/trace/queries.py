@@ -19,7 +19,7 @@ from app.party.access import Caller, DatedRole, RoleKind
 from app.party.credentials import Credential
 from app.party.identifiers import mask_name
 from app.trace import levels
-from app.trace.memory import Memory, Named, Settled, memory_of
+from app.trace.memory import Answer, Asked, Memory, Named, Settled, memory_of
 from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge, ending_of
 
 
@@ -581,85 +581,108 @@ async def transits(
 
 # Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
 # asks the books when it has met the lots before. Without a valid credential nothing is walked.
-# Tickets are looked up as arrays too, and what draws on a lot twice is summed up here: half of it.
-_ON_THE_WAY = """
-    SELECT array_agg(d.ticket_id), array_agg(t.public_id), array_agg(d.lot_id),
-        array_agg(t.buyer_id), array_agg(t.buyer_kind), array_agg(d.mass_g), array_agg(t.sold_at)
-    FROM (
+_WHO = "who (account, scopes, party_id, party, roles, created_at, seen_at)"
+_DRAWN = """
+    SELECT ticket_id, lot_id, mass_g FROM (
         SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
     ) d
     CROSS JOIN LATERAL (
         SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
-    ) s
-    CROSS JOIN LATERAL (
-        SELECT public_id, buyer_id, buyer_kind, sold_at FROM ticket
-        WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
-    ) t
+    ) s OFFSET 0
 """
-_KNOWN = "CAST(:known AS bigint[])"
-# Edges are never removed: as long as there are as many, they lead to the same lots.
-_AGAIN = {
-    Walk.BACK: f"met AS (SELECT {_KNOWN} AS ids FROM asked)",
-    Walk.FORWARD: f"""
-        met AS MATERIALIZED (
-            SELECT {_KNOWN} AS ids FROM asked
-            WHERE :edges = (SELECT count(*) FROM lot_edge WHERE src = ANY({_KNOWN}))
-        )
-    """,  # noqa: S608
+_ON_THE_WAY = f"""
+    SELECT array_agg(d.ticket_id), array_agg(d.lot_id), array_agg(d.mass_g),
+        array_agg(t.hand_over = 'two_sided'), array_agg(t.public_id), array_agg(t.buyer_id),
+        array_agg(t.buyer_kind), array_agg(t.sold_at)
+    FROM ({_DRAWN}) d
+    CROSS JOIN LATERAL (
+        SELECT public_id, buyer_id, buyer_kind, sold_at, hand_over
+        FROM ticket WHERE id = d.ticket_id OFFSET 0
+    ) t
+"""  # noqa: S608
+_CREDENTIALS = {
+    Credential.SESSION: credentials.BY_SESSION,
+    Credential.KEY: credentials.BY_KEY,
 }
-
-
-def _whole(found: str, walk: Walk, *, known: bool) -> str:
-    """Write the statement of a whole trace; with the walk itself, or of lots that it once met."""
-    met = _AGAIN[walk] if known else walking(walk, "SELECT id FROM asked")
-    return f"""
-        WITH RECURSIVE who (
-            account, scopes, party_id, party, roles, created_at, seen_at
-        ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
+_WHOLE = {
+    (credential, walk): prepared(f"""
+        WITH RECURSIVE {_WHO} AS MATERIALIZED ({found}), asked AS MATERIALIZED (
             SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
                 {_BOUGHT.format(party="who.party_id")} AS bought
             FROM who JOIN lot l ON l.public_id = :lot
-        ), {met}
-        SELECT who.*, asked.*, {"NULL" if known else "met.ids"}, b.*, w.*
+        ), {walking(walk, "SELECT id FROM asked")}
+        SELECT who.*, asked.*, met.ids, b.*, w.*
         FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
         CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
-    """  # noqa: S608
-
-
-_WHOLE = {
-    (credential, walk, known): prepared(_whole(found, walk, known=known))
-    for credential, found in (
-        (Credential.SESSION, credentials.BY_SESSION),
-        (Credential.KEY, credentials.BY_KEY),
-    )
+    """)  # noqa: S608
+    for credential, found in _CREDENTIALS.items()
     for walk in (Walk.BACK, Walk.FORWARD)
-    for known in (False, True)
 }
+
+# Edges are never removed: as long as there are as many, they lead to the same lots. What a ticket
+# is never changes either. The order is what makes two arrays of grams comparable.
+_AGAIN = {
+    Walk.BACK: "SELECT NULL, NULL, NULL, NULL",
+    Walk.FORWARD: f"""
+        SELECT (SELECT count(*) FROM lot_edge WHERE src = ANY(met.ids)),
+            array_agg(d.ticket_id), array_agg(d.lot_id), array_agg(d.mass_g)
+        FROM ({_DRAWN}) d
+    """,  # noqa: S608
+}
+_HOLDS = {
+    (credential, walk): prepared(f"""
+        WITH {_WHO} AS MATERIALIZED ({found}), met AS MATERIALIZED (
+            SELECT CAST(CAST(:met AS text) AS bigint[]) AS ids FROM who
+        )
+        SELECT who.*, {_BOUGHT.format(party="who.party_id")}, b.*, w.*
+        FROM who CROSS JOIN met CROSS JOIN (SELECT CAST(:id AS bigint) AS id) l
+        CROSS JOIN LATERAL (
+            SELECT array_agg(remaining_g), array_agg(lot_id) FILTER (WHERE holds > 0)
+            FROM (
+                SELECT lot_id, remaining_g, holds
+                FROM lot_balance WHERE lot_id = ANY(met.ids) ORDER BY lot_id
+            ) ordered
+        ) b
+        CROSS JOIN LATERAL ({again}) w
+    """)  # noqa: S608
+    for credential, found in _CREDENTIALS.items()
+    for walk, again in _AGAIN.items()
+}
+
+
+class Asker(NamedTuple):
+    """Who asks about a lot.
+
+    Attributes:
+        is_noted: Whether nothing has to be noted about its session.
+        bought: Whether it is the buyer of a ticket that draws on the lot.
+    """
+
+    caller: Caller
+    is_noted: bool
+    bought: bool
 
 
 class Whole(NamedTuple):
     """All that the books say about one lot's trace.
 
     Attributes:
-        caller: Who asks.
-        is_noted: Whether nothing has to be noted about its session.
-        asked: The lot in question.
-        said: What was said of the goods: the lots met, what is left of each, what is held, and what
-            is on its way.
+        transits: What is on its way forward.
+        said: The same as `still_holds` compares it, if nothing else about the graph can change.
     """
 
-    caller: Caller
-    is_noted: bool
+    asker: Asker
     asked: AskedLot
-    said: tuple[Any, ...]
+    graph: SubGraph
+    transits: Sequence[Transit]
+    said: tuple[Any, ...] | None
 
 
 async def whole(
     books: Books,
     credential: Credential,
     secret: str,
-    lot: UUID,
-    direction: Direction,
+    asked: Asked,
     *,
     limit: int,
     now: datetime,
@@ -670,34 +693,61 @@ async def whole(
         TraceTooLarge: the graph has more lots than `limit`.
         TraceTimedOut: it took too long.
     """
-    kind, rows = Walk(direction), []
+    lot, direction = asked
     parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
-    known = books.memory.walks.get((lot, direction))
     with levels.in_time():
-        if known is not None:
-            again = parameters | {"known": known.ids, "edges": known.edges}
-            rows = await books.ask(_WHOLE[credential, kind, True], again)
-        if not rows:
-            known = None
-            rows = await books.ask(_WHOLE[credential, kind, False], parameters)
+        rows = await books.ask(_WHOLE[credential, Walk(direction)], parameters)
     if not rows:
         return None
     row = tuple(rows[0])
-    met = row[13] if known is None else known.ids
-    if len(met) > limit:
-        raise TraceTooLarge(limit=limit)
-    caller, noted = credentials.read_caller(row[:7], now)
-    return Whole(caller, noted, AskedLot(*row[7:13]), (met, *row[14:]))
+    graph = await graph_of(books, *row[13:17], limit=limit)
+    ways = row[17:] if direction is Direction.FORWARD else (None,) * 8
+    said = None
+    if not any(edge[3] is Proof.CLAIMED for edge in graph.edges):
+        edges = len(graph.edges) if direction is Direction.FORWARD else None
+        held = sorted(graph.held) if graph.held else None
+        said = (list(graph.left_g.values()), held, edges, *ways[:3])
+    asker = Asker(*credentials.read_caller(row[:7], now), row[12])
+    return Whole(asker, AskedLot(*row[7:13]), graph, _on_the_way(graph, ways), said)
 
 
-async def goods_of(books: Books, whole: Whole, *, limit: int) -> tuple[SubGraph, Sequence[Transit]]:
-    """Put together what the books said of goods: their graph, and what is on its way."""
-    graph = await graph_of(books, *whole.said[:4], limit=limit)
-    ways = [] if whole.said[4] is None else zip(*whole.said[4:], strict=True)
+def _on_the_way(graph: SubGraph, columns: Sequence[Any]) -> list[Transit]:
     sums: dict[tuple[int, int], Transit] = {}
-    for ticket_id, ticket, lot, buyer, kind, mass_g, sold_at in ways:
-        so_far = sums.get((ticket_id, lot))
-        grams = mass_g if so_far is None else so_far.mass_g + mass_g
-        public_id = graph.nodes[lot].public_id
-        sums[ticket_id, lot] = Transit(ticket, public_id, lot, buyer, kind, grams, sold_at)
-    return graph, [sums[key] for key in sorted(sums)]
+    ways = zip(*(column or () for column in columns), strict=True)
+    for ticket_id, lot, mass_g, is_two_sided, *ticket in ways:
+        if is_two_sided:
+            so_far = sums.get((ticket_id, lot))
+            grams = mass_g if so_far is None else so_far.mass_g + mass_g
+            public_id, buyer, kind, sold_at = ticket
+            sums[ticket_id, lot] = Transit(
+                public_id, graph.nodes[lot].public_id, lot, buyer, kind, grams, sold_at
+            )
+    return [sums[key] for key in sorted(sums)]
+
+
+async def still_holds(
+    books: Books,
+    credential: Credential,
+    secret: str,
+    asked: Asked,
+    known: Answer,
+    *,
+    now: datetime,
+) -> Asker | None:
+    """Find out at once who asks, and that the books say what they said when this was answered.
+
+    Returns:
+        Who asks; None if they do not, and without a credential.
+
+    Raises:
+        TraceTimedOut: it took too long.
+    """
+    parameters = credentials.proffered(secret, now) | {"id": known.lot, "met": known.met}
+    with levels.in_time():
+        rows = await books.ask(_HOLDS[credential, Walk(asked[1])], parameters)
+    if not rows:
+        return None
+    row = tuple(rows[0])
+    if row[8:] != known.said:
+        return None
+    return Asker(*credentials.read_caller(row[:7], now), row[7])

@@ -231,8 +231,7 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
             part, given = upto - given, upto
             flow[src] += part
             edge_grams[src, lot] = (part + _HALF) >> _FRACTION_BITS
-            if depth[src] < deeper:
-                depth[src] = deeper
+            depth[src] = max(depth[src], deeper)
     asked_g = sum(asked.values())
     source = Ending.SOURCE
     ends = [node for node in graph.nodes.values() if node[-1] is not None]
