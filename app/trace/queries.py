@@ -581,7 +581,8 @@ async def transits(
 
 # Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
 # asks the books when it has met the lots before. Without a valid credential nothing is walked.
-_WHO = "who (account, scopes, party_id, party, roles, created_at, seen_at)"
+_WHO = "who (account, duty, scopes, party_id, party, roles, created_at, seen_at)"
+_WHO_COLUMNS = 8
 _DRAWN = """
     SELECT ticket_id, lot_id, mass_g FROM (
         SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
@@ -700,15 +701,17 @@ async def whole(
     if not rows:
         return None
     row = tuple(rows[0])
-    graph = await graph_of(books, *row[13:17], limit=limit)
-    ways = row[17:] if direction is Direction.FORWARD else (None,) * 8
+    who, row = row[:_WHO_COLUMNS], row[_WHO_COLUMNS:]
+    found = AskedLot(*row[:6])
+    graph = await graph_of(books, *row[6:10], limit=limit)
+    ways = row[10:] if direction is Direction.FORWARD else (None,) * 8
     said = None
     if not any(edge[3] is Proof.CLAIMED for edge in graph.edges):
         edges = len(graph.edges) if direction is Direction.FORWARD else None
         held = sorted(graph.held) if graph.held else None
         said = (list(graph.left_g.values()), held, edges, *ways[:3])
-    asker = Asker(*credentials.read_caller(row[:7], now), row[12])
-    return Whole(asker, AskedLot(*row[7:13]), graph, _on_the_way(graph, ways), said)
+    asker = Asker(*credentials.read_caller(who, now), found.bought)
+    return Whole(asker, found, graph, _on_the_way(graph, ways), said)
 
 
 def _on_the_way(graph: SubGraph, columns: Sequence[Any]) -> list[Transit]:
@@ -748,6 +751,7 @@ async def still_holds(
     if not rows:
         return None
     row = tuple(rows[0])
-    if row[8:] != known.said:
+    who, bought, said = row[:_WHO_COLUMNS], row[_WHO_COLUMNS], row[_WHO_COLUMNS + 1 :]
+    if said != known.said:
         return None
-    return Asker(*credentials.read_caller(row[:7], now), row[7])
+    return Asker(*credentials.read_caller(who, now), bought)
