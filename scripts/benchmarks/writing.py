@@ -27,14 +27,13 @@ def _floor(
     bench: Bench, *, hot: bool = False, clients: int = CONNECTIONS
 ) -> Callable[[int], Awaitable[float]]:
     actors = bench.book.actors
-    first, last = actors.stock[0][0], actors.stock[-1][0]
-    if hot:
-        first = last = actors.hot[0]
+    lots = [lot for lot, _ in ([actors.hot] if hot else actors.stock)]
+    script = floors.issue(lots, [seller for seller, _ in actors.sellers], actors.buyer[0])
 
     async def run(_round: int) -> float:
         outcome = await floors.run(
             bench.book.url,
-            [floors.issue(first, last)],
+            [script],
             clients=clients,
             seconds=bench.effort.slice_s,
         )
