@@ -128,15 +128,12 @@ class Counter:
                 new_id=self._new_id,
                 new_serial=self._new_serial,
             )
-            outcomes = await issue.issue_all(session, list(drafts.values()), around)
-            issued = {
-                place: draft.public_id
-                for (place, draft), outcome in zip(drafts.items(), outcomes, strict=True)
-                if not isinstance(outcome, DomainError) and outcome[1]
-            }
-            told = await queries.write_new(session, issued.values(), base_url=self._base_url)
-            for place, public_id in issued.items():
-                answers[place] = told[public_id]
+            outcomes, written = await issue.issue_together(session, list(drafts.values()), around)
+            if written is not None:
+                told = await queries.write_new(session, written, around, base_url=self._base_url)
+                for (place, draft), outcome in zip(drafts.items(), outcomes, strict=True):
+                    if not isinstance(outcome, DomainError) and outcome[1]:
+                        answers[place] = told[draft.public_id]
         return answers
 
 

@@ -136,16 +136,17 @@ async def test_who_is_refused_hears_it_from_the_route_and_the_others_are_served(
 
 
 async def test_a_bug_that_one_of_a_group_meets_fails_nobody_else(
-    trade: Trade, monkeypatch: pytest.MonkeyPatch
+    own_trade: Trade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    trade, state = own_trade, own_trade.app.state
     farmer, stall = await trade.farmer(), await trade.stall()
     lot = await farmer.opens(kg=100)
 
     def none_left() -> UUID:
         raise RuntimeError(farmer.headers)
 
-    state = trade.app.state
-    spoilt_counter = counter.Counter(
+    state.new_id = none_left  # asked for the lots of hand-overs that nobody confirms
+    state.counter = counter.Counter(
         trade.database,
         state.ring,
         clock=trade.clock,
@@ -153,9 +154,6 @@ async def test_a_bug_that_one_of_a_group_meets_fails_nobody_else(
         new_serial=state.new_serial,
         base_url=trade.settings.public_url,
     )
-    # Asked for the lots of hand-overs that nobody confirms.
-    monkeypatch.setattr(state, "new_id", none_left)
-    monkeypatch.setattr(state, "counter", spoilt_counter)
     bodies = {new_id(): sale(stall, line(CHIVES, 1, lot)) for _ in range(TICKETS)}
     spoilt = list(bodies)[TICKETS // 2]
     bodies[spoilt] = sale(stall, line(CHIVES, 1, lot), hand_over="one_sided")
