@@ -93,13 +93,9 @@ async def _look_up(session: AsyncSession, drafts: Sequence[TicketDraft]) -> list
 
 def _named(row: Any) -> Named:
     *found, seller_salt, seller, seller_in_full, buyer_salt, buyer, buyer_in_full = row
-    return Named(
-        *found,
-        seller_name=seller,
-        seller_identity=commitment(seller_salt, seller_in_full),
-        buyer_name=buyer,
-        buyer_identity=None if buyer_salt is None else commitment(buyer_salt, buyer_in_full),
-    )
+    found += [seller, commitment(seller_salt, seller_in_full)]
+    found += [buyer, None if buyer_salt is None else commitment(buyer_salt, buyer_in_full)]
+    return Named(*found)
 
 
 async def issue(session: AsyncSession, draft: TicketDraft, around: Circumstances) -> Issued:
