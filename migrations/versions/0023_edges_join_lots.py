@@ -7,8 +7,8 @@ may do to lots: with that refused, what a statement's edges name can be looked u
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
