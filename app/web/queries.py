@@ -653,7 +653,10 @@ async def read_ticket(
         lot: of_lot.node
         for lot, of_lot in settled(library.books, ticket.lots, ticket.edges).items()
     }
-    lots = {**drawn, **{received[0]: _Received._make(received) for received in ticket.received}}
+    received: dict[int, Node | _Received] = {
+        row[0]: _Received._make(row) for row in ticket.received
+    }
+    lots = {**drawn, **received}
     graph = await _behind(library, ticket, drawn)
     if library.at_once:
         about = _About._make(row[len(_Paper._fields) :])
