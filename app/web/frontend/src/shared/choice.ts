@@ -23,7 +23,7 @@ export function keepLanguage(language: Language): void {
 
 /** Hear of the choice that another window of this device made. */
 export function followLanguage(take: (language: Language) => void): void {
-  addEventListener('storage', ({ key, newValue }) => {
+  window.addEventListener('storage', ({ key, newValue }) => {
     if (key !== KEPT || !isLanguage(newValue)) return
     take(newValue)
     showLanguage(newValue)
