@@ -14,6 +14,7 @@ from python_calamine import CalamineWorkbook
 from app.ledger.queries import held_since
 from app.party.access import Department
 from app.recall.jobs import CHORES
+from app.signing import shortcode
 from tests.factories import (
     CHIVES,
     Actor,
@@ -889,7 +890,7 @@ async def test_buyers_outside_the_platform_are_told_by_a_letter(morning: Morning
     pdf = PdfReader(io.BytesIO((await stall.get(f"{at}/letter.pdf")).content))
     text = "".join(page.extract_text() for page in pdf.pages)
     assert "食用农产品召回公告" in text
-    assert letter["sales"][0]["code"] in text
+    assert shortcode.show(letter["sales"][0]["code"]) in text
     told = {
         "channel": "poster",
         "buyers": 1,
