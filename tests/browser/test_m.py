@@ -703,7 +703,29 @@ async def test_every_screen_is_readable_by_everybody(
     await page.get_by_role("button", name="改数量").tap()
     await page.locator(".keypad").wait_for()
     await visitor.check_axe()
-    await page.screenshot(path=SHOTS / "m-keypad-390.png")
+    await visitor.shoot("m-keypad")
+
+
+async def test_a_new_farmer_is_led_from_nothing_to_a_ticket(visitor: Visitor, site: Site) -> None:
+    page = await enter(visitor, new_farmer(site))
+    for path in ("", "/stock", "/tickets", "/certificates", "/places", "/merge", "/waiting"):
+        await visitor.open(f"/m{path}")
+        await page.get_by_text("正在读取").wait_for(state="detached")
+        await visitor.check_axe()
+        await visitor.shoot(f"m{path.replace('/', '-') or '-again'}-empty")
+    await visitor.open("/m/new")
+    await page.get_by_role("button", name="J", exact=True).tap()
+    await page.get_by_role("button", name=PRODUCT, exact=True).wait_for()
+    await visitor.shoot("m-new-product")
+    await page.get_by_role("button", name=PRODUCT, exact=True).tap()
+    for digit in "300":
+        await page.get_by_role("button", name=digit, exact=True).tap()
+    await visitor.check_axe()
+    await visitor.shoot("m-new-quantity")
+    await page.get_by_role("button", name="下一步").tap()
+    await page.get_by_role("button", name="散客").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("m-new-buyer")
 
 
 async def _check_large(page: Page, name: str) -> None:
