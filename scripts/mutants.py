@@ -85,6 +85,9 @@ _BOOKS = "tests/model/test_books.py"
 _BURSTS = "tests/model/test_bursts.py"
 _DEVICES = "tests/integration/test_devices.py"
 _SAMPLES = "tests/integration/test_samples.py"
+_GATE_TESTS = "tests/integration/test_gate_tests.py"
+_REPORTS = "tests/integration/test_reports.py"
+_PROOF = "tests/integration/test_proof.py"
 
 MUTANTS: Final = MappingProxyType(
     {
@@ -123,7 +126,7 @@ MUTANTS: Final = MappingProxyType(
             "app/lot/service.py",
             '") ORDER BY b.lot_id FOR NO KEY UPDATE OF b"',
             '") ORDER BY b.lot_id"',
-            (f"{_BURSTS}::test_the_last_grams_are_sold_once",),
+            (f"{_BURSTS}::test_the_last_grams_are_given_away_once",),
         ),
         "no-lock-on-a-ticket": Mutant(
             "app/ticket/service.py",
@@ -451,6 +454,56 @@ MUTANTS: Final = MappingProxyType(
             "    if False:",
             (f"{_SAMPLES}::test_a_markets_hold_of_a_test_is_lifted_by_a_test_or_an_office",),
         ),
+        "quick-test-of-another-market": Mutant(
+            "app/bundle/quicktests.py",
+            "            InspectionLine.public_id == public_id,\n"
+            "            Inspection.market_id == device.market_id,\n"
+            "            Inspection.party_id == device.party_id,\n",
+            "            InspectionLine.public_id == public_id,\n",
+            (f"{_GATE_TESTS}::test_another_markets_device_neither_tests_nor_sees",),
+        ),
+        "quick-test-of-one-lot-of-a-mixture": Mutant(
+            "app/bundle/quicktests.py",
+            "        found = {draw.lot_id for draw in draws if draw.line_no in of_product}",
+            "        found = {draw.lot_id for draw in draws[:1] if draw.line_no in of_product}",
+            (f"{_GATE_TESTS}::test_what_was_mixed_on_a_ticket_is_held_altogether",),
+        ),
+        "report-lies-with-every-department": Mutant(
+            "app/report/service.py",
+            "    return Department(report.department) in caller.departments and may_supervise(",
+            "    return may_supervise(",
+            (_REPORTS,),
+        ),
+        "reports-counted-without-a-lock": Mutant(
+            "app/report/service.py",
+            '_LOCK = text("SELECT pg_advisory_xact_lock(:key)")',
+            '_LOCK = text("SELECT CAST(:key AS bigint)")',
+            (f"{_REPORTS}::test_a_flood_is_refused_even_if_it_comes_at_once",),
+        ),
+        "report-moved-on-without-a-lock": Mutant(
+            "app/report/service.py",
+            "select(Report).where(Report.public_id == public_id).with_for_update()",
+            "select(Report).where(Report.public_id == public_id)",
+            (f"{_REPORTS}::test_two_answers_at_once_leave_one",),
+        ),
+        "reporter-kept-in-the-clear": Mutant(
+            "app/report/service.py",
+            "text_sealed=vault.seal(body.text, purpose=_TEXT),",
+            "text_sealed=body.text.encode(),",
+            (f"{_REPORTS}::test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log",),
+        ),
+        "proof-tells-what-nobody-signed": Mutant(
+            "app/web/proof.py",
+            "    if not admission.may_be_shown(verdict):",
+            "    if False:",
+            (f"{_PROOF}::test_nothing_is_told_of_what_nobody_of_ours_signed",),
+        ),
+        "proof-off-by-a-byte": Mutant(
+            "app/web/proof.py",
+            "octets=payload[offset * 2 : (offset + size) * 2],",
+            "octets=payload[offset * 2 : (offset + size) * 2 + 2],",
+            (f"{_PROOF}::test_a_ticket_is_told_byte_by_byte_with_key_signature_and_log",),
+        ),
     }
 )
 
@@ -552,7 +605,7 @@ def is_sound(python: Path, tree: Path, names: Sequence[str]) -> bool:
 def report(outcome: Outcome) -> str:
     """Write an outcome as a line of the table."""
     what = outcome.killed_by or outcome.trouble or "SURVIVED"
-    return f"{outcome.mutant:<33}{outcome.file:<32}{outcome.seconds:>6.1f}  {what}"
+    return f"{outcome.mutant:<40}{outcome.file:<32}{outcome.seconds:>6.1f}  {what}"
 
 
 def main() -> int:
@@ -570,7 +623,7 @@ def main() -> int:
     with copied() as tree:
         if not is_sound(python, tree, names):
             return 1
-        print(f"{'mutant':<33}{'file':<32}{'s':>6}  killed by", file=out, flush=True)
+        print(f"{'mutant':<40}{'file':<32}{'s':>6}  killed by", file=out, flush=True)
         for name in names:
             outcomes.append(plant(python, tree, name))
             print(report(outcomes[-1]), file=out, flush=True)

@@ -266,8 +266,8 @@ async def _append(bench: Bench, connection: Connection) -> list[Row]:
 
     def appending(table: str) -> Callable[[int], Awaitable[float]]:
         async def run(_round: int) -> float:
-            # Behind a checkpoint whole pages are logged at first touch; one in the midst would weigh
-            # on whichever table it met.
+            # Behind a checkpoint whole pages are logged at first touch; one in the midst would
+            # weigh on whichever table it met.
             await connection.execute("CHECKPOINT")
             lots = await _young_lots(connection, batches * EDGES_A_TRANSACTION // 2)
             at = datetime.now(UTC)

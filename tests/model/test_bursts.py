@@ -196,12 +196,21 @@ def test_a_burst_of_commands_comes_to_what_some_order_of_them_gives(
     record_property("model: commands in bursts", len(played))
 
 
-def test_the_last_grams_are_sold_once(world: World, runner: asyncio.Runner) -> None:
-    """Twenty sellers' hands reach for seven portions: seven are served, by whatever order."""
+@pytest.mark.parametrize("kind", ["issue", "lose"])
+def test_the_last_grams_are_given_away_once(
+    world: World, runner: asyncio.Runner, kind: str
+) -> None:
+    """Twenty hands reach for seven portions: seven are served, by whatever order.
+
+    Tickets of a moment share a transaction; losses are one each, so that all twenty race.
+    """
 
     def choose(stage: Stage) -> list[Sent]:
-        to = stage.books.ids["collector"]
-        return [Sent("issue", "farmer", uuid_of(1000 + no), sale(to, 7, C)) for no in range(20)]
+        body = {
+            "issue": sale(stage.books.ids["collector"], 7, C),
+            "lose": {"lot": C, "mass_g": 7, "reason": "spoiled"},
+        }[kind]
+        return [Sent(kind, "farmer", uuid_of(1000 + no), body) for no in range(20)]
 
     answers = [one.answer for one in runner.run(play(world, choose))]
     assert answers.count((201, None)) == 7
