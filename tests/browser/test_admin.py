@@ -781,5 +781,10 @@ def test_the_program_is_small_at_start() -> None:
     page = (BUILT / "admin.html").read_text()
     scripts = re.findall(r"/screens/(assets/[\w.-]+\.js)", page)
     assert scripts
-    sizes = {name: (BUILT / f"{name}.br").stat().st_size for name in scripts}
+    # What is tiny is served as it is.
+    served = {name: [BUILT / f"{name}.br", BUILT / name] for name in scripts}
+    sizes = {
+        name: next(one.stat().st_size for one in files if one.exists())
+        for name, files in served.items()
+    }
     assert sum(sizes.values()) <= START_BYTES_MAX, sizes
