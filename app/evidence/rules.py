@@ -42,7 +42,7 @@ class ImageSizeUnfit(DomainError):
     code: ClassVar[str] = "image-size-unfit"
     title: ClassVar[Text] = Text("图片尺寸不合适", "The image is too small or too large")
     next_step: ClassVar[Text] = Text(
-        "请重新拍照: 每边至少 64 像素, 总计不超过 5000 万像素",
+        "请重新拍照：每边至少 64 像素，总计不超过 5000 万像素",
         "Take the photo again: at least 64 pixels a side, at most 50 million in all",
     )
 

@@ -366,7 +366,7 @@ async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
     assert [row["referral"] for row in await away.read("/referrals")] == [referral]
     told = await away.read("/notices")
     assert ("referred", referral) in [(row["kind"], row["subject"]) for row in told]
-    reply = {"answer": "库存 8 公斤, 已封存"}
+    reply = {"answer": "库存 8 公斤，已封存"}
     assert code_of(await home.put(f"/referrals/{referral}/answer", reply)) == "hold-not-yours"
     stranger = await office_of(trade, "3205")
     assert code_of(await stranger.put(f"/referrals/{referral}/answer", reply)) == (
