@@ -1,35 +1,47 @@
-/** Names of what the API tells by its code; each is asked for once and shown when it is there. */
-import { shallowReactive } from 'vue'
-import { api } from '@/shared/api'
+/** What codes are called, asked once for each and shared by all screens. */
+import { reactive } from 'vue'
+import { useI18n } from 'vue-i18n'
+import { api, Refusal } from '@/shared/api'
 
-const DIVISION_DIGITS = 6
-const known = shallowReactive(new Map<string, string>())
+const CITY_DIGITS = 4
+const CODE_DIGITS = 6
 
-/** Answer a name, or the code until the name is known; a code without a name stays as it is. */
-function named(kind: string, code: string, ask: () => Promise<string | undefined>): string {
-  const key = `${kind} ${code}`
-  if (!known.has(key)) {
-    known.set(key, code)
-    ask().then(
-      (name) => name && known.set(key, name),
-      // What is shown then is right, if not beautiful; the next screen asks again.
-      () => known.delete(key),
-    )
+/** Answers names; the code until its name is known, or if nothing bears it now. */
+function naming<Code>(ask: (code: Code) => Promise<string>): (code: Code) => string {
+  const known = reactive(new Map<Code, string>()) as Map<Code, string>
+  const learn = async (code: Code) => {
+    try {
+      known.set(code, await ask(code))
+    } catch (error) {
+      // What the network refused is asked again by the next screen; what has no name keeps its code.
+      if (!(error instanceof Refusal)) known.delete(code)
+    }
   }
-  return known.get(key) ?? code
+  return (code) => {
+    if (!known.has(code)) {
+      known.set(code, String(code))
+      void learn(code)
+    }
+    return known.get(code)!
+  }
 }
 
-/** Say an area; a city may be told by its first four digits, as in a jurisdiction. */
-export function divisionName(code: string): string {
-  return named('division', code, async () => {
-    const path = { code: code.padEnd(DIVISION_DIGITS, '0') }
-    return (await api.GET('/divisions/{code}', { params: { path } })).data?.full_name
-  })
-}
+/** The name of a division, from the county down. */
+export const divisionName = naming(async (code: string) => {
+  // Offices of a whole city or province are written with its first digits.
+  const padded = code.length <= CITY_DIGITS ? code.padEnd(CODE_DIGITS, '0') : code
+  const { data } = await api.GET('/divisions/{code}', { params: { path: { code: padded } } })
+  return data!.name
+})
 
-export function productName(id: number): string {
-  return named('product', String(id), async () => {
-    const path = { product_id: id }
-    return (await api.GET('/products/{product_id}', { params: { path } })).data?.name
-  })
+export const productName = naming(async (id: number) => {
+  const { data } = await api.GET('/products/{product_id}', { params: { path: { product_id: id } } })
+  return data!.name
+})
+
+/** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
+export function useOffices() {
+  const { t } = useI18n()
+  return (code: string | null, department: string): string =>
+    [code && divisionName(code), t(`department.${department}`)].filter(Boolean).join(' · ')
 }
