@@ -218,7 +218,7 @@ class CaseNotYours(DomainError):
         "该事项由其他部门处理", "Another department answers for these goods"
     )
     next_step: ClassVar[Text] = Text(
-        "请移送负责的部门: 已入市的产品归市场监管部门, 入市前的产品也归农业农村部门",
+        "请移送负责的部门：已入市的产品归市场监管部门，入市前的产品也归农业农村部门",
         "Refer it to the department in charge: market regulation for what is in a market, "
         "agriculture too for what has not entered one",
     )

@@ -65,7 +65,7 @@ class EvidenceReused(DomainError):
         "该照片已用于另一次处置", "The photo was shown for another disposal before"
     )
     next_step: ClassVar[Text] = Text(
-        "请为这次处置重新拍照; 同一次处置的多个批次请登记在一条记录中",
+        "请为这次处置重新拍照；同一次处置的多个批次请登记在一条记录中",
         "Take a photo of this disposal; several lots of one disposal belong into one record",
     )
 

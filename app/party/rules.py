@@ -210,7 +210,7 @@ class DutyUnfit(DomainError):
     code: ClassVar[str] = "duty-unfit"
     title: ClassVar[Text] = Text("本单位没有这个岗位", "The business has no such duty")
     next_step: ClassVar[Text] = Text(
-        "只有市场才有门岗, 请选其他岗位", "Only markets have gates: choose another duty"
+        "只有市场才有门岗，请选其他岗位", "Only markets have gates: choose another duty"
     )
 
 
@@ -223,7 +223,7 @@ class LastHead(DomainError):
         "这是最后一名能登录的负责人", "This is the last head who can sign in"
     )
     next_step: ClassVar[Text] = Text(
-        "请先添加另一名负责人并等其认领, 再停用或调岗",
+        "请先添加另一名负责人并等其认领，再停用或调岗",
         "Add another head first, and wait until that head has claimed the account",
     )
 

@@ -302,7 +302,7 @@ class SamplesUnsigned(DomainError):
         "The grams that were taken as samples must be signed off with the recall",
     )
     next_step: ClassVar[Text] = Text(
-        "请核对抽样记录, 并在结案时填写抽样总克数",
+        "请核对抽样记录，并在结案时填写抽样总克数",
         "Look through the samples, and state their grams when you close it (`sampled_g`)",
     )
 

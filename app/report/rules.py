@@ -109,10 +109,10 @@ class PhotosUnfit(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "report-photos-unfit"
     title: ClassVar[Text] = Text(
-        "照片太多或太大, 本次未提交", "Too many photos, or too large; the report was not taken"
+        "照片太多或太大，本次未提交", "Too many photos, or too large; the report was not taken"
     )
     next_step: ClassVar[Text] = Text(
-        "请少选几张, 或先把照片缩小", "Choose fewer photos, or make them smaller"
+        "请少选几张，或先把照片缩小", "Choose fewer photos, or make them smaller"
     )
 
 
