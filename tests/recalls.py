@@ -66,7 +66,7 @@ async def disposal(actor: Actor, *grams: tuple[str, int], **more: Any) -> Json:
     return {
         "method": "destroyed",
         "place": "通州无害化处理点",
-        "witness": "李四, 市场监管所",
+        "witness": "李四，市场监管所",
         "announced_at": (now - timedelta(hours=3)).isoformat(),
         "disposed_at": (now - timedelta(hours=1)).isoformat(),
         "evidence": [await photo(actor)],

@@ -71,7 +71,7 @@ class UnknownPaper(DomainError):
     code: ClassVar[str] = "unknown-paper"
     title: ClassVar[Text] = Text("没有这份纸质证明", "There is no such paper document")
     next_step: ClassVar[Text] = Text(
-        "请先登记纸质证明(照片和字段)", "Record the paper first: its photo and its fields"
+        "请先登记纸质证明（照片和字段）", "Record the paper first: its photo and its fields"
     )
 
 
@@ -115,8 +115,8 @@ class RulingNotYours(DomainError):
         "您无权作出该处理决定", "This decision about the goods is not yours to make"
     )
     next_step: ClassVar[Text] = Text(
-        "拒绝入场或被控制的货物只能由监管部门放行; 入场归市场监管部门, 生产者直接运来且尚未入场的"
-        "货物也归农业农村部门; 请报告其中之一",
+        "拒绝入场或被控制的货物只能由监管部门放行；入场归市场监管部门，生产者直接运来且尚未入场的"
+        "货物也归农业农村部门；请报告其中之一",
         "Goods refused or on hold are released by the regulator alone: market regulation at the "
         "gate and beyond it, agriculture too for what comes from a producer and is not in yet",
     )
@@ -155,7 +155,7 @@ class TestNotPassed(DomainError):
         "该检测尚无结果或不合格", "The sample of this number has not passed"
     )
     next_step: ClassVar[Text] = Text(
-        "请等待合格结果; 不合格的货物不得入场",
+        "请等待合格结果；不合格的货物不得入场",
         "Wait until it has passed; goods that failed stay out",
     )
 
@@ -171,7 +171,7 @@ class TestDoesNotFit(DomainError):
         "该检测编号属于其他货物", "The test of this number is not of these goods"
     )
     next_step: ClassVar[Text] = Text(
-        "请核对编号; 批次、产品和日期须与货物相符, 否则请重新检测",
+        "请核对编号；批次、产品和日期须与货物相符，否则请重新检测",
         "Check the number: lot, product and date must be those of the goods; else test them",
     )
 
@@ -218,7 +218,7 @@ class CaseNotYours(DomainError):
         "该事项由其他部门处理", "Another department answers for these goods"
     )
     next_step: ClassVar[Text] = Text(
-        "请移送负责的部门: 已入市的产品归市场监管部门, 入市前的产品也归农业农村部门",
+        "请移送负责的部门：已入市的产品归市场监管部门，入市前的产品也归农业农村部门",
         "Refer it to the department in charge: market regulation for what is in a market, "
         "agriculture too for what has not entered one",
     )

@@ -65,7 +65,7 @@ class EnrolmentCodeWrong(DomainError):
         "登记码不正确、已过期或已使用", "The enrolment code is wrong, too old, or used"
     )
     next_step: ClassVar[Text] = Text(
-        "请核对后重新输入; 登记码10分钟内有效且只能用一次, 可请市场办公室另发",
+        "请核对后重新输入；登记码10分钟内有效且只能用一次，可请市场办公室另发",
         "Check it and type it again; a code lives ten minutes and serves once: ask the market's "
         "office for another",
     )
@@ -99,11 +99,11 @@ class DeviceNotBelieved(DomainError):
     kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
     code: ClassVar[str] = "device-not-believed"
     title: ClassVar[Text] = Text(
-        "设备未登记、已停用, 或签名不符",
+        "设备未登记、已停用，或签名不符",
         "The device is not enrolled, was revoked, or its signature is wrong",
     )
     next_step: ClassVar[Text] = Text(
-        "未上传的记录仍在设备上; 请校准时间, 或用新的登记码重新登记",
+        "未上传的记录仍在设备上；请校准时间，或用新的登记码重新登记",
         "What was not uploaded is still on the device. Set its clock, or enrol it again with a new "
         "code",
     )
@@ -118,7 +118,7 @@ class NoLotToTest(DomainError):
         "该货物没有可登记检测的批次", "The goods have no lot that a test could be kept for"
     )
     next_step: ClassVar[Text] = Text(
-        "请把检测编号写入市场的处理决定; 有一票通票据的货物可直接登记",
+        "请把检测编号写入市场的处理决定；有一票通票据的货物可直接登记",
         "Name the test's number in the market's ruling; goods with a ticket are tested here",
     )
 
@@ -130,7 +130,7 @@ class BundleNotReady(DomainError):
     code: ClassVar[str] = "bundle-not-ready"
     title: ClassVar[Text] = Text("离线数据包尚未生成", "There is no offline bundle yet")
     next_step: ClassVar[Text] = Text(
-        "请几分钟后再试; 仍然没有时, 请系统管理员用离线根密钥发布密钥集(ypt key publish)",
+        "请几分钟后再试；仍然没有时，请系统管理员用离线根密钥发布密钥集(ypt key publish)",
         "Try again in a few minutes; if there is still none, the operator has to publish the "
         "keyset with the offline root key (ypt key publish)",
     )
@@ -143,7 +143,7 @@ class StatementNotBelieved(DomainError):
     code: ClassVar[str] = "statement-not-believed"
     title: ClassVar[Text] = Text("记录的签名或格式不符", "The record's signature or form is wrong")
     next_step: ClassVar[Text] = Text(
-        "该记录未入库, 请联系市场办公室核对当班情况",
+        "该记录未入库，请联系市场办公室核对当班情况",
         "It was not taken into the books: ask the market's office to look into that shift",
     )
 

@@ -59,7 +59,7 @@ class WrongCertificate(DomainError):
         "该产品或批次不适用这种证明", "This certificate is not for this product or lot"
     )
     next_step: ClassVar[Text] = Text(
-        "请查看该产品需要的证明; 收购混装请用收购者式样",
+        "请查看该产品需要的证明；收购混装请用收购者式样",
         "See which document the product needs; a purchaser who mixes or splits uses form 2",
     )
 
@@ -108,7 +108,7 @@ class CertificateExceedsLot(DomainError):
         "开具重量超过批次重量", "Certificates would vouch for more than the lot held"
     )
     next_step: ClassVar[Text] = Text(
-        "请减少重量, 或先作废旧证", "Certify less, or void an earlier certificate first"
+        "请减少重量，或先作废旧证", "Certify less, or void an earlier certificate first"
     )
 
 
@@ -119,7 +119,7 @@ class CertificateVoided(DomainError):
     code: ClassVar[str] = "certificate-voided"
     title: ClassVar[Text] = Text("合格证已作废", "The certificate has been voided")
     next_step: ClassVar[Text] = Text(
-        "请重新开具, 或向供货者索取新证", "Issue a new one, or ask your supplier for one"
+        "请重新开具，或向供货者索取新证", "Issue a new one, or ask your supplier for one"
     )
 
 
@@ -145,11 +145,11 @@ class CertificateLotHeld(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "certificate-lot-on-hold"
     title: ClassVar[Text] = Text(
-        "该批次已被控制或召回, 不能开具证明",
+        "该批次已被控制或召回，不能开具证明",
         "The lot is on hold or recalled: no certificate is issued for it",
     )
     next_step: ClassVar[Text] = Text(
-        "请等待检测结果或监管部门解除控制, 再开具",
+        "请等待检测结果或监管部门解除控制，再开具",
         "Wait for the test result or for the hold's release, then issue it",
     )
 

@@ -105,7 +105,7 @@ def _decoded(file: Path) -> str:
     if len(found) != 1:
         raise ComplaintError(
             Text(
-                f"图片中应恰有一个二维码, 读到 {len(found)} 个",
+                f"图片中应恰有一个二维码，读到 {len(found)} 个",
                 f"The picture should hold one code, and {len(found)} were read",
             ),
             Text("请换一张清晰的图片", "Take a clearer picture of one code"),

@@ -114,7 +114,7 @@ def drop(
     """Stop trusting a key: what it signed counts only if the books know it."""
     with complaining(as_json):
         if not yes:
-            question = f"密钥 {kid} 将不再被信任, 无法恢复 · Drop key {kid} for good?"
+            question = f"密钥 {kid} 将不再被信任，无法恢复 · Drop key {kid} for good?"
             typer.confirm(question, abort=True, err=True)
 
         async def work(session: AsyncSession) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def publish(path: RootFile, as_json: AsJson = False) -> None:
         except (OSError, ValueError) as error:
             raise ComplaintError(
                 Text(f"无法读取根密钥 {path}", f"Cannot read the root key {path}"),
-                Text("请核对文件; 新建请用 ypt key root", "Check the file; ypt key root makes one"),
+                Text("请核对文件；新建请用 ypt key root", "Check the file; ypt key root makes one"),
                 exit_code=REFUSED,
                 facts={"reason": type(error).__name__},
                 code="root-key-unreadable",

@@ -205,9 +205,9 @@ def _about_main_job(error: Any) -> ComplaintError:
     unknown = {"title": problem.get("code", ""), "next_step": ""}
     zh, en = problem.get("zh", unknown), problem.get("en", unknown)
     return ComplaintError(
-        Text(f"演示中断: {zh['title']}", f"The main job stopped: {en['title']}"),
+        Text(f"演示中断：{zh['title']}", f"The main job stopped: {en['title']}"),
         Text(
-            f"{zh['next_step']} 若演示数据已被改动, 请用 --fresh 重来",
+            f"{zh['next_step']} 若演示数据已被改动，请用 --fresh 重来",
             f"{en['next_step']} If the demo's data was changed, begin with --fresh",
         ),
         code=problem.get("code", "main-job-failed"),

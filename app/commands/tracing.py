@@ -152,7 +152,7 @@ async def _named_lot(session: AsyncSession, reference: str, base_urls: list[str]
     _, lot = await _named(session, reference, base_urls)
     if lot is None:
         raise ComplaintError(
-            Text("这是票据, 不是批次", "This names a ticket, not a lot"),
+            Text("这是票据，不是批次", "This names a ticket, not a lot"),
             Text("请给出批次或合格证的编号", "Give the id of a lot, or of its certificate"),
             code="not-a-lot",
         )

@@ -63,7 +63,7 @@ class IdReused(DomainError):
         "该编号已用于其他内容", "This id already stands for something else"
     )
     next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号; 重试请保持内容不变",
+        "新内容请使用新编号；重试请保持内容不变",
         "Use a new id for new content; keep the content to repeat a request",
     )
 

@@ -64,9 +64,9 @@ class Busy(DomainError):
 
     kind: ClassVar[Kind] = Kind.BUSY
     code: ClassVar[str] = "busy"
-    title: ClassVar[Text] = Text("系统繁忙, 本次操作未生效", "Too busy; nothing was changed")
+    title: ClassVar[Text] = Text("系统繁忙，本次操作未生效", "Too busy; nothing was changed")
     next_step: ClassVar[Text] = Text(
-        "请稍候用相同编号重试, 不会重复生效", "Send the same request again; it takes effect once"
+        "请稍候用相同编号重试，不会重复生效", "Send the same request again; it takes effect once"
     )
 
 
@@ -85,7 +85,7 @@ class InternalFault(DomainError):
     kind: ClassVar[Kind] = Kind.BUSY
     code: ClassVar[str] = "internal-fault"
     title: ClassVar[Text] = Text(
-        "系统内部错误, 本次操作未生效", "A fault of ours; nothing was changed"
+        "系统内部错误，本次操作未生效", "A fault of ours; nothing was changed"
     )
     next_step: ClassVar[Text] = Text(
         "请把 request_id 告知运维人员", "Give the request_id to the operator"

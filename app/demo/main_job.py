@@ -230,11 +230,11 @@ class MainJob:
                 Text("开具承诺达标合格证（式样一）", "They issue certificates (form 1)"),
                 self._certify,
             ),
-            ("purchase", Text("收购: 开票、验收", "The collector buys from them"), self._collect),
+            ("purchase", Text("收购：开票、验收", "The collector buys from them"), self._collect),
             ("merge", Text("混装须换证（式样二）", "Mixing needs a new certificate"), self._merge),
             ("wholesale", Text("发往批发市场两个摊位", "Off to two stalls"), self._send_to_market),
             ("gate", Text("市场门岗扫码", "The gate scans the ticket"), self._scan),
-            ("acceptance", Text("摊位验收, 部分退回", "A stall accepts a part"), self._accept),
+            ("acceptance", Text("摊位验收，部分退回", "A stall accepts a part"), self._accept),
             ("retail", Text("售予学校、餐饮、散客", "School, caterer, walk-in"), self._retail),
             ("trace_back", Text("学校追溯来源", "The school looks back"), self._trace_back),
             (
@@ -393,7 +393,7 @@ class MainJob:
 
     def _accept(self) -> None:
         part = {"no": 1, "mass_g": scenario.ACCEPTED_KG * 1000}
-        decision = {"outcome": "accepted_in_part", "lines": [part], "reason": "部分叶片发黄, 退回"}
+        decision = {"outcome": "accepted_in_part", "lines": [part], "reason": "部分叶片发黄，退回"}
         self._decide(STALL.login, STALL, decision)
 
     def _retail(self) -> None:

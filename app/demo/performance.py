@@ -62,7 +62,7 @@ def played(console: Console, port: int, data_dir: Path | None, *, fresh: bool) -
             url = stack.enter_context(stage.database(directory, fresh=fresh))
             settings = stage.settings(directory, url, port)
             asyncio.run(stage.check_is_ours(settings, wipe=fresh))
-        say(Text("建表, 载入区划、品种、式样", "Schema, divisions, products, forms"))
+        say(Text("建表，载入区划、品种、式样", "Schema, divisions, products, forms"))
         with timed(seconds, "install"):
             stage.prepare(settings)
             asyncio.run(stage.open_books(settings, system_clock, stage.root_key(directory)))

@@ -254,7 +254,7 @@ def tell_accounts(console: Console, outcome: Outcome, base_url: str) -> None:
             f"{scenario.CATERER_PHONE} and claim code {outcome.claim_code} (POST /claims)"
         )
     page = outcome.ticket(scenario.SCHOOL.login)["url"]
-    console.print("[bold]演示数据, 人员、企业均为虚构 · Made-up data[/]")
+    console.print("[bold]演示数据，人员、企业均为虚构 · Made-up data[/]")
     for zh, en, address in (
         ("公开票据页", "public page of the school's ticket", page),
         ("接口文档", "the API", f"{base_url}/docs"),

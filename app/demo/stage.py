@@ -107,7 +107,7 @@ def open_directory(path: Path | None) -> DataDirectory:
         writable = False
     if not writable:
         raise StageError(
-            Text(f"数据目录无法写入: {directory.path}", f"Cannot write to {directory.path}"),
+            Text(f"数据目录无法写入：{directory.path}", f"Cannot write to {directory.path}"),
             Text("请用 --data-dir 指定其他目录", "Choose another directory with --data-dir"),
             code="data-directory-unfit",
         )
@@ -149,7 +149,7 @@ def listen(port: int) -> socket.socket:
         other = port + 1 if port < PORT_MAX else port - 1
         raise StageError(
             Text(f"端口 {port} 已被占用", f"Port {port} is in use"),
-            Text(f"请换一个端口, 例如 --port {other}", f"Choose another, such as --port {other}"),
+            Text(f"请换一个端口，例如 --port {other}", f"Choose another, such as --port {other}"),
             code="port-taken",
         ) from taken
 
@@ -173,7 +173,7 @@ def database(directory: DataDirectory, *, fresh: bool) -> Iterator[str]:
         raise StageError(
             Text("内嵌 PostgreSQL 无法启动", f"The embedded PostgreSQL does not start: {error}"),
             Text(
-                "请按上述说明处理, 或用 YPT_DATABASE_URL 指定 PostgreSQL 15 及以上",
+                "请按上述说明处理，或用 YPT_DATABASE_URL 指定 PostgreSQL 15 及以上",
                 "See above, or set YPT_DATABASE_URL to a PostgreSQL 15 or newer",
             ),
             code="database-unavailable",
@@ -213,11 +213,11 @@ async def check_is_ours(chosen: Settings, *, wipe: bool) -> None:
             if not await _is_ours(connection):
                 raise StageError(
                     Text(
-                        "该数据库中有非演示数据, 演示不会在其中运行",
+                        "该数据库中有非演示数据，演示不会在其中运行",
                         "This database holds other data: no demonstration is played in it",
                     ),
                     Text(
-                        "请为演示另建一个空数据库, 或取消 YPT_DATABASE_URL",
+                        "请为演示另建一个空数据库，或取消 YPT_DATABASE_URL",
                         "Make an empty database for it, or unset YPT_DATABASE_URL",
                     ),
                     code="not-a-demonstration",

@@ -40,7 +40,7 @@ class ImpossibleDate(DomainError):
     code: ClassVar[str] = "impossible-date"
     title: ClassVar[Text] = Text("日期不可能", "The date is impossible")
     next_step: ClassVar[Text] = Text(
-        "请检查日期: 不能晚于现在, 也不能早于五年前",
+        "请检查日期：不能晚于现在，也不能早于五年前",
         "Check the date: not after now, and not more than five years ago",
     )
 

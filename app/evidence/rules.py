@@ -42,7 +42,7 @@ class ImageSizeUnfit(DomainError):
     code: ClassVar[str] = "image-size-unfit"
     title: ClassVar[Text] = Text("图片尺寸不合适", "The image is too small or too large")
     next_step: ClassVar[Text] = Text(
-        "请重新拍照: 每边至少 64 像素, 总计不超过 5000 万像素",
+        "请重新拍照：每边至少 64 像素，总计不超过 5000 万像素",
         "Take the photo again: at least 64 pixels a side, at most 50 million in all",
     )
 
@@ -65,7 +65,7 @@ class EvidenceReused(DomainError):
         "该照片已用于另一次处置", "The photo was shown for another disposal before"
     )
     next_step: ClassVar[Text] = Text(
-        "请为这次处置重新拍照; 同一次处置的多个批次请登记在一条记录中",
+        "请为这次处置重新拍照；同一次处置的多个批次请登记在一条记录中",
         "Take a photo of this disposal; several lots of one disposal belong into one record",
     )
 

@@ -58,7 +58,7 @@ class HeadingsMissing(DomainError):
     code: ClassVar[str] = "headings-missing"
     title: ClassVar[Text] = Text("表头缺少必需的列", "The file lacks columns that are needed")
     next_step: ClassVar[Text] = Text(
-        "第一行应为表头, 至少含: 买方、品名、数量、日期",
+        "第一行应为表头，至少含：买方、品名、数量、日期",
         "Let the first row hold headings, at least: buyer, product, quantity, date",
     )
 
@@ -104,7 +104,7 @@ class PartyNotRecognised(DomainError):
     code: ClassVar[str] = "party-not-recognised"
     title: ClassVar[Text] = Text("找不到该主体", "No party is known by this")
     next_step: ClassVar[Text] = Text(
-        "请填写已登记的手机号、统一社会信用代码或主体编号; 零售请填 散客",
+        "请填写已登记的手机号、统一社会信用代码或主体编号；零售请填 散客",
         "Give the phone, credit code or id of a registered party; 散客 for a walk-in",
     )
 

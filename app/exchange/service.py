@@ -60,7 +60,7 @@ class ImportBegun(DomainError):
         "该文件的导入曾中断", "An import of this file was begun and not finished"
     )
     next_step: ClassVar[Text] = Text(
-        "请加 --resume 从中断处继续, 不会重复开票",
+        "请加 --resume 从中断处继续，不会重复开票",
         "Continue it with --resume; nothing is issued twice",
     )
 

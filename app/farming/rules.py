@@ -19,7 +19,7 @@ class NotAPlot(DomainError):
     code: ClassVar[str] = "not-a-plot"
     title: ClassVar[Text] = Text("该地点不是地块", "The place is not a plot")
     next_step: ClassVar[Text] = Text(
-        "请选择施药的地块, 或先登记地块", "Choose the plot that was treated, or register it first"
+        "请选择施药的地块，或先登记地块", "Choose the plot that was treated, or register it first"
     )
 
 

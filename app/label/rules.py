@@ -169,7 +169,7 @@ class LabelBound(DomainError):
     code: ClassVar[str] = "label-bound"
     title: ClassVar[Text] = Text("该标签已绑定其他内容", "The label already stands for other goods")
     next_step: ClassVar[Text] = Text(
-        "请换一张空白标签; 贴错的标签请撕下作废",
+        "请换一张空白标签；贴错的标签请撕下作废",
         "Take another blank label; take a wrong one off the goods and destroy it",
     )
 
@@ -181,6 +181,6 @@ class LotWithoutCode(DomainError):
     code: ClassVar[str] = "lot-without-code"
     title: ClassVar[Text] = Text("该批次没有可打印的码", "The lot has no code to print")
     next_step: ClassVar[Text] = Text(
-        "请先为该批次开具合格证, 或绑定一张空白标签",
+        "请先为该批次开具合格证，或绑定一张空白标签",
         "Issue a certificate for the lot first, or bind a blank label to it",
     )

@@ -287,13 +287,13 @@ WHY: Final[Mapping[str, Text]] = {
     "partner_address": Text("对方未登记地址", "The other party has no address on file"),
     "partner_phone": Text("对方未登记电话", "The other party has no phone on file"),
     "vouchers": Text("无凭证", "No voucher"),
-    "origin": Text("由多个产地混合, 见追溯", "Mixed of several origins: see the trace"),
+    "origin": Text("由多个产地混合，见追溯", "Mixed of several origins: see the trace"),
     "market": Text("不在批发市场内交易", "Not sold in a wholesale market"),
     "stall": Text("票据未写明摊位", "The ticket names no stall"),
     "owner_phone": Text("本单位未登记电话", "Your own phone is not on file"),
     "owner_address": Text("本单位未登记地址", "Your own address is not on file"),
 }
-WALK_IN: Final = Text("散客, 依法无须登记", "A walk-in buyer, of whom nothing is kept")
+WALK_IN: Final = Text("散客，依法无须登记", "A walk-in buyer, of whom nothing is kept")
 UNNAMED: Final = Text("申报时未写明供货者", "The declaration names no supplier")
 
 

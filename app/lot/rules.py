@@ -85,7 +85,7 @@ class NotHolder(DomainError):
     code: ClassVar[str] = "not-holder"
     title: ClassVar[Text] = Text("您不是该批次的持有人", "You do not hold this lot")
     next_step: ClassVar[Text] = Text(
-        "请先验收对方开给您的票据, 再处理货物", "Accept the ticket that brings it to you first"
+        "请先验收对方开给您的票据，再处理货物", "Accept the ticket that brings it to you first"
     )
 
 
@@ -94,7 +94,7 @@ class LotOnHold(DomainError):
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "lot-on-hold"
-    title: ClassVar[Text] = Text("该批次已被控制, 暂停流转", "The lot is on hold and may not move")
+    title: ClassVar[Text] = Text("该批次已被控制，暂停流转", "The lot is on hold and may not move")
     next_step: ClassVar[Text] = Text(
         "请等待检测结果或监管部门解除控制", "Wait for the test result or for the hold's release"
     )
@@ -106,11 +106,11 @@ class LotUnderRecall(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "lot-under-recall"
     title: ClassVar[Text] = Text(
-        "该批次正在召回, 不能单独登记无害化处理",
+        "该批次正在召回，不能单独登记无害化处理",
         "The lot is being recalled; its destruction is recorded in the recall",
     )
     next_step: ClassVar[Text] = Text(
-        "请在召回案件中登记处置, 并附照片和见证人",
+        "请在召回案件中登记处置，并附照片和见证人",
         "Record the disposal in the recall, with photos and a witness "
         "(PUT /recalls/{id}/disposals/{id})",
     )
@@ -122,11 +122,11 @@ class DestructionNeedsProof(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "destruction-needs-proof"
     title: ClassVar[Text] = Text(
-        "该批次已被控制, 无害化处理须有照片和见证人",
+        "该批次已被控制，无害化处理须有照片和见证人",
         "The lot is on hold: its destruction needs photos and a witness",
     )
     next_step: ClassVar[Text] = Text(
-        "请先上传照片, 再填写照片编号和见证人",
+        "请先上传照片，再填写照片编号和见证人",
         "Upload photos (PUT /evidence/{id}), then name them and the witness",
     )
 
@@ -138,7 +138,7 @@ class LotExhausted(DomainError):
     code: ClassVar[str] = "lot-exhausted"
     title: ClassVar[Text] = Text("批次余量不足", "Less is left of the lot than that")
     next_step: ClassVar[Text] = Text(
-        "请减少数量, 或从其他批次补足", "Take less, or take the rest from another lot"
+        "请减少数量，或从其他批次补足", "Take less, or take the rest from another lot"
     )
 
 
@@ -159,11 +159,11 @@ class MergeNeedsCertificate(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "merge-needs-certificate"
     title: ClassVar[Text] = Text(
-        "混装不同生产者的产品, 须重新开具承诺达标合格证",
+        "混装不同生产者的产品，须重新开具承诺达标合格证",
         "Mixing goods of different producers needs a new conformity certificate",
     )
     next_step: ClassVar[Text] = Text(
-        "请随混装一并填写合格证(收购者式样)",
+        "请随混装一并填写合格证（收购者式样）",
         "Send the purchaser's certificate along with the merge",
     )
 
@@ -197,7 +197,7 @@ class WrongRole(DomainError):
         "您的主体类型不能这样登记批次", "Your kind of party cannot bring a lot into being this way"
     )
     next_step: ClassVar[Text] = Text(
-        "收购的货物请登记为外来批次, 或请生产者先登记",
+        "收购的货物请登记为外来批次，或请生产者先登记",
         "Declare goods bought elsewhere, or let their producer record them first",
     )
 
@@ -218,7 +218,7 @@ class OriginMissing(DomainError):
     code: ClassVar[str] = "origin-missing"
     title: ClassVar[Text] = Text("缺少产地", "The origin is missing")
     next_step: ClassVar[Text] = Text(
-        "请选择地块, 或填写到村的区划代码",
+        "请选择地块，或填写到村的区划代码",
         "Choose a plot, or give the division code of the village",
     )
 

@@ -289,7 +289,7 @@ class NotAllowed(DomainError):
     code: ClassVar[str] = "not-allowed"
     title: ClassVar[Text] = Text("您的角色不能进行此操作", "Your roles do not include this action")
     next_step: ClassVar[Text] = Text(
-        "请用有权限的账号登录, 或联系市场管理方",
+        "请用有权限的账号登录，或联系市场管理方",
         "Use an account with that role, or ask your market office",
     )
 
@@ -327,7 +327,7 @@ class ScopeNotYours(DomainError):
     code: ClassVar[str] = "scope-not-yours"
     title: ClassVar[Text] = Text("不能授予密钥该权限项", "This scope is not yours to give to a key")
     next_step: ClassVar[Text] = Text(
-        "只能授予本主体自身拥有的权限, 且不含账号与密钥管理",
+        "只能授予本主体自身拥有的权限，且不含账号与密钥管理",
         "Give only what your own party may do, and neither accounts nor keys",
     )
 

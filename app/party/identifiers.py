@@ -45,7 +45,7 @@ _LETTER_I = Text("字母 I 已改为数字 1", "the letter I was read as the dig
 _LETTER_L = Text("字母 l 已改为数字 1", "the letter l was read as the digit 1")
 _PREFIX = Text("已去掉国际区号 +86", "the country code +86 was dropped")
 _ORGANISATION = Text(
-    "组织机构代码的校验码不符, 请核对营业执照",
+    "组织机构代码的校验码不符，请核对营业执照",
     "The check character of the organisation code does not fit; compare with the licence",
 )
 
@@ -77,7 +77,7 @@ class ResidentIdInvalid(DomainError):
     code: ClassVar[str] = "resident-id-invalid"
     title: ClassVar[Text] = Text("身份证号码不正确", "The resident id number is not valid")
     next_step: ClassVar[Text] = Text(
-        "请对照身份证逐位核对 18 位号码, 须年满 16 周岁",
+        "请对照身份证逐位核对 18 位号码，须年满 16 周岁",
         "Compare all 18 characters with the card; the holder must be 16 or older",
     )
 
@@ -92,7 +92,7 @@ class PhoneInvalid(DomainError):
     code: ClassVar[str] = "phone-invalid"
     title: ClassVar[Text] = Text("电话号码不正确", "The phone number is not valid")
     next_step: ClassVar[Text] = Text(
-        "请填写 11 位手机号, 或带区号的座机号, 如 0513-85920000",
+        "请填写 11 位手机号，或带区号的座机号，如 0513-85920000",
         "Give a mobile number of 11 digits, or a landline with its area code: 0513-85920000",
     )
 

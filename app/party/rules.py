@@ -41,7 +41,7 @@ class NumberTaken(DomainError):
         "该证件号码已登记", "Another party is registered under this number"
     )
     next_step: ClassVar[Text] = Text(
-        "请查找已登记的主体, 勿重复登记", "Look the registered party up instead"
+        "请查找已登记的主体，勿重复登记", "Look the registered party up instead"
     )
 
 
@@ -52,7 +52,7 @@ class NumberMissing(DomainError):
     code: ClassVar[str] = "number-missing"
     title: ClassVar[Text] = Text("缺少证件号码", "The number that identifies the party is missing")
     next_step: ClassVar[Text] = Text(
-        "单位请填统一社会信用代码, 个人请填身份证号或手机号",
+        "单位请填统一社会信用代码，个人请填身份证号或手机号",
         "Give an organisation's USCC, or a person's resident id or phone",
     )
 
@@ -75,7 +75,7 @@ class NumberUnfit(DomainError):
         "该类主体不应有此证件号码", "A party of this form has no such number"
     )
     next_step: ClassVar[Text] = Text(
-        "单位不填身份证号; 个人只能填 92 开头的个体工商户代码",
+        "单位不填身份证号；个人只能填 92 开头的个体工商户代码",
         "Leave an organisation's resident id out; a person's USCC begins with 92",
     )
 
@@ -100,7 +100,7 @@ class UnknownRolePlace(DomainError):
     code: ClassVar[str] = "role-place-unknown"
     title: ClassVar[Text] = Text("角色所在场所未登记", "The role's place is not registered")
     next_step: ClassVar[Text] = Text(
-        "请先登记该场所, 或不填场所", "Register the place first, or leave it out"
+        "请先登记该场所，或不填场所", "Register the place first, or leave it out"
     )
 
 
@@ -111,7 +111,7 @@ class JurisdictionMissing(DomainError):
     code: ClassVar[str] = "jurisdiction-missing"
     title: ClassVar[Text] = Text("监管角色缺少辖区", "A regulator's role needs its division")
     next_step: ClassVar[Text] = Text(
-        "请填写辖区区划代码, 如 320612", "Give the division it answers for, such as 320612"
+        "请填写辖区区划代码，如 320612", "Give the division it answers for, such as 320612"
     )
 
 
@@ -122,7 +122,7 @@ class RoleDatesInvalid(DomainError):
     code: ClassVar[str] = "role-dates-invalid"
     title: ClassVar[Text] = Text("角色起止日期不正确", "The dates of the role are not possible")
     next_step: ClassVar[Text] = Text(
-        "终止日期须晚于开始日期, 不早于今天, 且不晚于原终止日期",
+        "终止日期须晚于开始日期，不早于今天，且不晚于原终止日期",
         "The end comes after the beginning, not before today, and not after the end it had",
     )
 
@@ -154,7 +154,7 @@ class PasswordWeak(DomainError):
         "密码过短、过长或过于简单", "The password is too short, long or simple"
     )
     next_step: ClassVar[Text] = Text(
-        "请用 10 至 128 个字符, 至少 4 种不同字符, 且不同于登录名",
+        "请用 10 至 128 个字符，至少 4 种不同字符，且不同于登录名",
         "Use 10 to 128 characters, 4 or more different ones, and not the login",
     )
 
@@ -165,11 +165,11 @@ class LoginNotOwnPhone(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "login-not-own-phone"
     title: ClassVar[Text] = Text(
-        "登录名是手机号, 但不是该主体登记的手机号",
+        "登录名是手机号，但不是该主体登记的手机号",
         "The login is a phone number that the party is not registered with",
     )
     next_step: ClassVar[Text] = Text(
-        "请用该主体登记的手机号, 或不是号码的登录名",
+        "请用该主体登记的手机号，或不是号码的登录名",
         "Use the party's own phone, or a login that is no phone number",
     )
 
@@ -210,7 +210,7 @@ class DutyUnfit(DomainError):
     code: ClassVar[str] = "duty-unfit"
     title: ClassVar[Text] = Text("本单位没有这个岗位", "The business has no such duty")
     next_step: ClassVar[Text] = Text(
-        "只有市场才有门岗, 请选其他岗位", "Only markets have gates: choose another duty"
+        "只有市场才有门岗，请选其他岗位", "Only markets have gates: choose another duty"
     )
 
 
@@ -223,7 +223,7 @@ class LastHead(DomainError):
         "这是最后一名能登录的负责人", "This is the last head who can sign in"
     )
     next_step: ClassVar[Text] = Text(
-        "请先添加另一名负责人并等其认领, 再停用或调岗",
+        "请先添加另一名负责人并等其认领，再停用或调岗",
         "Add another head first, and wait until that head has claimed the account",
     )
 
@@ -254,7 +254,7 @@ class ClaimRefused(DomainError):
     kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
     code: ClassVar[str] = "claim-refused"
     title: ClassVar[Text] = Text(
-        "手机号与认领码不符, 或邀请已失效",
+        "手机号与认领码不符，或邀请已失效",
         "Phone and claim code do not match, or the invitation ended",
     )
     next_step: ClassVar[Text] = Text(

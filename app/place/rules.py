@@ -70,7 +70,7 @@ class DivisionCodeInvalid(DomainError):
     code: ClassVar[str] = "division-code-invalid"
     title: ClassVar[Text] = Text("区划代码格式不正确", "The division code is malformed")
     next_step: ClassVar[Text] = Text(
-        "请填写 6 位(县)、9 位(乡镇)或 12 位(村)数字代码",
+        "请填写 6 位（县）、9 位（乡镇）或 12 位（村）数字代码",
         "Give 6 digits for a county, 9 for a township or 12 for a village",
     )
 
@@ -95,7 +95,7 @@ class DivisionNotInForce(DomainError):
         "该区划代码在所述日期尚未启用或已停用", "The division code was not in force on that day"
     )
     next_step: ClassVar[Text] = Text(
-        "请核对日期, 或改用当日有效的区划代码",
+        "请核对日期，或改用当日有效的区划代码",
         "Check the date, or use the code that was in force on that day",
     )
 
@@ -107,7 +107,7 @@ class GeometryInvalid(DomainError):
     code: ClassVar[str] = "geometry-invalid"
     title: ClassVar[Text] = Text("地块图形不正确", "The geometry is not valid")
     next_step: ClassVar[Text] = Text(
-        "请提交 WGS-84 坐标的 GeoJSON 点或闭合多边形, 顺序为经度、纬度",
+        "请提交 WGS-84 坐标的 GeoJSON 点或闭合多边形，顺序为经度、纬度",
         "Send a GeoJSON Point or closed Polygon in WGS-84, longitude before latitude",
     )
 
@@ -119,7 +119,7 @@ class GeometryOutside(DomainError):
     code: ClassVar[str] = "geometry-outside"
     title: ClassVar[Text] = Text("坐标不在江苏省范围内", "The geometry lies outside Jiangsu")
     next_step: ClassVar[Text] = Text(
-        "请检查经度与纬度是否颠倒, 以及坐标系是否为 WGS-84",
+        "请检查经度与纬度是否颠倒，以及坐标系是否为 WGS-84",
         "Check that longitude comes before latitude and that the coordinates are WGS-84",
     )
 
@@ -131,7 +131,7 @@ class UnknownPlace(DomainError):
     code: ClassVar[str] = "unknown-place"
     title: ClassVar[Text] = Text("没有这个场所", "There is no such place")
     next_step: ClassVar[Text] = Text(
-        "请核对编号, 或先登记该场所", "Check the identifier, or register the place first"
+        "请核对编号，或先登记该场所", "Check the identifier, or register the place first"
     )
 
 

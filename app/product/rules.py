@@ -76,7 +76,7 @@ class UnknownUnit(DomainError):
     code: ClassVar[str] = "unknown-unit"
     title: ClassVar[Text] = Text("没有这个计量单位", "There is no such unit")
     next_step: ClassVar[Text] = Text(
-        "请从单位列表中选择, 如 公斤、斤、箱", "Choose from the list of units, such as kg, 斤 or 箱"
+        "请从单位列表中选择，如 公斤、斤、箱", "Choose from the list of units, such as kg, 斤 or 箱"
     )
 
 
@@ -94,7 +94,7 @@ class QuantityAbsurd(DomainError):
 
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "quantity-absurd"
-    title: ClassVar[Text] = Text("数量过大, 不合常理", "The quantity is larger than any real one")
+    title: ClassVar[Text] = Text("数量过大，不合常理", "The quantity is larger than any real one")
     next_step: ClassVar[Text] = Text(
         "请检查小数点和单位 (公斤还是斤)", "Check the decimal point and the unit (kg or 斤)"
     )
@@ -107,7 +107,7 @@ class QuantityNotWhole(DomainError):
     code: ClassVar[str] = "quantity-not-whole"
     title: ClassVar[Text] = Text("该单位的数量应为整数", "This unit is counted in whole numbers")
     next_step: ClassVar[Text] = Text(
-        "请填写整数, 或改用公斤、斤", "State a whole number, or use kg or 斤"
+        "请填写整数，或改用公斤、斤", "State a whole number, or use kg or 斤"
     )
 
 
@@ -118,7 +118,7 @@ class UnitNotForProduct(DomainError):
     code: ClassVar[str] = "unit-not-for-product"
     title: ClassVar[Text] = Text("该产品不使用这个单位", "The product is not counted in this unit")
     next_step: ClassVar[Text] = Text(
-        "请改用公斤、斤, 或该产品常用的单位", "Use kg or 斤, or a unit this product is sold in"
+        "请改用公斤、斤，或该产品常用的单位", "Use kg or 斤, or a unit this product is sold in"
     )
 
 
@@ -129,7 +129,7 @@ class PackWeightMissing(DomainError):
     code: ClassVar[str] = "pack-weight-missing"
     title: ClassVar[Text] = Text("缺少每件净重", "The net weight of one is missing")
     next_step: ClassVar[Text] = Text(
-        "请填写每箱(筐、袋、头、只)的净重", "State the net weight of one pack or head"
+        "请填写每箱（筐、袋、头、只）的净重", "State the net weight of one pack or head"
     )
 
 
@@ -140,7 +140,7 @@ class PackWeightUnexpected(DomainError):
     code: ClassVar[str] = "pack-weight-unexpected"
     title: ClassVar[Text] = Text("重量单位不需要每件净重", "A unit of mass takes no net weight")
     next_step: ClassVar[Text] = Text(
-        "请去掉每件净重, 或改用箱、筐等单位", "Drop the net weight, or use a pack such as 箱"
+        "请去掉每件净重，或改用箱、筐等单位", "Drop the net weight, or use a pack such as 箱"
     )
 
 

@@ -27,6 +27,7 @@ from app.recall.schemas import (
     RecordOut,
     ReferralOut,
 )
+from app.signing import shortcode
 
 PRINTED_LOTS_MAX: Final = 400
 SPREADSHEET_LOTS_MAX: Final = 20_000
@@ -210,7 +211,7 @@ def _head(recall: RecallOut) -> list[tuple[str, str]]:
         ("范围摘要 SHA-256 of the scope", " ".join(wrap(recall.scope_sha256, 16))),
         (
             "结果 Outcome",
-            ""
+            "—"
             if recall.outcome is None
             else f"{both(wording.OUTCOMES[recall.outcome])}: {recall.closing_reason}",
         ),
@@ -449,7 +450,7 @@ async def notice(press: Press, letter: LetterOut, *, now: datetime) -> bytes:
         "products": letter.products,
         "sales": [
             [
-                sale.code,
+                shortcode.show(sale.code),
                 instant(sale.sold_at),
                 sale.product_name,
                 spell_mass(sale.mass_g).zh,

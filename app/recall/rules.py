@@ -69,7 +69,7 @@ class Channel(StrEnum):
 
 
 ADVICE = Text(
-    "立即停止销售、加工和食用, 就地封存并单独存放; 已售出的请通知购买者停止食用并退回。",
+    "立即停止销售、加工和食用，就地封存并单独存放；已售出的请通知购买者停止食用并退回。",
     "Stop selling, processing and eating it at once; set it apart and seal it; "
     "tell those who bought it to stop eating it and to bring it back.",
 )
@@ -85,11 +85,11 @@ class HoldNotYours(DomainError):
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "hold-not-yours"
     title: ClassVar[Text] = Text(
-        "该批次不在您的市场或辖区内, 或不归您的部门管理",
+        "该批次不在您的市场或辖区内，或不归您的部门管理",
         "The lot is not in your market or jurisdiction, or another department answers for it",
     )
     next_step: ClassVar[Text] = Text(
-        "请移送有管辖权的市场或部门(协查)",
+        "请移送有管辖权的市场或部门（协查）",
         "Refer it to the market or office that answers for it (PUT /referrals)",
     )
 
@@ -189,7 +189,7 @@ class GramsDiffer(DomainError):
         "数量超过可核算的数量", "That is more than there is left to account for"
     )
     next_step: ClassVar[Text] = Text(
-        "请核对该批次的数量: 先查到, 再收回, 后处置",
+        "请核对该批次的数量：先查到，再收回，后处置",
         "Check the lot's grams: they are located first, recovered next, then disposed of",
     )
 
@@ -215,7 +215,7 @@ class ConsumedByOwnWord(DomainError):
         "A holder's own word is not enough that its goods were consumed",
     )
     next_step: ClassVar[Text] = Text(
-        "请告知立案方或辖区监管部门, 由其核实后登记",
+        "请告知立案方或辖区监管部门，由其核实后登记",
         "Tell whoever leads the recall, or the regulator of the area, who checks and records it",
     )
 
@@ -230,7 +230,7 @@ class NotRemediable(DomainError):
         "Goods of a class 1 or 2 recall cannot be remedied and sold",
     )
     next_step: ClassVar[Text] = Text(
-        "请登记销毁或无害化处理; 只有标签、标识问题可以补救",
+        "请登记销毁或无害化处理；只有标签、标识问题可以补救",
         "Record that they were destroyed or rendered harmless; only labels can be put right",
     )
 
@@ -241,10 +241,10 @@ class NothingToAnnul(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "nothing-to-annul"
     title: ClassVar[Text] = Text(
-        "该票据的货物不在途, 无可撤销", "The goods of this ticket are not on their way"
+        "该票据的货物不在途，无可撤销", "The goods of this ticket are not on their way"
     )
     next_step: ClassVar[Text] = Text(
-        "请按票据现状核查: 已验收的在买方, 已作废的在卖方",
+        "请按票据现状核查：已验收的在买方，已作废的在卖方",
         "See where the ticket left them: with the buyer if accepted, with the seller if voided",
     )
 
@@ -259,7 +259,7 @@ class NotAnnounced(DomainError):
         "Time and place of a disposal must be told to the county regulator beforehand",
     )
     next_step: ClassVar[Text] = Text(
-        "请填写报告时间, 且早于处置时间", "Say when it was announced; that is before the disposal"
+        "请填写报告时间，且早于处置时间", "Say when it was announced; that is before the disposal"
     )
 
 
@@ -269,10 +269,10 @@ class GramsOpen(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "recall-grams-open"
     title: ClassVar[Text] = Text(
-        "仍有货物未核清, 不能结案", "Grams are unaccounted for; the recall cannot be closed"
+        "仍有货物未核清，不能结案", "Grams are unaccounted for; the recall cannot be closed"
     )
     next_step: ClassVar[Text] = Text(
-        "请逐批登记收回、处置或已消费的数量; 在途货物请卖方先作废票据, 或由负责的监管部门撤销",
+        "请逐批登记收回、处置或已消费的数量；在途货物请卖方先作废票据，或由负责的监管部门撤销",
         "Record what was recovered, disposed of or consumed; for goods on their way the seller "
         "voids the ticket first, or the office in charge annuls it",
     )
@@ -284,11 +284,11 @@ class StepsOpen(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "recall-steps-open"
     title: ClassVar[Text] = Text(
-        "仍有未确认的通知或未回复的协查, 不能结案",
+        "仍有未确认的通知或未回复的协查，不能结案",
         "Notices are unacknowledged or referrals unanswered; the recall cannot be closed",
     )
     next_step: ClassVar[Text] = Text(
-        "请催办, 或上门核实后代为确认", "Call them, or visit them and acknowledge on their behalf"
+        "请催办，或上门核实后代为确认", "Call them, or visit them and acknowledge on their behalf"
     )
 
 
@@ -302,7 +302,7 @@ class SamplesUnsigned(DomainError):
         "The grams that were taken as samples must be signed off with the recall",
     )
     next_step: ClassVar[Text] = Text(
-        "请核对抽样记录, 并在结案时填写抽样总克数",
+        "请核对抽样记录，并在结案时填写抽样总克数",
         "Look through the samples, and state their grams when you close it (`sampled_g`)",
     )
 
@@ -647,6 +647,6 @@ class HoldRestsOnTest(DomainError):
         "该批次因检测结果被控制", "The lot is on hold because of a test result"
     )
     next_step: ClassVar[Text] = Text(
-        "请完成复检或送实验室, 合格后自动解除; 或由监管部门解除",
+        "请完成复检或送实验室，合格后自动解除；或由监管部门解除",
         "Repeat the test or send it to a laboratory: a pass lifts the hold. Or ask the regulator",
     )

@@ -84,7 +84,7 @@ class NoSuchDocument(DomainError):
     code: ClassVar[str] = "report-needs-document"
     title: ClassVar[Text] = Text("没有这张票或合格证", "There is no such ticket or certificate")
     next_step: ClassVar[Text] = Text(
-        "请核对编码; 没有票据请拨打 12315 (市场监管) 或 12331 (食品药品)",
+        "请核对编码；没有票据请拨打 12315 (市场监管) 或 12331 (食品药品)",
         "Check the code; without a ticket, call 12315 (market regulation) or 12331 (food)",
     )
 
@@ -95,10 +95,10 @@ class TooManyReports(DomainError):
     kind: ClassVar[Kind] = Kind.TOO_MANY
     code: ClassVar[str] = "too-many-reports"
     title: ClassVar[Text] = Text(
-        "今天的举报次数已达上限, 本次未提交", "Too many reports today; this one was not taken"
+        "今天的举报次数已达上限，本次未提交", "Too many reports today; this one was not taken"
     )
     next_step: ClassVar[Text] = Text(
-        "请明天再试; 紧急情况请拨打 12315 或 12331",
+        "请明天再试；紧急情况请拨打 12315 或 12331",
         "Try again tomorrow; if urgent, call 12315 or 12331",
     )
 
@@ -109,10 +109,10 @@ class PhotosUnfit(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "report-photos-unfit"
     title: ClassVar[Text] = Text(
-        "照片太多或太大, 本次未提交", "Too many photos, or too large; the report was not taken"
+        "照片太多或太大，本次未提交", "Too many photos, or too large; the report was not taken"
     )
     next_step: ClassVar[Text] = Text(
-        "请少选几张, 或先把照片缩小", "Choose fewer photos, or make them smaller"
+        "请少选几张，或先把照片缩小", "Choose fewer photos, or make them smaller"
     )
 
 
@@ -132,7 +132,7 @@ class ReportMovedOn(DomainError):
     code: ClassVar[str] = "report-moved-on"
     title: ClassVar[Text] = Text("该举报的状态不允许此操作", "The report is past this step")
     next_step: ClassVar[Text] = Text(
-        "请重新读取该举报: 受理一次, 答复一次, 答复后不再移送",
+        "请重新读取该举报：受理一次，答复一次，答复后不再移送",
         "Read the report again: it is taken up once, answered once, and not referred after that",
     )
 

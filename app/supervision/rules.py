@@ -71,7 +71,7 @@ class WarningConcernsYou(DomainError):
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "warning-concerns-you"
     title: ClassVar[Text] = Text(
-        "该预警涉及本单位, 不能自行处理", "The warning is about your own party"
+        "该预警涉及本单位，不能自行处理", "The warning is about your own party"
     )
     next_step: ClassVar[Text] = Text(
         "请交由辖区监管部门处理", "Leave it to the regulator of the area"

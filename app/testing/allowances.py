@@ -16,12 +16,12 @@ class HeldSampleLimit(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "held-sample-limit"
     title: ClassVar[Text] = Text(
-        "该批次已被控制或召回, 抽样累计超过无需监管部门同意的数量",
+        "该批次已被控制或召回，抽样累计超过无需监管部门同意的数量",
         "The lot is on hold or recalled, and samples of it add up to more than may be taken "
         "without the office in charge",
     )
     next_step: ClassVar[Text] = Text(
-        "请少取样品, 或联系负责的监管部门由其抽样",
+        "请少取样品，或联系负责的监管部门由其抽样",
         "Take less, or ask the office in charge of the goods, which may take more",
     )
 

@@ -43,12 +43,12 @@ FAILED_JOB = "test.failed"
 """Asks for what follows a confirmed failure; the payload is the 16 bytes of the sample's id."""
 
 _REASONS = {
-    Status.SUSPECT: "快检可疑, 样品 {number}",
-    Status.POSITIVE: "快检阳性, 样品 {number}",
-    Status.PRESUMPTIVE: "复测仍为阳性, 样品 {number}",
-    Status.CONFIRMED_FAIL: "实验室检测不合格, 样品 {number}",
+    Status.SUSPECT: "快检可疑，样品 {number}",
+    Status.POSITIVE: "快检阳性，样品 {number}",
+    Status.PRESUMPTIVE: "复测仍为阳性，样品 {number}",
+    Status.CONFIRMED_FAIL: "实验室检测不合格，样品 {number}",
 }
-_CLEARED = "检测合格, 样品 {number}"
+_CLEARED = "检测合格，样品 {number}"
 _DECIDED = frozenset({Status.CONFIRMED_FAIL, Status.CLEARED, Status.PASSED})
 
 

@@ -270,7 +270,7 @@ def _parsed(number: int, raw: dict[str, Any]) -> RecordIn | RecordOut:
             state="refused",
             problem={
                 "code": "malformed-record",
-                "zh": "记录格式不正确, 请按 pointers 改正",
+                "zh": "记录格式不正确，请按 pointers 改正",
                 "en": "The record is malformed: correct what pointers name",
                 "pointers": [
                     {"pointer": "/" + "/".join(map(str, item["loc"])), "message": item["msg"]}

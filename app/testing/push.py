@@ -63,7 +63,7 @@ class UnknownSource(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-source"
     title: ClassVar[Text] = Text(
-        "没有这个检测数据来源, 或已停用", "There is no such source of tests, or it was revoked"
+        "没有这个检测数据来源，或已停用", "There is no such source of tests, or it was revoked"
     )
     next_step: ClassVar[Text] = Text("请重新登记设备来源", "Register the devices' source again")
 
@@ -87,7 +87,7 @@ class PushReplayed(DomainError):
     code: ClassVar[str] = "push-replayed"
     title: ClassVar[Text] = Text("该推送已收到过", "This very push was received before")
     next_step: ClassVar[Text] = Text(
-        "重发请换新的 nonce 并重新签名, 同一记录不会重复入库",
+        "重发请换新的 nonce 并重新签名，同一记录不会重复入库",
         "Sign it again with a new nonce; a record counts once however often it is sent",
     )
 
@@ -112,7 +112,7 @@ class KeyUnfit(DomainError):
     code: ClassVar[str] = "key-unfit"
     title: ClassVar[Text] = Text("公钥不符合要求", "The public key does not fit")
     next_step: ClassVar[Text] = Text(
-        "ed25519 请提供32字节公钥(十六进制); hmac-sha256 不需要提供",
+        "ed25519 请提供32字节公钥（十六进制）; hmac-sha256 不需要提供",
         "Give 32 bytes in hexadecimal for ed25519, and none for hmac-sha256",
     )
 

@@ -524,7 +524,7 @@ def _limit(found: Limit) -> LimitRef:
 
 def _told(ruling: Ruling) -> Words:
     if ruling.limit is None:
-        return Words(zh="无限量规定, 不等于合格", en="No limit is set; that is no pass by itself")
+        return Words(zh="无限量规定，不等于合格", en="No limit is set; that is no pass by itself")
     if ruling.ground is Ground.BANNED:
         return Words(zh="不得检出", en="Must not be detected")
     assert ruling.limit.amount is not None, "what is not banned has an amount"

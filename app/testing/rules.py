@@ -132,7 +132,7 @@ class LayerNotYours(DomainError):
     code: ClassVar[str] = "layer-not-yours"
     title: ClassVar[Text] = Text("该检测层级与您的身份不符", "This layer of testing is not yours")
     next_step: ClassVar[Text] = Text(
-        "市场选批发或零售市场自检, 监管部门选联动快检或法定检测并注明执法依据",
+        "市场选批发或零售市场自检，监管部门选联动快检或法定检测并注明执法依据",
         "A market names its own layer; an office names its layer and the authority it acts under",
     )
 
@@ -164,7 +164,7 @@ class TestNotYours(DomainError):
     code: ClassVar[str] = "test-not-yours"
     title: ClassVar[Text] = Text("您不能登记该样品的检测", "Testing this sample is not yours")
     next_step: ClassVar[Text] = Text(
-        "只有抽样方和受其委托的检验机构或快检点可以登记; 请抽样方先在平台登记送样",
+        "只有抽样方和受其委托的检验机构或快检点可以登记；请抽样方先在平台登记送样",
         "Whoever took it records the test, or whom it was sent to: let the sampler tell that first",
     )
 
@@ -189,7 +189,7 @@ class AlreadyCommissioned(DomainError):
     code: ClassVar[str] = "already-commissioned"
     title: ClassVar[Text] = Text("样品已送该机构", "The sample was sent there already")
     next_step: ClassVar[Text] = Text(
-        "请等待其结果, 或另选机构", "Wait for its result, or choose another laboratory"
+        "请等待其结果，或另选机构", "Wait for its result, or choose another laboratory"
     )
 
 
@@ -222,7 +222,7 @@ class UnknownSubstance(DomainError):
     code: ClassVar[str] = "unknown-substance"
     title: ClassVar[Text] = Text("没有这个检测项目", "There is no such substance")
     next_step: ClassVar[Text] = Text(
-        "请核对名称, 或先导入限量表", "Check its name, or import its limits first"
+        "请核对名称，或先导入限量表", "Check its name, or import its limits first"
     )
 
 
@@ -235,7 +235,7 @@ class ReadingMissing(DomainError):
         "缺少该方法的读数", "The reading that this method gives is missing"
     )
     next_step: ClassVar[Text] = Text(
-        "抑制率法填 value; 试纸条填 control_line、test_line 和项目; 显色法填 detected 和项目",
+        "抑制率法填 value; 试纸条填 control_line、test_line 和项目；显色法填 detected 和项目",
         "Give value for inhibition; control_line, test_line, substance for a strip; detected, "
         "substance for a colour reaction",
     )
@@ -257,7 +257,7 @@ class RetestNotQuick(DomainError):
     code: ClassVar[str] = "retest-not-quick"
     title: ClassVar[Text] = Text("复检不得采用快速检测方法", "A re-test may not use a quick method")
     next_step: ClassVar[Text] = Text(
-        "请送检验机构, 或另行抽样", "Send it to a laboratory, or take another sample"
+        "请送检验机构，或另行抽样", "Send it to a laboratory, or take another sample"
     )
 
 
@@ -268,7 +268,7 @@ class SampleDecided(DomainError):
     code: ClassVar[str] = "sample-decided"
     title: ClassVar[Text] = Text("该样品已有实验室结论", "A laboratory has decided this sample")
     next_step: ClassVar[Text] = Text(
-        "请在复检期限内申请复检, 或另行抽样",
+        "请在复检期限内申请复检，或另行抽样",
         "Object in time for a re-test, or take another sample",
     )
 
@@ -314,7 +314,7 @@ class ObjectionByContract(DomainError):
         "Objections to a market's own test follow the contract",
     )
     next_step: ClassVar[Text] = Text(
-        "请与市场管理方协商, 可委托检验机构", "Ask the market; a laboratory may be commissioned"
+        "请与市场管理方协商，可委托检验机构", "Ask the market; a laboratory may be commissioned"
     )
 
 
@@ -347,7 +347,7 @@ class ClockNotExtendable(DomainError):
     code: ClassVar[str] = "clock-not-extendable"
     title: ClassVar[Text] = Text("该期限不得延长", "This time cannot be put off")
     next_step: ClassVar[Text] = Text(
-        "请在期限内办结; 可延长的是核查处置期限", "Finish in time; 核查处置 is what can be put off"
+        "请在期限内办结；可延长的是核查处置期限", "Finish in time; 核查处置 is what can be put off"
     )
 
 
@@ -367,9 +367,9 @@ class ExtensionLate(DomainError):
 
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "extension-late"
-    title: ClassVar[Text] = Text("期限已过, 不能再延长", "The time is over and cannot be put off")
+    title: ClassVar[Text] = Text("期限已过，不能再延长", "The time is over and cannot be put off")
     next_step: ClassVar[Text] = Text(
-        "请尽快办结, 该期限将显示为逾期", "Finish as soon as you can; the deadline shows as overdue"
+        "请尽快办结，该期限将显示为逾期", "Finish as soon as you can; the deadline shows as overdue"
     )
 
 

@@ -72,7 +72,7 @@ class TableUnreadable(DomainError):
     code: ClassVar[str] = "table-unreadable"
     title: ClassVar[Text] = Text("文件不是限量表", "The file holds no table of limits")
     next_step: ClassVar[Text] = Text(
-        "第一行请写表头, 列名见 ypt limits import --help; 文件为 .csv 或 .xlsx",
+        "第一行请写表头，列名见 ypt limits import --help; 文件为 .csv 或 .xlsx",
         "Begin with a heading, see ypt limits import --help; the file is .csv or .xlsx",
     )
 
@@ -194,7 +194,7 @@ class _Reader:
                 f"{'/'.join(map(str, item['loc'])) or 'row'}: {item['msg']}"
                 for item in error.errors()
             )
-            return ReadRow(number, {}, problems=tuple(Text(f"格式有误: {t}", t) for t in told))
+            return ReadRow(number, {}, problems=tuple(Text(f"格式有误：{t}", t) for t in told))
         problems = list(self._problems(number, entry))
         product_ids = self._named(
             entry.products or [entry.food], problems if entry.products else []
@@ -208,7 +208,7 @@ class _Reader:
         if entry.scope is Scope.PRODUCT and not product_ids:
             notes = (
                 Text(
-                    f"产品目录中没有“{entry.food}”, 该限量暂不适用于任何产品",
+                    f"产品目录中没有“{entry.food}”，该限量暂不适用于任何产品",
                     f"No product of the catalogue is {entry.food}: the limit applies to none yet",
                 ),
             )
@@ -217,7 +217,7 @@ class _Reader:
     def _problems(self, number: int, entry: LimitEntry) -> Iterable[Text]:
         if entry.substance not in self._substances and entry.group is None:
             yield Text(
-                f"没有检测项目“{entry.substance}”, 请核对名称, 新项目请填写类别(group)",
+                f"没有检测项目“{entry.substance}”，请核对名称，新项目请填写类别(group)",
                 f"{entry.substance} is not known: check its name, or give the group of a new one",
             )
         if entry.scope is Scope.CATEGORY and entry.food not in self._categories:

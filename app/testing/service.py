@@ -561,7 +561,7 @@ def _findings(
         found.append(
             (
                 "value-out-of-range",
-                "读数超出 0-100, 原值保留, 显示时截断",
+                "读数超出 0-100, 原值保留，显示时截断",
                 "The value lies outside 0 to 100: kept raw, clamped where it is shown",
             )
         )
@@ -569,7 +569,7 @@ def _findings(
         found.append(
             (
                 "strip-invalid",
-                "质控线(C线)未显色, 结果无效, 请更换试纸重测",
+                "质控线（C线）未显色，结果无效，请更换试纸重测",
                 "The control line is missing: the strip is invalid; test again with another",
             )
         )
@@ -583,7 +583,7 @@ def _findings(
 
 _DISAGREES = (
     "device-disagrees",
-    "设备判定与本平台判定区间不一致, 按较严者处理",
+    "设备判定与本平台判定区间不一致，按较严者处理",
     "The device says otherwise than the bands in force; the graver counts",
 )
 

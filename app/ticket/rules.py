@@ -118,10 +118,10 @@ class HandOverImpossible(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "hand-over-impossible"
     title: ClassVar[Text] = Text(
-        "散客不能验收, 须为单方交付", "A walk-in cannot accept: the hand-over is one-sided"
+        "散客不能验收，须为单方交付", "A walk-in cannot accept: the hand-over is one-sided"
     )
     next_step: ClassVar[Text] = Text(
-        "请改为单方交付, 或填写买方", "Make it one-sided, or name the buyer"
+        "请改为单方交付，或填写买方", "Make it one-sided, or name the buyer"
     )
 
 
@@ -154,7 +154,7 @@ class StockShort(DomainError):
     code: ClassVar[str] = "stock-short"
     title: ClassVar[Text] = Text("库存不足", "The stock does not cover that much")
     next_step: ClassVar[Text] = Text(
-        "请先登记或验收货物, 或减少数量", "Record or accept goods first, or sell less"
+        "请先登记或验收货物，或减少数量", "Record or accept goods first, or sell less"
     )
 
 
@@ -187,7 +187,7 @@ class NotSeller(DomainError):
     code: ClassVar[str] = "not-seller"
     title: ClassVar[Text] = Text("您不是该票据的卖方", "You are not the seller of this ticket")
     next_step: ClassVar[Text] = Text(
-        "请让开票的卖方作废, 或拒收", "Let its seller void it, or refuse the goods"
+        "请让开票的卖方作废，或拒收", "Let its seller void it, or refuse the goods"
     )
 
 
@@ -198,7 +198,7 @@ class AlreadyDecided(DomainError):
     code: ClassVar[str] = "ticket-already-decided"
     title: ClassVar[Text] = Text("票据已验收或拒收", "The ticket has been decided already")
     next_step: ClassVar[Text] = Text(
-        "如需退货, 请开退货票据", "Issue a return ticket to send goods back"
+        "如需退货，请开退货票据", "Issue a return ticket to send goods back"
     )
 
 
@@ -218,7 +218,7 @@ class AcceptedTooMuch(DomainError):
     code: ClassVar[str] = "accepted-mass-impossible"
     title: ClassVar[Text] = Text("验收重量与票据不符", "The accepted mass does not fit the ticket")
     next_step: ClassVar[Text] = Text(
-        "每行验收重量应在零与票面重量之间, 且不全收也不全退",
+        "每行验收重量应在零与票面重量之间，且不全收也不全退",
         "Give each line between nothing and its mass; not everything, and not nothing",
     )
 

@@ -363,6 +363,6 @@ class Scribe:
             lots=lots,
             mass_g=passed_g,
             in_transit_g=transit_g,
-            zh=f"您的下家之后: {lots} 个批次, {passed_g} 克, 另有在途 {transit_g} 克",
+            zh=f"您的下家之后：{lots} 个批次，{passed_g} 克，另有在途 {transit_g} 克",
             en=f"Beyond your own buyers: {lots} lots, {passed_g} g, and {transit_g} g in transit",
         )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDTHS = (360, 390, 768, 1440)
+HEIGHT = 800
 START_S_MAX = 90
 
 
@@ -134,6 +135,64 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+# What the page looks like now; the public pages say everything in both languages at once.
+LOOKS = """() => ({
+    language: document.documentElement.lang.slice(0, 2),
+    dark: matchMedia('(prefers-color-scheme: dark)').matches,
+    elder: document.documentElement.classList.contains('elder'),
+    program: Boolean(document.getElementById('app')),
+})"""
+# As if another window of this browser had chosen the language.
+WEAR = """([language, elder]) => {
+    document.documentElement.classList.toggle('elder', elder)
+    dispatchEvent(new StorageEvent('storage', { key: 'language', newValue: language }))
+}"""
+# How high the page is and by how much it is too wide, once the change of its size has been drawn.
+SETTLED_SIZE = """async () => {
+    const drawn = () => new Promise(requestAnimationFrame)
+    await drawn().then(drawn)
+    const root = document.documentElement
+    return [root.scrollHeight, root.scrollWidth - root.clientWidth]
+}"""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How a page is shown: language, colours, size of its letters.
+
+    Attributes:
+        program: Whether it has a language and an elder mode to choose.
+    """
+
+    language: str
+    dark: bool
+    elder: bool
+    program: bool
+    widths: tuple[int, ...] = WIDTHS
+
+    def variants(self, *, every: bool) -> list["Looks"]:
+        """Answer itself and, at a width each, what differs from it in one thing."""
+        other = replace(self, language="en" if self.language == "zh" else "zh")
+        changed = [(replace(self, dark=not self.dark), 390)]
+        if self.program:
+            changed += [(other, 390), (replace(self, elder=not self.elder), 360)]
+        if self.program and every:
+            changed += [(replace(other, dark=not self.dark), 390)]
+            changed += [(replace(other, elder=not self.elder), 360)]
+        return [self] + [
+            looks if every else replace(looks, widths=(width,)) for looks, width in changed
+        ]
+
+    def suffix(self, usual: "Looks") -> str:
+        """Answer what the picture's name tells beyond how the test shows the page."""
+        told = [
+            self.language if self.language != usual.language else "",
+            ("dark" if self.dark else "light") if self.dark != usual.dark else "",
+            ("elder" if self.elder else "plain") if self.elder != usual.elder else "",
+        ]
+        return "".join(f"-{word}" for word in told if word)
+
+
 @dataclass
 class Visitor:
     """Somebody at a browser, and what a test watches over."""
@@ -186,19 +245,36 @@ class Visitor:
         assert not bad, bad
 
     async def shoot(self, name: str) -> None:
-        """Keep pictures at phone and desktop widths; none of them may scroll sideways."""
+        """Keep pictures of the screen as it is now; none of them may scroll sideways.
+
+        As it is shown at every width; then dark and in English at a phone's, in elder mode at the
+        smallest. With `PICTURES=all`, all of these at every width and in both languages.
+        """
         SHOTS.mkdir(parents=True, exist_ok=True)
         before = self.page.viewport_size
-        for width in WIDTHS:
-            await self.page.set_viewport_size({"width": width, "height": 800})
-            await self.page.wait_for_timeout(150)
-            overflow = await self.page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            await self.page.screenshot(path=SHOTS / f"{name}-{width}.png", full_page=True)
-            assert overflow <= 0, f"{name} scrolls sideways by {overflow} px at {width} px"
+        shown = Looks(**await self.page.evaluate(LOOKS))
+        for looks in shown.variants(every=os.environ.get("PICTURES") == "all"):
+            await self._wear(looks)
+            for width in looks.widths:
+                await self._photograph(f"{name}{looks.suffix(shown)}", width)
+        await self._wear(shown)
         if before:
             await self.page.set_viewport_size(before)
+
+    async def _wear(self, looks: "Looks") -> None:
+        """Show the page so, without loading it anew."""
+        await self.page.emulate_media(color_scheme="dark" if looks.dark else "light")
+        await self.page.evaluate(WEAR, [looks.language, looks.elder])
+
+    async def _photograph(self, name: str, width: int) -> None:
+        await self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        height, overflow = await self.page.evaluate(SETTLED_SIZE)
+        if height > HEIGHT:
+            # In a window as high as the page what sticks to its edges covers nothing.
+            await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.screenshot(path=SHOTS / f"{name}-{width}.png", full_page=True)
+        if overflow > 0:
+            self.faults.append(f"{name} scrolls sideways by {overflow} px at {width} px")
 
 
 @pytest.fixture

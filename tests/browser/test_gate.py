@@ -472,7 +472,7 @@ async def test_a_recalled_lot_is_shown_as_what_it_is(people: People, phone: Phon
 
 
 async def test_a_copy_at_two_gates_without_a_network_is_found_when_they_upload(
-    people: People, phone: Phone, tmp_path: Path
+    people: People, phone: Phone, visitor: Visitor, tmp_path: Path
 ) -> None:
     [ticket] = people.tickets(1)
     second = Phone(people.site, tmp_path / "second")
@@ -500,6 +500,12 @@ async def test_a_copy_at_two_gates_without_a_network_is_found_when_they_upload(
         ticket["code"].replace("-", ""),
     )
     assert row["cases"] == 1
+    await visitor.open("/admin/gate-cases")
+    await visitor.sign_in(MARKET.login)
+    await visitor.page.get_by_text("已放行").first.wait_for()
+    assert "issued_g" not in await visitor.page.locator("#content").inner_text()
+    await visitor.check_axe()
+    await visitor.shoot("admin-gate-case")
 
 
 async def test_an_old_list_says_so_and_a_much_older_one_asks_for_a_network(

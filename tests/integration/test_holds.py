@@ -57,7 +57,7 @@ async def test_held_goods_leave_only_to_be_destroyed(trade: Trade) -> None:
     lot = await farmer.opens(kg=100)
     await office.make(f"/holds/{new_id()}", _hold(lot))
     body = {"lot": lot, "mass_g": 40_000, "method": "buried", "reason": "residues"}
-    shown = {"evidence": [await photo(farmer)], "witness": "李四, 市场监管所"}
+    shown = {"evidence": [await photo(farmer)], "witness": "李四，市场监管所"}
 
     async def refused(**more: Any) -> str:
         return code_of(await farmer.put(f"/destructions/{new_id()}", {**body, **more}))

@@ -99,7 +99,7 @@ async def test_a_file_is_checked_and_then_taken_in(trade: Trade, ypt: Ypt, tmp_p
         ("9", "cell-unreadable", "日期"),
     ]
     assert table[1]["买方"] == "'=cmd|calc"
-    assert table[3]["怎么办"] == "请先登记或验收货物, 或减少数量"
+    assert table[3]["怎么办"] == "请先登记或验收货物，或减少数量"
     assert (await farmer.lot(lot))["remaining_g"] == 0
     bought = await stall.read("/tickets?side=bought")
     assert sorted(ticket["mass_g"] for ticket in bought) == [30_000, 60_000]

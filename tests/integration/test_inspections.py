@@ -375,7 +375,7 @@ async def test_what_tests_say_decides_at_the_gate(market: Market) -> None:
     # What failed is not the market's to let in.
     body = {"line": failed["line"], "decision": "ADMIT", "reason": "x", "accountable": "吴"}
     assert code_of(await office.put(f"/rulings/{new_id()}", body)) == "ruling-not-yours"
-    released = await rules(market.regulator, failed, "RELEASED_BY_REGULATOR", "误检, 已复检")
+    released = await rules(market.regulator, failed, "RELEASED_BY_REGULATOR", "误检，已复检")
     assert released["former"] == "REFUSE"
 
 
@@ -890,7 +890,7 @@ async def test_offline_copies_open_a_case_whatever_order_they_arrive_in(market: 
     assert case["kind"] == "admitted_at_two_gates"
     assert case["ticket"] == ticket["ticket"]
     assert [one["inspection"] for one in case["facts"]["admitted"]] == [later["inspection"]]
-    closed = {"state": "handled", "reason": "复印件, 已处罚"}
+    closed = {"state": "handled", "reason": "复印件，已处罚"}
     for _ in range(2):
         told = await market.office.make(f"/gate-cases/{case['case']}/close", closed, status=200)
     assert (told["state"], told["closed_by"]) == ("handled", str(market.office.public_id))

@@ -160,9 +160,9 @@ async def test_a_walk_in_is_sold_to_without_a_name(market: Market) -> None:
         None,
     )
     assert {gap["field"]: gap["zh"] for gap in row["missing"]} == {
-        "partner_name": "散客, 依法无须登记",
-        "partner_address": "散客, 依法无须登记",
-        "partner_phone": "散客, 依法无须登记",
+        "partner_name": "散客，依法无须登记",
+        "partner_address": "散客，依法无须登记",
+        "partner_phone": "散客，依法无须登记",
         "market": "不在批发市场内交易",
         "stall": "票据未写明摊位",
     }

@@ -14,6 +14,7 @@ from python_calamine import CalamineWorkbook
 from app.ledger.queries import held_since
 from app.party.access import Department
 from app.recall.jobs import CHORES
+from app.signing import shortcode
 from tests.factories import (
     CHIVES,
     Actor,
@@ -366,7 +367,7 @@ async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
     assert [row["referral"] for row in await away.read("/referrals")] == [referral]
     told = await away.read("/notices")
     assert ("referred", referral) in [(row["kind"], row["subject"]) for row in told]
-    reply = {"answer": "库存 8 公斤, 已封存"}
+    reply = {"answer": "库存 8 公斤，已封存"}
     assert code_of(await home.put(f"/referrals/{referral}/answer", reply)) == "hold-not-yours"
     stranger = await office_of(trade, "3205")
     assert code_of(await stranger.put(f"/referrals/{referral}/answer", reply)) == (
@@ -1035,7 +1036,7 @@ async def test_buyers_outside_the_platform_are_told_by_a_letter(morning: Morning
     pdf = PdfReader(io.BytesIO((await stall.get(f"{at}/letter.pdf")).content))
     text = "".join(page.extract_text() for page in pdf.pages)
     assert "食用农产品召回公告" in text
-    assert letter["sales"][0]["code"] in text
+    assert shortcode.show(letter["sales"][0]["code"]) in text
     told = {
         "channel": "poster",
         "buyers": 1,

@@ -760,7 +760,7 @@ async def test_measures_stop_their_clocks(trade: Trade) -> None:
     assert code_of(await supervisors.put(f"{path}/{new_id()}", future)) == "impossible-date"
     trade.clock.now += timedelta(days=60)
     finished = await supervisors.make(
-        f"{path}/{new_id()}", {"step": "finished", "words": "罚款, 销毁"}
+        f"{path}/{new_id()}", {"step": "finished", "words": "罚款，销毁"}
     )
     ended = {clock["kind"]: clock["overdue"] for clock in finished["deadlines"]}
     # The result was not published in twenty working days, and that shows.
@@ -828,7 +828,7 @@ async def test_the_end_of_handling_is_put_off_once_with_the_heads_approval(trade
     assert "handling_finish" not in {deadline.kind for deadline, _ in late}
     trade.clock.now += timedelta(seconds=1)
     assert await refused_to(supervisors) == "extension-late"
-    done = {"step": "finished", "words": "罚款, 销毁"}
+    done = {"step": "finished", "words": "罚款，销毁"}
     await supervisors.make(f"/samples/{sample}/measures/{new_id()}", done)
     assert await refused_to(supervisors) == "clock-not-running"
 
@@ -942,7 +942,7 @@ async def test_standings_are_those_of_their_instant(trade: Trade) -> None:
     [
         ("腐霉利", CHIVES, "2021-09-02", "限量 0.2 mg/kg"),
         ("腐霉利", CHIVES, "2021-09-03", "限量 5 mg/kg"),
-        ("腐霉利", TOMATOES, "2021-09-03", "无限量规定, 不等于合格"),
+        ("腐霉利", TOMATOES, "2021-09-03", "无限量规定，不等于合格"),
         ("克伦特罗", 45, "2026-06-18", "不得检出"),
         ("甲基对硫磷", 37, "2026-06-18", "限量 0.01 mg/kg"),
         ("甲基对硫磷", 39, "2026-06-18", "限量 0.02 mg/kg"),

@@ -253,7 +253,7 @@ async def test_7_a_certificate_that_is_used_four_times_is_noticed(market: Market
         *[("HOLD", ["paper-mass-short"])] * 3,
     ]
     # Whoever looked says what came of it, once.
-    said = {"state": "handled", "reason": "已约谈, 补开合格证"}
+    said = {"state": "handled", "reason": "已约谈，补开合格证"}
     at = f"/warnings/{warning['warning']}"
     await market.office.make(f"{at}/handling", said, status=200)
     assert (await market.regulator.read(at))["state"] == "handled"

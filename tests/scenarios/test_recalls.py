@@ -180,7 +180,7 @@ async def test_8_a_buyer_in_shanghai_is_reached_across_the_provinces(trade: Trad
     await shanghai.make(f"{at}/steps/{new_id()}", found)
     visited = {"note": "现场送达"}
     await shanghai.make(f"{at}/acknowledgements/{buyer.public_id}", visited, status=200)
-    reply = {"answer": "库存 150 公斤, 已封存"}
+    reply = {"answer": "库存 150 公斤，已封存"}
     await shanghai.make(f"/referrals/{referral}/answer", reply, status=200)
     kinds = [row["kind"] for row in await home.read("/notices")]
     assert "referral_answered" in kinds

@@ -1,24 +1,17 @@
-/** Chinese first, English second; the choice stays on the device. */
+/** Chinese first, English second: the texts of a program, in the language that is chosen. */
 import { createI18n } from 'vue-i18n'
+import { chosenLanguage, followLanguage, showLanguage } from './choice'
 import shared_en from './locales/en.json'
 import shared_zh from './locales/zh.json'
 import type { Language } from './time'
 
 type Messages = Record<string, unknown>
 
-const KEPT = 'language'
-
-export function chosenLanguage(): Language {
-  const kept = localStorage.getItem(KEPT)
-  if (kept === 'zh' || kept === 'en') return kept
-  return navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en'
-}
-
 /** Build the texts of one program: its own, and those that all share. */
 export function makeI18n(own: Record<Language, Messages>) {
   const locale = chosenLanguage()
-  document.documentElement.lang = locale === 'zh' ? 'zh-CN' : 'en'
-  return createI18n({
+  showLanguage(locale)
+  const i18n = createI18n({
     legacy: false,
     locale,
     fallbackLocale: 'zh',
@@ -27,9 +20,6 @@ export function makeI18n(own: Record<Language, Messages>) {
       en: { ...shared_en, ...own.en },
     },
   })
-}
-
-export function keepLanguage(language: Language): void {
-  localStorage.setItem(KEPT, language)
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en'
+  followLanguage((language) => (i18n.global.locale.value = language))
+  return i18n
 }

@@ -2,8 +2,8 @@ import { expect, it } from 'vitest'
 import { bothUnits, looksLikeUnitMixUp, readNumber } from './units'
 
 it('says both units', () => {
-  expect(bothUnits(300_000)).toBe('300 公斤（600 斤）')
-  expect(bothUnits(1_250, 'en')).toBe('1.25 kg (2.5 jin)')
+  expect(bothUnits(300_000)).toBe('300\u00a0公斤（600\u00a0斤）')
+  expect(bothUnits(1_250, 'en')).toBe('1.25\u00a0kg (2.5\u00a0jin)')
 })
 
 it.each([

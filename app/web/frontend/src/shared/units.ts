@@ -8,11 +8,11 @@ export const GRAMS_PER_JIN = 500
 
 const PLAIN = new Intl.NumberFormat('zh-CN', { maximumFractionDigits: 3 })
 
-/** Say grams in both units: "300 公斤（600 斤）". */
+/** Say grams in both units: "300 公斤（600 斤）"; a number and its unit stay on one line. */
 export function bothUnits(massG: number, language: 'zh' | 'en' = 'zh'): string {
   const kg = PLAIN.format(massG / GRAMS_PER_KG)
   const jin = PLAIN.format(massG / GRAMS_PER_JIN)
-  return language === 'zh' ? `${kg} 公斤（${jin} 斤）` : `${kg} kg (${jin} jin)`
+  return language === 'zh' ? `${kg}\u00a0公斤（${jin}\u00a0斤）` : `${kg}\u00a0kg (${jin}\u00a0jin)`
 }
 
 /**
