@@ -162,9 +162,22 @@ LOT = """
 EDGE = "src, dst, mass_g, proof, occurred_at"
 """Columns as `settled` reads them."""
 
-_LOTS = prepared(f"SELECT {LOT} FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))")  # noqa: S608
-_INTO = prepared(f"""
-    SELECT {EDGE} FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
+_PARTY = "id, public_id, name, form, division_code"
+# Lots, all that went into them, and who had them. The driver decodes no array inside a row that has
+# no type, and there is none in these.
+_MEET = prepared(f"""
+    SELECT
+        ARRAY(SELECT ROW({LOT}) FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))) AS lots,
+        ARRAY(
+            SELECT ROW({EDGE}) FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[]))
+            ORDER BY dst, src
+        ) AS edges,
+        ARRAY(
+            SELECT ROW({_PARTY}) FROM party WHERE id = ANY(ARRAY(
+                SELECT unnest(ARRAY[holder_id, producer_id]) FROM lot
+                WHERE id = ANY(CAST(:lots AS bigint[]))
+            ))
+        ) AS parties
 """)  # noqa: S608
 _ORIGINS = {origin.value: origin for origin in LotOrigin}
 _PROOFS = {proof.value: proof for proof in Proof}
@@ -247,8 +260,10 @@ def _graph(lots: Sequence[Settled], limit: int) -> SubGraph:
 
 
 async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
-    rows = await books.ask(_LOTS, {"lots": lots})
-    return settled(books, rows, await books.ask(_INTO, {"lots": lots}))
+    """Read lots that nobody has met; whoever had them will be named next."""
+    (met,) = await books.ask(_MEET, {"lots": lots})
+    books.memory.parties.keep({row[0]: _named(*row[1:]) for row in met.parties})
+    return settled(books, met.lots, met.edges)
 
 
 def settled(books: Books, rows: Iterable[Any], edges: Iterable[Any]) -> dict[int, Settled]:
@@ -493,10 +508,9 @@ async def market_divisions(
     return list((await session.execute(_MARKET_DIVISIONS, parameters)).scalars())
 
 
-_PARTIES = prepared("""
-    SELECT id, public_id, name, form, division_code
-    FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
-""")
+_PARTIES = prepared(f"""
+    SELECT {_PARTY} FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
+""")  # noqa: S608
 
 
 async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Named]:
