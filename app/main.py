@@ -31,6 +31,7 @@ from app.product import routes as products
 from app.recall import routes as holds
 from app.recall.authority import check_may_hold
 from app.report import routes as reports
+from app.report.rules import BODY_BYTES_MAX as REPORT_BYTES_MAX
 from app.signing.ring import Ring
 from app.supervision import routes as warnings
 from app.testing import routes as testing
@@ -69,6 +70,9 @@ ROUTED = (
     screens,
 )
 
+# A report bears its photos: in a form on one path, in Base64 on the other.
+LARGER_BODIES = {evidence.PATH: UPLOAD_BYTES_MAX, "/report": REPORT_BYTES_MAX}
+
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
 
@@ -95,7 +99,7 @@ def _wrap(app: FastAPI) -> None:
     """Put around the routes what every request passes through."""
     # The last one added is the first that a request meets.
     app.add_middleware(http.Shortcuts, shortcuts=[tickets.shortcut])
-    app.add_middleware(http.Unit, larger_bodies={evidence.PATH: UPLOAD_BYTES_MAX})
+    app.add_middleware(http.Unit, larger_bodies=LARGER_BODIES)
     app.add_middleware(http.CrossSiteGuard)
     # What only reads needs neither of the two.
     app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut, pages.shortcut])

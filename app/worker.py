@@ -28,6 +28,7 @@ from app.core.sealing import Vault
 from app.core.settings import Settings
 from app.party import credentials
 from app.recall import jobs as recall_jobs
+from app.report import jobs as report_jobs
 from app.signing.rules import NoSigningKey
 from app.supervision import jobs as supervision_jobs
 from app.testing import devices
@@ -92,6 +93,7 @@ CHORES: Mapping[str, tuple[str, Chore]] = {
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.
     "audit": ("0 15 * * *", _audit),
     **recall_jobs.CHORES,
+    **report_jobs.CHORES,
 }
 """What the calendar asks for: when (cron, in UTC) and what."""
 

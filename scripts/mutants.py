@@ -87,6 +87,7 @@ _DEVICES = "tests/integration/test_devices.py"
 _SAMPLES = "tests/integration/test_samples.py"
 _GATE_TESTS = "tests/integration/test_gate_tests.py"
 _REPORTS = "tests/integration/test_reports.py"
+_STAFF = "tests/integration/test_staff.py"
 _PROOF = "tests/integration/test_proof.py"
 
 MUTANTS: Final = MappingProxyType(
@@ -263,9 +264,45 @@ MUTANTS: Final = MappingProxyType(
         ),
         "annulled-by-whoever-leads": Mutant(
             "app/recall/annulments.py",
-            "    if not (caller.supervises and await queries.leads(session, recall, caller)):",
+            "    if not await queries.in_charge(session, recall, caller):",
             "    if not caller.supervises:",
             (_RECALLS,),
+        ),
+        "signed-off-by-whoever-opened-it": Mutant(
+            "app/recall/following.py",
+            "    if not recall.mock and not await queries.in_charge(session, recall, caller):",
+            "    if recall.id < 0 and not await queries.in_charge(session, recall, caller):",
+            (_RECALLS,),
+        ),
+        "samples-signed-off-unseen": Mutant(
+            "app/recall/rules.py",
+            "    if totals.sampled_g != signed_g:",
+            "    if totals.sampled_g < signed_g:",
+            (_RECALLS,),
+        ),
+        "photo-proves-everything": Mutant(
+            "app/evidence/service.py",
+            "        if proved != subject:",
+            "        if proved is None:",
+            (_RECALLS,),
+        ),
+        "held-goods-sampled-away": Mutant(
+            "app/testing/service.py",
+            "    if lot.holds and body.authority is None:",
+            "    if lot.holds < 0 and body.authority is None:",
+            (_SAMPLES,),
+        ),
+        "held-goods-certified": Mutant(
+            "app/certificate/service.py",
+            "    if lot.holds:",
+            "    if lot.holds < 0:",
+            (_HOLDS,),
+        ),
+        "early-clock-forgets-tests": Mutant(
+            "app/admission/books.py",
+            "    standings = await testing.standings(session, list(ancestry.lots), now)",
+            "    standings = await testing.standings(session, list(ancestry.lots), at)",
+            (_INSPECTIONS,),
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",
@@ -388,6 +425,30 @@ MUTANTS: Final = MappingProxyType(
             "",
             ("tests/contract/test_access_matrix.py",),
         ),
+        "heads-not-in-order": Mutant(
+            "app/party/staff.py",
+            "    party = await service.locked(session, around.party)\n",
+            "    party = await service.find(session, around.party)\n",
+            (f"{_STAFF}::test_two_heads_who_step_down_at_once_leave_one",),
+        ),
+        "shut-out-while-waiting-acts-on": Mutant(
+            "app/party/staff.py",
+            "        if mine.disabled_at is not None:\n",
+            "        if False:\n",
+            (f"{_STAFF}::test_two_heads_who_shut_each_other_out_leave_one",),
+        ),
+        "sessions-outlive-the-door": Mutant(
+            "app/party/staff.py",
+            "        await credentials.end_sessions(session, account.id)\n",
+            "",
+            (f"{_STAFF}::test_whoever_is_shut_out_is_out_at_once",),
+        ),
+        "duty-is-no-limit": Mutant(
+            "app/party/access.py",
+            "    granted = caller.scopes if caller.duty is None else ACTIONS_OF[caller.duty]\n",
+            "    granted = caller.scopes\n",
+            ("tests/unit/test_access.py", _STAFF),
+        ),
         "name-not-masked-in-public": Mutant(
             "app/web/queries.py",
             "        return _Party(identifiers.mask_name(name), masked=True)",
@@ -485,6 +546,34 @@ MUTANTS: Final = MappingProxyType(
             "select(Report).where(Report.public_id == public_id).with_for_update()",
             "select(Report).where(Report.public_id == public_id)",
             (f"{_REPORTS}::test_two_answers_at_once_leave_one",),
+        ),
+        "photos-of-a-report-for-every-office": Mutant(
+            "app/report/service.py",
+            "    report = await find(session, public_id, caller)\n",
+            "    report = (await session.scalars(select(Report))).one()\n",
+            (
+                f"{_REPORTS}::test_photos_come_with_the_form_cleaned_and_are_shown_to_the_office_alone",
+            ),
+        ),
+        "photos-of-a-refused-report-kept": Mutant(
+            "app/web/reports.py",
+            "        async with part_of(session):\n",
+            "        if True:\n",
+            (f"{_REPORTS}::test_photos_are_refused_in_order_and_nothing_of_them_is_kept",),
+        ),
+        "office-reminded-of-what-it-took-up": Mutant(
+            "app/report/service.py",
+            ".where(Report.state == ReportState.RECEIVED, told_at.is_(None), is_time)",
+            ".where(told_at.is_(None), is_time)",
+            (f"{_REPORTS}::test_what_was_taken_up_is_not_reminded_of",),
+        ),
+        "next-office-not-reminded": Mutant(
+            "app/report/service.py",
+            "    report.due_told_at = report.late_told_at = None\n",
+            "",
+            (
+                f"{_REPORTS}::test_an_office_is_reminded_when_a_report_is_due_and_again_when_it_is_late",
+            ),
         ),
         "reporter-kept-in-the-clear": Mutant(
             "app/report/service.py",

@@ -13,6 +13,12 @@ from typing import Any
 Json = dict[str, Any]
 
 MOVES_NOTHING = {
+    "account.disabled",
+    "account.duty",
+    "account.enabled",
+    "account.invited",
+    "account.opened",
+    "account.taken-up",
     "evidence.stored",
     "label.bound",
     "gate.agreed",

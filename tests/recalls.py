@@ -44,12 +44,17 @@ async def do_jobs(trade: Trade) -> None:
             await HANDLERS[kind](session, payload, trade.clock())
 
 
-async def photo(actor: Actor) -> str:
-    evidence, written = new_id(), io.BytesIO()
+def picture() -> bytes:
+    written = io.BytesIO()
     Image.effect_noise((80, 80), 40).convert("RGB").save(written, "JPEG")
+    return written.getvalue()
+
+
+async def photo(actor: Actor, taken: bytes | None = None) -> str:
+    evidence = new_id()
     answer = await actor.trade.client.put(
         f"/evidence/{evidence}",
-        content=written.getvalue(),
+        content=taken or picture(),
         headers={**actor.headers, "content-type": "image/jpeg"},
     )
     assert answer.status_code == 201, answer.text
@@ -122,7 +127,7 @@ async def account_for(office: Actor, recall: str) -> None:
     at = f"/recalls/{recall}"
     grams = []
     for lot, row in (await lots_of(office, recall)).items():
-        there = row["on_hand_g"] + row["in_transit_g"] - row["consumed_g"]
+        there = row["on_hand_g"] + row["in_transit_g"] - row["consumed_g"] - row["sampled_g"]
         if row["holder"] is None or there == 0:
             continue
         for kind in ("located", "recovered"):

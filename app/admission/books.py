@@ -249,11 +249,15 @@ class _Known:
     """What the books say of some documents.
 
     Attributes:
-        at: The instant as of which it is asked: an inspection may be told of hours later.
+        at: When it happened: an inspection may be told of hours later. How far the hand-over was is
+            asked as of then; what speaks for and against the goods as of now, for a clock that is
+            early must not make anybody forget it.
         draws: Of tickets, with the lots that buyers have of them by draw, and
         certificates: those of the draws.
         roles: Of sellers.
         involved: Tickets that the scanner has a part in.
+        standings: How tests stand by now, and
+        earlier: how they stood when it happened.
         named: What numbers of reports stand for.
     """
 
@@ -266,22 +270,42 @@ class _Known:
     voided: Collection[int]
     ancestry: _Ancestry
     standings: Mapping[int, Standing]
+    earlier: Mapping[int, Standing]
     roles: Mapping[int, Sequence[PartyRole]]
     duties: Collection[Duty]
     involved: Collection[int]
     named: Mapping[str, Sequence[NamedTest]] = field(default_factory=dict)
 
     def tests_of(self, lot_id: int) -> tuple[TestFact, ...]:
-        """Answer what was known of tests of a lot, and of what went into it."""
-        standing = inherit(lot_id, self.standings, self.ancestry.lineage)
-        outcome = _OUTCOMES.get(standing.verdict)
-        return () if outcome is None else (TestFact(outcome, str(standing.sample)),)
+        """Answer what is known of tests of a lot, and of what went into it.
+
+        What was found by then stands beside what was found since, be it good or bad.
+        """
+        facts: dict[TestFact, None] = {}
+        for known in (self.earlier, self.standings):
+            standing = inherit(lot_id, known, self.ancestry.lineage)
+            outcome = _OUTCOMES.get(standing.verdict)
+            if outcome is not None:
+                facts[TestFact(outcome, str(standing.sample))] = None
+        return tuple(facts)
 
 
 async def papers_of(
-    session: AsyncSession, found: Sequence[Found], caller: Caller, *, at: datetime
+    session: AsyncSession,
+    found: Sequence[Found],
+    caller: Caller,
+    *,
+    at: datetime,
+    now: datetime,
 ) -> list[tuple[Found, Paper | None]]:
-    """Gather what bears on verdicts about documents, as their state was at an instant.
+    """Gather what bears on verdicts about documents, as far as they were at an instant.
+
+    Args:
+        session: The caller's session.
+        found: The documents.
+        caller: Who asks.
+        at: When they were shown.
+        now: When it is asked: tests and what was taken back until now count.
 
     Returns:
         The documents, with what was read of them by the way, and what bears on a verdict.
@@ -290,7 +314,7 @@ async def papers_of(
     certified = [one.certificate for one in found if one.certificate is not None]
     if not issued and not certified:
         return [(one, None) for one in found]
-    known = await _read(session, issued, certified, caller, at=at)
+    known = await _read(session, issued, certified, caller, at=at, now=now)
     return [_with_paper(one, caller, known) for one in found]
 
 
@@ -311,6 +335,7 @@ async def _read(
     caller: Caller,
     *,
     at: datetime,
+    now: datetime,
 ) -> _Known:
     ids = sorted({found.ticket.id for found in issued})
     draws: dict[int, list[TicketDraw]] = defaultdict(list)
@@ -332,6 +357,7 @@ async def _read(
         session, lot_ids | set(received.values()), documents=len(issued) + len(certified)
     )
     sellers = {one.ticket.seller_id for one in issued}
+    standings = await testing.standings(session, list(ancestry.lots), now)
     return _Known(
         at=at,
         catalogue=await products.catalogue(session),
@@ -339,13 +365,16 @@ async def _read(
         received=received,
         states=states,
         certificates=known,
-        voided={number for number, instant in voided.items() if instant <= at},
+        voided=voided.keys(),
         ancestry=ancestry,
-        standings=await testing.standings(session, list(ancestry.lots), at),
+        standings=standings,
+        earlier=(
+            standings if at >= now else await testing.standings(session, list(ancestry.lots), at)
+        ),
         roles=await parties.roles_by_party(session, sellers),
         duties=await certificates.duties(session) if sellers else (),
         involved=await involved(session, [one.ticket for one in issued], caller),
-        named=await testing.named(session, _numbers(issued, states.values()), at),
+        named=await testing.named(session, _numbers(issued, states.values()), now),
     )
 
 
@@ -409,10 +438,11 @@ def _with_ancestors(paper: Paper, near: Collection[int], ancestry: _Ancestry) ->
 
 
 def status_at(state: TicketState, at: datetime) -> TicketStatus:
-    """Answer what had become of a ticket at an instant."""
+    """Answer what had become of a ticket at an instant; one that was taken back since is voided.
+
+    The buyer's word comes after the gate, and says nothing against what came in before it.
+    """
     status = TicketStatus(state.status)
-    if status is TicketStatus.VOIDED and state.voided_at is not None and state.voided_at > at:
-        return TicketStatus.ISSUED
     if state.decided_at is not None and state.decided_at > at and state.voided_at is None:
         return TicketStatus.ISSUED
     return status

@@ -209,6 +209,21 @@ class CaseClosed(DomainError):
     next_step: ClassVar[Text] = Text("请查看处理结果", "Read how it was closed")
 
 
+class CaseNotYours(DomainError):
+    """Another department's office answers for the goods that the case is about."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "case-not-yours"
+    title: ClassVar[Text] = Text(
+        "该事项由其他部门处理", "Another department answers for these goods"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请移送负责的部门: 已入市的产品归市场监管部门, 入市前的产品也归农业农村部门",
+        "Refer it to the department in charge: market regulation for what is in a market, "
+        "agriculture too for what has not entered one",
+    )
+
+
 class UnknownDraw(DomainError):
     """Nothing was committed to for this day's draw."""
 

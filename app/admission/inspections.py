@@ -314,6 +314,7 @@ async def _gather(
         scene.caller,
         verifier=circumstances.verifier,
         at=scene.at,
+        now=circumstances.now,
     )
     return {
         line: (each.code, *found)
@@ -484,7 +485,7 @@ async def _laid(session: AsyncSession, looks: Iterable[Look], scene: Scene) -> _
         kinds,
         defaultdict(int, await papers.used_g(session, map(papers.sheet_of, documents.values()))),
         await _on_present_form(session, documents.values(), scene.on),
-        await samples.named(session, reports, scene.at),
+        await samples.named(session, reports, scene.clocking.received_at),
     )
 
 

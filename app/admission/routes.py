@@ -234,7 +234,10 @@ async def list_cases(
     return await rulings.cases(session, caller, state=state, most=limit)
 
 
-@router.put("/gate-cases/{case_id}/close", responses=declare(gate.UnknownCase, gate.CaseClosed))
+@router.put(
+    "/gate-cases/{case_id}/close",
+    responses=declare(gate.UnknownCase, gate.CaseNotYours, gate.CaseClosed),
+)
 async def close_case(
     case_id: UUID, body: CaseCloseIn, request: Request, session: DbSession, caller: Handler
 ) -> CaseOut:

@@ -165,7 +165,8 @@ async def _paper_now(
 
     The test that a verdict asked for may have failed since, and its lot be on hold.
     """
-    ((_, paper),) = await books.papers_of(session, [await _found(session, line)], caller, at=now)
+    found = [await _found(session, line)]
+    ((_, paper),) = await books.papers_of(session, found, caller, at=now, now=now)
     return paper
 
 
@@ -539,6 +540,7 @@ async def close_case(
 
     Raises:
         UnknownCase: there is none, or the caller does not answer for its market.
+        CaseNotYours: the goods are another department's.
         CaseClosed: it was closed in another way.
     """
     case = await session.scalar(
@@ -549,6 +551,8 @@ async def close_case(
     market = (await places.by_ids(session, [case.market_id]))[case.market_id]
     if not papers.runs(caller, market) and not may_supervise(caller, market.division_code):
         raise gate.UnknownCase(case=str(public_id))
+    if not papers.runs(caller, market):
+        await _check_department(session, case, caller)
     if case.state != CaseState.OPEN:
         if (case.state, case.close_reason) != (body.state, body.reason):
             raise gate.CaseClosed(case=str(public_id), state=case.state)
@@ -568,6 +572,23 @@ async def close_case(
     statement = Statement("gate.case-closed", public_id, document)
     await transparency.append(session, [statement], now=now)
     return case
+
+
+async def _check_department(session: AsyncSession, case: GateCase, caller: Caller) -> None:
+    """Refuse an office whose department has no say over the goods of a case, as in a ruling.
+
+    Raises:
+        CaseNotYours: that is so.
+    """
+    line = await session.get_one(InspectionLine, case.line_id)
+    inspection = await session.get_one(Inspection, line.inspection_id)
+    last = await _last_ruling(session, line)
+    stands_at = Decision(line.decided_offline or line.decision if last is None else last.decision)
+    departments = await _departments(
+        session, line, stands_at, on=local_date(inspection.inspected_at)
+    )
+    if departments.isdisjoint(caller.departments):
+        raise gate.CaseNotYours(case=str(case.public_id), departments=sorted(departments))
 
 
 async def describe_cases(session: AsyncSession, found: Sequence[GateCase]) -> list[CaseOut]:

@@ -155,7 +155,7 @@ async def examine(
 ) -> tuple[Found, Verdict]:
     """Find what a code stands for, and everything that speaks for and against it."""
     asked = [Asked(code, draft)]
-    ((found, facts),) = await gather(session, asked, caller, verifier=verifier, at=now)
+    ((found, facts),) = await gather(session, asked, caller, verifier=verifier, at=now, now=now)
     return found, rules.decide(await seed.policy(session), facts)
 
 
@@ -173,10 +173,19 @@ async def gather(
     *,
     verifier: Verifier,
     at: datetime,
+    now: datetime,
 ) -> list[tuple[Found, Facts]]:
-    """Find what codes stand for, and all that bears on verdicts about them at an instant.
+    """Find what codes stand for, and all that bears on verdicts about them.
 
     It takes as many statements for a whole vehicle as for one code.
+
+    Args:
+        session: The caller's transaction.
+        asked: What was read.
+        caller: Who asks.
+        verifier: Judges signatures.
+        at: When the codes were read, by the best evidence.
+        now: When it is judged; see `books.papers_of`.
     """
     # The signature comes first: nothing that an unsigned token says is even looked up.
     signatures = [
@@ -192,7 +201,7 @@ async def gather(
             for (code, _), signature in zip(asked, signatures, strict=True)
         ],
     )
-    papers = await books.papers_of(session, found, caller, at=at)
+    papers = await books.papers_of(session, found, caller, at=at, now=now)
     return [
         (
             document,

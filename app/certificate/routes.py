@@ -63,6 +63,7 @@ ISSUE_REFUSALS = (
     *UNIT_REFUSALS,
     lot_rules.UnknownLot,
     lot_rules.NotHolder,
+    rules.CertificateLotHeld,
     rules.WrongCertificate,
     rules.NoFormInForce,
     rules.BasisMissing,

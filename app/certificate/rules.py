@@ -136,6 +136,24 @@ class CertificateMissing(DomainError):
     )
 
 
+class CertificateLotHeld(DomainError):
+    """Nobody vouches anew for goods that an office, a market or a test keeps still.
+
+    A paper of today would speak for them at other places, after a suspicion that its issuer knows.
+    """
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "certificate-lot-on-hold"
+    title: ClassVar[Text] = Text(
+        "该批次已被控制或召回, 不能开具证明",
+        "The lot is on hold or recalled: no certificate is issued for it",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请等待检测结果或监管部门解除控制, 再开具",
+        "Wait for the test result or for the hold's release, then issue it",
+    )
+
+
 class CertificateNotReplaceable(DomainError):
     """Only a voided certificate of the same lot can be replaced."""
 

@@ -192,6 +192,7 @@ async def issue(
         ImpossibleDate: the date of issue cannot be one.
         UnknownLot: there is no such lot.
         NotHolder: the lot is another party's.
+        CertificateLotHeld: the lot is on hold or recalled.
         WrongCertificate: the kind does not fit the product, the lot or the issuer.
         MadeTooEarly: the goods did not exist yet on the day of issue.
         NoFormInForce: no form of the kind was in force on the day.
@@ -210,6 +211,8 @@ async def issue(
     check_occurred(draft.issued_at, now=now, pointer="/issued_at")
     if lot.holder_id != issuer.party_id:
         raise NotHolder(lot=str(lot.public_id))
+    if lot.holds:
+        raise rules.CertificateLotHeld(lot=str(lot.public_id))
     rules.check_kind(
         draft.kind,
         lot,

@@ -290,9 +290,10 @@ def account(
     party: PartyId,
     login: Annotated[str, typer.Argument(help="A word, or the party's own phone.")],
     account_id: NewId = None,
+    name: Annotated[str | None, typer.Option(help="What the person is called.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Open an account; the password is asked for, or read from a pipe."""
+    """Open a head's account; the password is asked for, or read from a pipe."""
     with complaining(as_json):
         chosen = settings()
         password = _line("密码 password", hidden=True)
@@ -307,6 +308,7 @@ def account(
                 party_id=found.id,
                 login=login,
                 password=password,
+                name=name,
                 vault=Vault(chosen.secret_bytes),
                 now=system_clock(),
             )

@@ -34,6 +34,7 @@ from app.demo.scenario import (
     STALL,
     Actor,
     Farm,
+    Helper,
     id_of,
 )
 
@@ -259,11 +260,13 @@ class MainJob:
         operator = self._as(OPERATOR)
         for actor in scenario.ACTORS:
             if actor is not OPERATOR:
-                operator.put(f"/parties/{actor.party}", _party(actor))
+                registrar = self._as(MARKET) if actor in scenario.OF_THE_MARKET else operator
+                registrar.put(f"/parties/{actor.party}", _party(actor))
                 account = {
                     "party": str(actor.party),
                     "login": actor.login,
                     "password": scenario.PASSWORD,
+                    "name": actor.person,
                 }
                 operator.put(f"/accounts/{actor.account}", account)
         for site in scenario.SITES:
@@ -276,6 +279,21 @@ class MainJob:
                 "valid_from": scenario.SINCE,
             }
             operator.put(f"/places/{site.id}", body)
+        for helper in scenario.HELPERS:
+            self._hire(helper)
+
+    def _hire(self, helper: Helper) -> None:
+        body = {"name": helper.name, "phone": helper.phone, "duty": helper.duty}
+        head = self._as(helper.employer)
+        member = head.put(f"/parties/{helper.employer.party}/staff/{helper.account}", body)
+        if helper.has_come and member["claim"] is not None:
+            claim = {
+                "phone": helper.phone,
+                "code": member["claim"]["code"],
+                "account": str(helper.account),
+                "password": scenario.PASSWORD,
+            }
+            head.post("/claims", claim)
 
     def _sign_in(self) -> None:
         for actor in scenario.ACTORS:

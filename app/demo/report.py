@@ -9,6 +9,7 @@ from rich.table import Table
 from app.core.errors import Text
 from app.demo import scenario
 from app.demo.main_job import Body, Outcome
+from app.party.access import Duty
 from app.product.units import spell_mass
 from app.ticket.audit import Report
 
@@ -17,6 +18,12 @@ _DECISIONS: Final = {
     "ADMIT_AFTER_TEST": Text("检测合格后入场", "admit after test"),
     "HOLD": Text("暂扣", "hold"),
     "REFUSE": Text("拒绝入场", "refuse"),
+}
+_DUTIES: Final = {
+    Duty.HEAD: Text("负责人", "heads it"),
+    Duty.STAFF: Text("员工", "works for it"),
+    Duty.GATE: Text("门岗", "stands at the gate"),
+    Duty.BOOKS: Text("记账", "keeps the books"),
 }
 _STATUSES: Final = {
     "issued": Text("待验收", "issued"),
@@ -235,6 +242,10 @@ def tell_accounts(console: Console, outcome: Outcome, base_url: str) -> None:
     table = _table("演示账号", "Demo accounts", ("login", "password", "who", "party"))
     for actor in scenario.ACTORS:
         table.add_row(actor.login, scenario.PASSWORD, _both(actor.says), actor.name)
+    for helper in scenario.HELPERS:
+        if helper.has_come:
+            says = _both(_DUTIES[helper.duty])
+            table.add_row(helper.phone, scenario.PASSWORD, says, helper.employer.name)
     console.print(table)
     caterer = scenario.CATERER_NAME
     if outcome.claim_code:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 from app.core.errors import Text
-from app.party.access import RoleKind
+from app.party.access import Duty, RoleKind
 
 _NAMES: Final = UUID("0192f0a4-6d00-7000-8000-79707464656d")
 PASSWORD: Final = "yipiaotong-demo"  # noqa: S105 (a demonstration's, told to everybody)
@@ -35,6 +35,7 @@ class Actor:
         uscc: An organisation's number, made up, with right check characters.
         phone: A person's, made up.
         jurisdiction: What a regulator answers for.
+        head: What whoever heads an organisation is called, made up.
     """
 
     login: str
@@ -45,6 +46,12 @@ class Actor:
     uscc: str | None = None
     phone: str | None = None
     jurisdiction: str | None = None
+    head: str | None = None
+
+    @property
+    def person(self) -> str:
+        """What the person at the account is called."""
+        return self.head or self.name
 
     @property
     def party(self) -> UUID:
@@ -69,6 +76,7 @@ OPERATOR: Final = Actor(
     RoleKind.OPERATOR,
     "320613",
     uscc="91320613MA7NT90DXJ",
+    head="程示范",
 )
 MARKET: Final = Actor(
     "gate",
@@ -77,6 +85,7 @@ MARKET: Final = Actor(
     RoleKind.MARKET,
     "320613",
     uscc="91320600MA7NT91D66",
+    head="葛示范",
 )
 COLLECTOR: Final = Actor(
     "collector",
@@ -85,6 +94,7 @@ COLLECTOR: Final = Actor(
     RoleKind.COLLECTOR,
     "320682105",
     uscc="91320682MA7NT92D28",
+    head="丛示范",
 )
 STALL: Final = Actor(
     "stall",
@@ -93,6 +103,7 @@ STALL: Final = Actor(
     RoleKind.STALL,
     "320613",
     uscc="92320613MA7NT93D9J",
+    head="曹示范",
 )
 SECOND_STALL: Final = Actor(
     "stall2",
@@ -101,6 +112,7 @@ SECOND_STALL: Final = Actor(
     RoleKind.STALL,
     "320613",
     uscc="92320613MA7NT94D5U",
+    head="季示范",
 )
 SCHOOL: Final = Actor(
     "school",
@@ -109,6 +121,7 @@ SCHOOL: Final = Actor(
     RoleKind.GROUP_BUYER,
     "320613",
     uscc="12320613MB0NT95D27",
+    head="喻示范",
 )
 REGULATOR: Final = Actor(
     "regulator",
@@ -118,6 +131,7 @@ REGULATOR: Final = Actor(
     "320600",
     uscc="11320600MB0NT96D9T",
     jurisdiction=CITY,
+    head="保示范",
 )
 
 
@@ -199,12 +213,44 @@ FARMS: Final = (
 ACTORS: Final = (
     *(farm.farmer for farm in FARMS),
     COLLECTOR,
+    MARKET,
     STALL,
     SECOND_STALL,
     SCHOOL,
-    MARKET,
     REGULATOR,
     OPERATOR,
+)
+OF_THE_MARKET: Final = (STALL, SECOND_STALL)
+"""Whom the market registers, and not the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """Somebody who works for an actor, made up.
+
+    Attributes:
+        phone: Signs the helper in, once the invitation is taken up.
+        has_come: Whether it was.
+    """
+
+    employer: Actor
+    name: str
+    phone: str
+    duty: Duty
+    has_come: bool = True
+
+    @property
+    def account(self) -> UUID:
+        """The helper's account."""
+        return id_of(f"helper/{self.phone}")
+
+
+HELPERS: Final = (
+    Helper(STALL, "徐示范", "19900000011", Duty.STAFF),
+    Helper(STALL, "沙示范", "19900000012", Duty.BOOKS, has_come=False),
+    Helper(MARKET, "管示范", "19900000013", Duty.GATE),
+    Helper(MARKET, "羌示范", "19900000014", Duty.STAFF),
+    Helper(REGULATOR, "习示范", "19900000015", Duty.STAFF),
 )
 
 

@@ -309,6 +309,7 @@ async def _sign_and_operate(
         party_id=party.id,
         login=OPERATOR.login,
         password=PASSWORD,
+        name=OPERATOR.person,
         vault=vault,
         now=now,
     )

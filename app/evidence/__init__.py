@@ -5,6 +5,7 @@ Terms: *image* (what was uploaded, cleaned), *content* (its bytes, kept once how
 Invariants:
     1. What is kept was drawn anew from the pixels: no EXIF, no position, no hidden data, no script.
     2. Bytes are named by their SHA-256, sealed at rest and never changed; the log holds the hash.
-    3. An image is shown to the party that brought it and to the regulators over that party; a
+    3. The bytes of an image prove one disposal of goods, whoever brings them again.
+    4. An image is shown to the party that brought it and to the regulators over that party; a
        package above may show it to whoever its own rules admit.
 """

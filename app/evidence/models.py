@@ -37,3 +37,14 @@ class EvidenceContent(Base):
 
     sha256: Mapped[bytes] = mapped_column(primary_key=True)
     sealed: Mapped[bytes]
+
+
+class EvidenceProof(Base):
+    """What the bytes of an image prove, once and for ever: a disposal, or a destruction."""
+
+    __tablename__ = "evidence_proof"
+
+    content_sha256: Mapped[bytes] = mapped_column(
+        ForeignKey("evidence_content.sha256"), primary_key=True
+    )
+    subject: Mapped[UUID] = mapped_column(index=True)

@@ -43,6 +43,13 @@ def shown(evidence: Evidence) -> EvidenceOut:
     )
 
 
+def answer(content: bytes) -> Response:
+    """Answer with an image; it may show a person's papers, so no cache on the way keeps it."""
+    return Response(
+        content, media_type=rules.MEDIA_TYPE, headers={"Cache-Control": "private, no-store"}
+    )
+
+
 @router.put(
     PATH + "{evidence_id}",
     status_code=HTTPStatus.CREATED,
@@ -81,8 +88,5 @@ async def read_image(
 ) -> Response:
     """Show a photo to the party that brought it, or to a regulator over that party."""
     evidence = await service.find(session, evidence_id, caller)
-    content = await service.content(session, evidence, vault=request.app.state.vault)
-    # It may show a person's papers: no cache on the way keeps it.
-    return Response(
-        content, media_type=rules.MEDIA_TYPE, headers={"Cache-Control": "private, no-store"}
-    )
+    content = await service.content(session, evidence.content_sha256, vault=request.app.state.vault)
+    return answer(content)

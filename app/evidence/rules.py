@@ -56,6 +56,20 @@ class UnknownEvidence(DomainError):
     next_step: ClassVar[Text] = Text("请先上传图片", "Upload the image first")
 
 
+class EvidenceReused(DomainError):
+    """A photo shows one disposal: the same picture cannot prove that other goods were destroyed."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "evidence-reused"
+    title: ClassVar[Text] = Text(
+        "该照片已用于另一次处置", "The photo was shown for another disposal before"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请为这次处置重新拍照; 同一次处置的多个批次请登记在一条记录中",
+        "Take a photo of this disposal; several lots of one disposal belong into one record",
+    )
+
+
 def check_found(found: Container[UUID], wanted: Iterable[UUID]) -> None:
     """Refuse images that are not there, or not the caller's to show.
 

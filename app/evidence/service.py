@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,13 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.evidence import rules
-from app.evidence.models import Evidence, EvidenceContent
+from app.evidence.models import Evidence, EvidenceContent, EvidenceProof
+from app.evidence.rules import Picture
 from app.party import service as parties
 from app.party.access import Caller, may_supervise
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
 _PURPOSE = "evidence.content"
+# Fifty million pixels unpacked are hundreds of megabytes: so many at once, whoever sends them.
+_DRAWING: Final = ThreadPoolExecutor(2, "drawing")
 
 
 async def store(
@@ -47,12 +52,7 @@ async def store(
         if existing.digest != digest:
             raise IdReused(evidence=str(public_id))
         return existing, False
-    picture = await asyncio.to_thread(rules.draw_anew, uploaded)
-    await session.execute(
-        insert(EvidenceContent)
-        .values(sha256=picture.sha256, sealed=vault.seal_bytes(picture.content, purpose=_PURPOSE))
-        .on_conflict_do_nothing()
-    )
+    picture = await keep(session, uploaded, vault=vault)
     evidence = Evidence(
         public_id=public_id,
         digest=digest,
@@ -76,6 +76,22 @@ async def store(
     return evidence, True
 
 
+async def keep(session: AsyncSession, uploaded: bytes, *, vault: Vault) -> Picture:
+    """Draw an image anew and keep its bytes, for a package that knows whose it is and who sees it.
+
+    Raises:
+        NotAnImage, ImageSizeUnfit: it cannot be read, or is too small or too large.
+    """
+    loop = asyncio.get_running_loop()
+    picture = await loop.run_in_executor(_DRAWING, rules.draw_anew, uploaded)
+    await session.execute(
+        insert(EvidenceContent)
+        .values(sha256=picture.sha256, sealed=vault.seal_bytes(picture.content, purpose=_PURPOSE))
+        .on_conflict_do_nothing()
+    )
+    return picture
+
+
 async def of_party(
     session: AsyncSession, public_ids: Iterable[UUID], party_id: int
 ) -> dict[UUID, Evidence]:
@@ -88,6 +104,28 @@ async def of_party(
     found = await find_all(session, wanted, party_id)
     rules.check_found(found, wanted)
     return found
+
+
+async def prove(session: AsyncSession, images: Iterable[Evidence], subject: UUID) -> None:
+    """Note that images prove a disposal, which is then all that their bytes ever prove.
+
+    Who shows the same picture at the same instant waits for the other, in the order of the hashes.
+
+    Raises:
+        EvidenceReused: one of them proved another before, whoever brought it, under whatever id.
+    """
+    named = {image.content_sha256: image.public_id for image in images}
+    for sha256 in sorted(named):
+        await session.execute(
+            insert(EvidenceProof)
+            .values(content_sha256=sha256, subject=subject)
+            .on_conflict_do_nothing()
+        )
+        proved = await session.scalar(
+            select(EvidenceProof.subject).where(EvidenceProof.content_sha256 == sha256)
+        )
+        if proved != subject:
+            raise rules.EvidenceReused(evidence=str(named[sha256]))
 
 
 async def find_all(
@@ -139,10 +177,10 @@ async def find(session: AsyncSession, public_id: UUID, caller: Caller) -> Eviden
     raise rules.UnknownEvidence(evidence=str(public_id))
 
 
-async def content(session: AsyncSession, evidence: Evidence, *, vault: Vault) -> bytes:
-    """Open the bytes of an image, a JPEG."""
+async def content(session: AsyncSession, sha256: bytes, *, vault: Vault) -> bytes:
+    """Open the bytes of an image that is kept, a JPEG."""
     sealed = await session.scalar(
-        select(EvidenceContent.sealed).where(EvidenceContent.sha256 == evidence.content_sha256)
+        select(EvidenceContent.sealed).where(EvidenceContent.sha256 == sha256)
     )
     assert sealed is not None, "the foreign key keeps the content of every image"
     return vault.open_bytes(sealed, purpose=_PURPOSE)

@@ -30,6 +30,8 @@ class NoticeKind(StrEnum):
     RECALL_DUE = "recall_due"
     TEST_CLEARED = "test_cleared"
     REPORTED = "reported"
+    REPORT_DUE = "report_due"
+    REPORT_OVERDUE = "report_overdue"
 
 
 class HoldCause(StrEnum):

@@ -136,6 +136,7 @@ _SAMPLERS = frozenset({Audience.TRADER, Audience.MARKET, Audience.REGULATOR})
 
 POLICY: dict[str, frozenset[Audience]] = {
     "account.create": frozenset({Audience.MARKET, Audience.OPERATOR}),
+    "account.manage": _SIGNED_IN,
     "account.read": _SIGNED_IN,
     "agreement.read": _SIGNED_IN,
     "agreement.record": _OFFICE,
@@ -200,9 +201,52 @@ POLICY: dict[str, frozenset[Audience]] = {
 
 
 NOT_FOR_KEYS = frozenset(
-    {"account.create", "api-key.manage", "gate-device.enrol", "test-source.manage"}
+    {
+        "account.create",
+        "account.manage",
+        "api-key.manage",
+        "gate-device.enrol",
+        "test-source.manage",
+    }
 )
 """Actions that make credentials: a key that leaks must not be able to leave another one behind."""
+
+
+class Duty(StrEnum):
+    """What somebody does for a party; the party's roles say what may be done at all.
+
+    A head does everything and answers for the staff. Staff does the daily work. The gate lets goods
+    in. The books are read only.
+    """
+
+    HEAD = "head"
+    STAFF = "staff"
+    GATE = "gate"
+    BOOKS = "books"
+
+
+_READING = frozenset(action for action in POLICY if action.endswith(".read")) | {"label.print"}
+
+ACTIONS_OF: Mapping[Duty, frozenset[str]] = MappingProxyType(
+    {
+        Duty.HEAD: frozenset(POLICY),
+        # A key outlives the account of whoever made it.
+        Duty.STAFF: frozenset(POLICY) - {"api-key.manage"},
+        Duty.GATE: _READING
+        | {
+            "evidence.store",
+            "gate-case.handle",
+            "hold.place",
+            "inspection.record",
+            "paper.record",
+            "sample.take",
+            "scan.record",
+            "test.record",
+        },
+        Duty.BOOKS: _READING,
+    }
+)
+"""What each duty leaves of the party's actions; what is open to the public is open to all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +345,7 @@ class Caller:
         jurisdiction: Division prefix a regulator answers for (`3206` for the city); else None.
         scopes: Actions a machine's key is limited to; None means all of its audiences'.
         departments: Of a regulator: the stages of the chain it answers for.
+        duty: What the account does for the party; None for the public and for machines.
     """
 
     party_id: int | None
@@ -311,6 +356,7 @@ class Caller:
     jurisdiction: str | None
     scopes: frozenset[str] | None
     departments: frozenset[Department] = frozenset(Department)
+    duty: Duty | None = None
 
     @property
     def acting_party(self) -> int:
@@ -404,13 +450,15 @@ def authorize(caller: Caller, action: str) -> None:
 
     Raises:
         NotSignedIn: the action is not open to the public, and nobody is signed in.
-        NotAllowed: the caller's roles, or its key's scopes, do not include the action.
+        NotAllowed: the caller's roles, its key's scopes or its duty do not include the action.
     """
     allowed = POLICY[action]
     if not caller.audiences & allowed:
         raise NotSignedIn if caller.party_id is None else NotAllowed(action=action)
-    limited = caller.scopes is not None and Audience.PUBLIC not in allowed
-    if limited and action not in (caller.scopes or ()):
+    if Audience.PUBLIC in allowed:
+        return
+    granted = caller.scopes if caller.duty is None else ACTIONS_OF[caller.duty]
+    if granted is not None and action not in granted:
         raise NotAllowed(action=action)
 
 

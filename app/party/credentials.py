@@ -25,7 +25,7 @@ from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, rules
-from app.party.access import PUBLIC, Caller, RoleKind
+from app.party.access import PUBLIC, Caller, Duty, RoleKind
 from app.party.models import Account, ApiKey, Party, PartyRole, Session
 
 SESSION_SEEN_EVERY = timedelta(minutes=5)
@@ -101,9 +101,19 @@ async def sign_in(
             .where(Account.login_index == index)
         )
         account, status = found.one_or_none() or (None, None)
-        matches = await password_matches(account.password_hash if account else None, password)
+        stored = None if account is None else account.password_hash
+        matches = await password_matches(stored, password)
     enabled = account is not None and account.disabled_at is None and status == "active"
     if account is None or not matches or not enabled:
+        raise rules.WrongCredentials
+    # Whoever is shut out at this moment is waited for, or waits and ends this session too.
+    let_in = await session.scalar(
+        update(Account)
+        .where(Account.id == account.id, Account.disabled_at.is_(None))
+        .values(signed_in_at=now)
+        .returning(Account.id)
+    )
+    if let_in is None:
         raise rules.WrongCredentials
     today = local_date(now)
     kinds = await session.scalars(
@@ -142,6 +152,11 @@ async def end_expired_sessions(session: AsyncSession, *, now: datetime) -> int:
     return len(ended.all())
 
 
+async def end_sessions(session: AsyncSession, account_id: int) -> None:
+    """End all sessions of an account at once."""
+    await session.execute(delete(Session).where(Session.account_id == account_id))
+
+
 def _secret_text() -> str:
     return base64.urlsafe_b64encode(ids.secret()).decode().rstrip("=")
 
@@ -165,7 +180,8 @@ _CALLER_COLUMNS = """
 # One statement a request: the credential, the party and its roles of the day.
 def _by_session(matching: str, also: str = "") -> str:
     return (
-        f"SELECT s.account_id, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at{also} "  # noqa: S608
+        f"SELECT s.account_id, a.duty, NULL::text[], {_CALLER_COLUMNS}, s.created_at, s.seen_at"  # noqa: S608
+        f"{also} "
         "FROM session s JOIN account a ON a.id = s.account_id JOIN party p ON p.id = a.party_id "
         f"WHERE s.token_hash = {matching} AND s.expires_at > :now AND a.disabled_at IS NULL "
         "AND p.status = 'active'"
@@ -174,8 +190,8 @@ def _by_session(matching: str, also: str = "") -> str:
 
 def _by_key(matching: str, also: str = "") -> str:
     return (
-        f"SELECT NULL::bigint, k.scopes, {_CALLER_COLUMNS}, NULL::timestamptz, NULL::timestamptz"  # noqa: S608
-        f"{also} FROM api_key k JOIN party p ON p.id = k.party_id "
+        f"SELECT NULL::bigint, NULL::text, k.scopes, {_CALLER_COLUMNS}, NULL::timestamptz, "  # noqa: S608
+        f"NULL::timestamptz{also} FROM api_key k JOIN party p ON p.id = k.party_id "
         f"WHERE k.secret_hash = {matching} AND k.expires_at > :now AND k.revoked_at IS NULL "
         "AND p.status = 'active'"
     )
@@ -194,7 +210,7 @@ _OF_SEVERAL = {
 }
 
 _BY_PARTY = prepared(
-    f"SELECT NULL::bigint, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
+    f"SELECT NULL::bigint, NULL::text, NULL::text[], {_CALLER_COLUMNS} "  # noqa: S608
     "FROM party p WHERE p.id = :party AND p.status = 'active'"
 )
 
@@ -278,7 +294,7 @@ async def caller_of_party(
 
 
 def _caller(row: Iterable[Any]) -> Caller:
-    account_id, scopes, party_id, public_id, roles = row
+    account_id, duty, scopes, party_id, public_id, roles = row
     kinds = frozenset(RoleKind(kind) for kind, _, _ in roles)
     offices = [role[1:] for role in roles if role[0] == RoleKind.REGULATOR]
     return Caller(
@@ -290,6 +306,7 @@ def _caller(row: Iterable[Any]) -> Caller:
         jurisdiction=access.jurisdiction_of(code for code, _ in offices),
         scopes=None if scopes is None else frozenset(scopes),
         departments=access.departments_of(department for _, department in offices),
+        duty=None if duty is None else Duty(duty),
     )
 
 

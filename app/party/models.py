@@ -39,7 +39,7 @@ class Party(Base):
     division_code: Mapped[str | None]
     commit_salt: Mapped[bytes]
     created_at: Mapped[datetime]
-    created_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"), index=True)
 
 
 class PartyRole(Base):
@@ -70,16 +70,30 @@ class PartyRole(Base):
 
 
 class Account(Base):
-    """Somebody who signs in and acts for one party."""
+    """Somebody who acts for one party, and signs in as soon as the invitation is taken up.
+
+    Attributes:
+        name_sealed: What the person is called; accounts of before names were asked for have none.
+        asked_index: Tells a repeat of the request that made the account from another request, for
+            name and duty may have changed since.
+    """
 
     __tablename__ = "account"
+    __table_args__ = (
+        CheckConstraint("duty IN ('head', 'staff', 'gate', 'books')", name="duty"),
+        CheckConstraint("(login_index IS NULL) = (password_hash IS NULL)", name="taken_up"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
-    login_index: Mapped[bytes] = mapped_column(unique=True)
-    password_hash: Mapped[str]
+    duty: Mapped[str]
+    name_sealed: Mapped[bytes | None]
+    asked_index: Mapped[bytes | None]
+    login_index: Mapped[bytes | None] = mapped_column(unique=True)
+    password_hash: Mapped[str | None]
     created_at: Mapped[datetime]
+    signed_in_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
 
 
@@ -112,13 +126,19 @@ class ApiKey(Base):
 
 
 class Invitation(Base):
-    """A way for an invited party to take over what others already recorded for it."""
+    """A way for an invited party to take over what others already recorded for it.
+
+    Attributes:
+        account_id: Whose account it is, where one person is invited to act for a party; None where
+            the party itself is.
+    """
 
     __tablename__ = "invitation"
     __table_args__ = (Index("ix_invitation_party_id", "party_id"),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"), unique=True)
     invited_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
     claim_hash: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime]

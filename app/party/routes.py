@@ -10,7 +10,8 @@ from app.core.db import DbSession
 from app.core.errors import IdReused
 from app.core.problems import declare
 from app.core.schemas import Line
-from app.party import access, credentials, identifiers, queries, rules, schemas, service
+from app.core.sealing import Vault
+from app.party import access, credentials, identifiers, queries, rules, schemas, service, staff
 from app.party.access import Caller
 from app.party.auth import allow, session_cookie
 from app.party.models import Party
@@ -31,6 +32,7 @@ ROLES = (
     access.RoleNotYours,
 )
 GUARDED = (access.NotSignedIn, access.NotAllowed)
+MANAGED = (rules.UnknownParty, rules.NotHead, access.OtherParty, access.RoleNotYours)
 
 
 def _new(response: Response, *, new: bool) -> None:
@@ -195,6 +197,7 @@ async def end_role(
             access.OtherParty,
             access.RoleNotYours,
             rules.PartyNotActive,
+            rules.DutyUnfit,
             rules.PasswordWeak,
             rules.LoginNotOwnPhone,
             IdReused,
@@ -212,13 +215,14 @@ async def open_account(
 ) -> schemas.AccountOut:
     """Open an account: an operator for any party, a market for those that it registered."""
     state = request.app.state
+    draft = service.AccountDraft(
+        account_id, body.login, body.password.get_secret_value(), body.name, body.duty
+    )
     account, party, new = await service.open_account_by(
         session,
         caller,
-        public_id=account_id,
+        draft,
         party_public_id=body.party,
-        login=body.login,
-        password=body.password.get_secret_value(),
         vault=state.vault,
         now=state.clock(),
     )
@@ -261,7 +265,7 @@ async def sign_in(
         httponly=True,
         samesite="lax",
     )
-    me = await _me(session, signed_in)
+    me = await _me(session, signed_in, state.vault)
     return schemas.SessionOut(**me.model_dump(), expires_at=expires_at)
 
 
@@ -290,15 +294,20 @@ async def sign_out(
 
 @router.get("/me", responses=declare(*GUARDED))
 async def read_me(
-    caller: Annotated[Caller, Depends(allow("account.read"))], session: DbSession
+    caller: Annotated[Caller, Depends(allow("account.read"))],
+    session: DbSession,
+    request: Request,
 ) -> schemas.MeOut:
     """Say who is calling, and what they are today."""
-    return await _me(session, caller)
+    return await _me(session, caller, request.app.state.vault)
 
 
-async def _me(session: DbSession, caller: Caller) -> schemas.MeOut:
+async def _me(session: DbSession, caller: Caller, vault: Vault) -> schemas.MeOut:
     parties: dict[int, Party] = await service.by_ids(session, [caller.acting_party])
     party = parties[caller.acting_party]
+    account, person = None, None
+    if caller.account_id is not None:
+        account, person = await staff.myself(session, caller, vault)
     return schemas.MeOut(
         party=party.public_id,
         name=party.name,
@@ -306,6 +315,148 @@ async def _me(session: DbSession, caller: Caller) -> schemas.MeOut:
         audiences=sorted(caller.audiences),
         jurisdiction=caller.jurisdiction,
         scopes=None if caller.scopes is None else sorted(caller.scopes),
+        account=account,
+        person=person,
+        duty=caller.duty,
+    )
+
+
+# Staff
+
+Manager = Annotated[Caller, Depends(allow("account.manage"))]
+
+
+def _around(request: Request, caller: Caller, party_id: UUID) -> staff.Around:
+    state = request.app.state
+    return staff.Around(caller, party_id, state.vault, state.clock())
+
+
+def _told(request: Request, member: staff.Member) -> schemas.MemberOut:
+    return schemas.MemberOut.of(member, request.app.state.settings.public_url)
+
+
+@router.get("/parties/{party_id}/staff", responses=declare(*GUARDED, *MANAGED))
+async def list_staff(
+    party_id: UUID, caller: Manager, session: DbSession, request: Request
+) -> schemas.StaffOut:
+    """List who acts for a party: a head all of its own, an office the heads that it lets in.
+
+    An operator lets heads in everywhere, a market for the parties that it registered.
+    """
+    members = await staff.list_of(session, _around(request, caller, party_id))
+    return schemas.StaffOut(party=party_id, staff=[_told(request, member) for member in members])
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}",
+    status_code=status.HTTP_201_CREATED,
+    responses={
+        200: {"model": schemas.MemberOut, "description": "The same again."},
+        **declare(
+            *GUARDED,
+            identifiers.PhoneInvalid,
+            *MANAGED,
+            rules.PartyNotActive,
+            rules.DutyUnfit,
+            IdReused,
+        ),
+    },
+)
+async def invite_member(
+    party_id: UUID,
+    account_id: UUID,
+    body: schemas.MemberIn,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+    response: Response,
+) -> schemas.MemberOut:
+    """Invite somebody to act for a party; they take the account up with `POST /claims`.
+
+    A repeat answers the same code, and renews one that has ended.
+    """
+    phone = rules.read_phone(body.phone)
+    member, new = await staff.invite(
+        session,
+        _around(request, caller, party_id),
+        account_id,
+        name=body.name,
+        phone=phone,
+        duty=body.duty,
+    )
+    _new(response, new=new)
+    return _told(request, member)
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}/duty",
+    responses=declare(*GUARDED, *MANAGED, rules.UnknownMember, rules.DutyUnfit, rules.LastHead),
+)
+async def give_duty(
+    party_id: UUID,
+    account_id: UUID,
+    body: schemas.DutyIn,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+) -> schemas.MemberOut:
+    """Change what somebody does for a party; it holds from their next request on."""
+    around = _around(request, caller, party_id)
+    return _told(request, await staff.give_duty(session, around, account_id, body.duty))
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}/name",
+    responses=declare(*GUARDED, *MANAGED, rules.UnknownMember),
+)
+async def give_name(
+    party_id: UUID,
+    account_id: UUID,
+    body: schemas.NameIn,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+) -> schemas.MemberOut:
+    """Write down what somebody is called."""
+    around = _around(request, caller, party_id)
+    return _told(request, await staff.give_name(session, around, account_id, body.name))
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}/sign-in",
+    responses=declare(*GUARDED, *MANAGED, rules.UnknownMember, rules.LastHead),
+)
+async def let_in_or_shut_out(
+    party_id: UUID,
+    account_id: UUID,
+    body: schemas.SignInIn,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+) -> schemas.MemberOut:
+    """Shut somebody out, whose sessions end at once, or let them in again."""
+    around = _around(request, caller, party_id)
+    member = await staff.let_in_or_shut_out(session, around, account_id, enabled=body.enabled)
+    return _told(request, member)
+
+
+@router.get("/registered-parties", responses=declare(*GUARDED, rules.UnknownParty))
+async def list_registered(
+    caller: Annotated[Caller, Depends(allow("account.create"))],
+    session: DbSession,
+    request: Request,
+    after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+) -> schemas.RegisteredPageOut:
+    """List the parties that the caller's registered, with the heads whom it lets in."""
+    state = request.app.state
+    found = await staff.registered_by(
+        session, caller, after=after, limit=limit, vault=state.vault, now=state.clock()
+    )
+    url = state.settings.public_url
+    return schemas.RegisteredPageOut(
+        parties=[schemas.RegisteredOut.of(party, url) for party in found],
+        next=found[-1].public_id if len(found) == limit else None,
     )
 
 
@@ -418,9 +569,12 @@ async def claim(
     session: DbSession,
     request: Request,
 ) -> schemas.AccountOut:
-    """Take over what was recorded under one's phone; the phone becomes the login."""
+    """Take over what was recorded under one's phone; the phone becomes the login.
+
+    So does whoever was invited to a party's staff.
+    """
     state = request.app.state
-    party = await service.claim(
+    account, party = await service.claim(
         session,
         phone=rules.read_phone(body.phone),
         code=body.code,
@@ -429,4 +583,4 @@ async def claim(
         vault=state.vault,
         now=state.clock(),
     )
-    return schemas.AccountOut(id=body.account, party=party.public_id)
+    return schemas.AccountOut(id=account, party=party.public_id)

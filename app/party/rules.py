@@ -1,14 +1,14 @@
 """What is decided about parties, their roles and credentials, without asking anybody."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
 from app.core.errors import DomainError, IdReused, Kind, Text
 from app.party import identifiers
-from app.party.access import Department, RoleKind
+from app.party.access import Department, Duty, RoleKind
 
 _CLAIM_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CLAIM_LENGTH = 8
@@ -183,6 +183,51 @@ class LoginTaken(DomainError):
     next_step: ClassVar[Text] = Text("请换一个登录名", "Choose another login")
 
 
+class NotHead(DomainError):
+    """Only whoever heads a business says who works there."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "not-head"
+    title: ClassVar[Text] = Text("只有负责人才能管理员工", "Only a head manages the staff")
+    next_step: ClassVar[Text] = Text(
+        "请由本单位负责人办理", "Ask whoever heads your business to do it"
+    )
+
+
+class UnknownMember(DomainError):
+    """Nobody of this business has this id, or nobody whom the caller answers for."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-member"
+    title: ClassVar[Text] = Text("没有这名员工", "There is no such member of staff")
+    next_step: ClassVar[Text] = Text("请刷新员工名单后再试", "Read the list of staff again")
+
+
+class DutyUnfit(DomainError):
+    """Only a market has gates to stand at."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "duty-unfit"
+    title: ClassVar[Text] = Text("本单位没有这个岗位", "The business has no such duty")
+    next_step: ClassVar[Text] = Text(
+        "只有市场才有门岗, 请选其他岗位", "Only markets have gates: choose another duty"
+    )
+
+
+class LastHead(DomainError):
+    """Without a head nobody could let anybody in again."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "last-head"
+    title: ClassVar[Text] = Text(
+        "这是最后一名能登录的负责人", "This is the last head who can sign in"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请先添加另一名负责人并等其认领, 再停用或调岗",
+        "Add another head first, and wait until that head has claimed the account",
+    )
+
+
 class WrongCredentials(DomainError):
     """Login and password do not belong together; which of them is wrong is not told."""
 
@@ -240,6 +285,46 @@ def claim_code(random: bytes) -> str:
 def read_claim_code(typed: str) -> str:
     """Read a claim code as it was meant: capital, without spaces, O as 0, I and L as 1."""
     return unicodedata.normalize("NFKC", typed).upper().translate(_CLAIM_READ_AS)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What somebody is in a business, as the decision needs it.
+
+    Attributes:
+        has_come: Whether the invitation was taken up.
+    """
+
+    account_id: int
+    duty: Duty
+    has_come: bool
+    is_disabled: bool
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is a head who can sign in."""
+        return self.duty is Duty.HEAD and self.has_come and not self.is_disabled
+
+
+def check_duty(duty: Duty, kinds: frozenset[RoleKind]) -> None:
+    """Refuse a duty that a business of these roles has not.
+
+    Raises:
+        DutyUnfit: somebody at the gate of what is no market.
+    """
+    if duty is Duty.GATE and RoleKind.MARKET not in kinds:
+        raise DutyUnfit(pointer="/duty")
+
+
+def check_head_left(posts: Iterable[Post], changed: Post) -> None:
+    """Refuse a change after which nobody who can sign in heads the business.
+
+    Raises:
+        LastHead: no head is left.
+    """
+    others = [post for post in posts if post.account_id != changed.account_id]
+    if not any(post.leads for post in (*others, changed)):
+        raise LastHead
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from uuid import UUID
 from pydantic import Field, SecretStr, StringConstraints
 
 from app.core.schemas import In, Line, Out
-from app.party.access import Audience, Department, RoleKind
+from app.party.access import Audience, Department, Duty, RoleKind
 from app.party.models import ApiKey
 from app.party.queries import FileView, PartyView, RoleView
 from app.party.rules import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, Note
+from app.party.staff import Member, MemberState, Registered
+from app.signing.qr import draw_svg
 
 DivisionCode = Annotated[
     str,
@@ -26,6 +28,11 @@ Jurisdiction = Annotated[
 # honest number has.
 Typed = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 Login = Annotated[Line, StringConstraints(min_length=3, max_length=64)]
+PersonName = Annotated[
+    Line,
+    StringConstraints(max_length=50),
+    Field(description="What the person is called; kept sealed, told to who manages the account."),
+]
 Password = Annotated[
     SecretStr,
     Field(
@@ -163,6 +170,8 @@ class AccountIn(In):
     party: UUID
     login: Login = Field(description="A word, or the party's own phone number.")
     password: Password
+    name: PersonName | None = None
+    duty: Duty = Duty.HEAD
 
 
 class AccountOut(Out):
@@ -188,12 +197,124 @@ class MeOut(Out):
     audiences: list[Audience]
     jurisdiction: str | None = Field(description="Division prefix that a regulator answers for.")
     scopes: list[str] | None = Field(description="What a key is limited to; null for people.")
+    account: UUID | None = Field(description="The account that signed in; null for keys.")
+    person: str | None = Field(description="What its person is called, if that is known.")
+    duty: Duty | None = Field(description="What it does for the party; null for keys.")
 
 
 class SessionOut(MeOut):
     """A sign-in that succeeded; its secret is in the cookie only."""
 
     expires_at: datetime = Field(description="When it ends unless it is used.")
+
+
+# Staff
+
+
+class MemberIn(In):
+    """Somebody to invite to a party's staff."""
+
+    name: PersonName
+    phone: Typed = Field(description="Their own phone, which becomes their login.")
+    duty: Duty = Duty.STAFF
+
+
+class DutyIn(In):
+    """What a member of staff does from now on."""
+
+    duty: Duty
+
+
+class NameIn(In):
+    """What a member of staff is called."""
+
+    name: PersonName
+
+
+class SignInIn(In):
+    """Whether a member of staff may sign in."""
+
+    enabled: bool
+
+
+class ClaimCodeOut(Out):
+    """What an invited person is handed."""
+
+    code: str = Field(description="To be typed together with the phone.")
+    url: str = Field(description="Where it is typed.")
+    qr_svg: str = Field(description="Opens that page with the code behind a #, kept from logs.")
+    expires_at: datetime
+
+
+class MemberOut(Out):
+    """Somebody who acts for a party."""
+
+    account: UUID
+    name: str | None = Field(description="Null where nobody has written it down yet.")
+    duty: Duty
+    state: MemberState
+    created_at: datetime
+    signed_in_at: datetime | None = Field(description="Last sign-in.")
+    claim: ClaimCodeOut | None = Field(
+        description="While the invitation waits; told to the party that sent it."
+    )
+    is_caller: bool
+
+    @classmethod
+    def of(cls, member: Member, public_url: str) -> Self:
+        """Write a member; the code leads to a page of ours."""
+        url = f"{public_url}/m/claim"
+        claim = member.claim
+        return cls(
+            account=member.account,
+            name=member.name,
+            duty=member.duty,
+            state=member.state,
+            created_at=member.created_at,
+            signed_in_at=member.signed_in_at,
+            claim=None
+            if claim is None
+            else ClaimCodeOut(
+                code=claim.code,
+                url=url,
+                qr_svg=draw_svg(f"{url}#code={claim.code}", ""),
+                expires_at=claim.expires_at,
+            ),
+            is_caller=member.is_caller,
+        )
+
+
+class StaffOut(Out):
+    """Who acts for a party: of one's own all, of others the heads."""
+
+    party: UUID
+    staff: list[MemberOut]
+
+
+class RegisteredOut(Out):
+    """A party that the caller's registered, and who heads it."""
+
+    id: UUID
+    name: str
+    kinds: list[RoleKind]
+    heads: list[MemberOut]
+
+    @classmethod
+    def of(cls, party: Registered, public_url: str) -> Self:
+        """Write a party with its heads."""
+        return cls(
+            id=party.public_id,
+            name=party.name,
+            kinds=list(party.kinds),
+            heads=[MemberOut.of(head, public_url) for head in party.heads],
+        )
+
+
+class RegisteredPageOut(Out):
+    """A page of the parties that the caller's registered."""
+
+    parties: list[RegisteredOut]
+    next: UUID | None = Field(description="What to send as `after` for the next page, if any.")
 
 
 # Keys
@@ -269,5 +390,10 @@ class ClaimIn(In):
 
     phone: Typed
     code: Annotated[str, StringConstraints(min_length=1, max_length=20)]
-    account: UUID
+    account: UUID = Field(
+        description=(
+            "The id of the account to open. Who was invited to a party's staff has one already, "
+            "which the answer names."
+        )
+    )
     password: Password

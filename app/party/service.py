@@ -4,20 +4,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import case, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
 from app.core.clock import local_date
+from app.core.db import part_of
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, credentials, identifiers, rules
-from app.party.access import Audience, Caller, Department, RoleKind
+from app.party.access import Audience, Caller, Department, Duty, RoleKind
 from app.party.models import Account, Invitation, Party, PartyRole
+from app.transparency import service as transparency
+from app.transparency.service import Statement
 
 CLAIM_LIFE = timedelta(days=30)
 
@@ -295,7 +299,7 @@ async def give_role(
         IdReused: the party took up this role that day, with another end or division.
     """
     # The lock puts rivals in order: a role's number is its place in the order of ids.
-    party = await _locked(session, party_public_id)
+    party = await locked(session, party_public_id)
     _check_answers_for(caller, party)
     role = await _granted(session, caller, party.division_code, wanted)
     if role.kind in access.OFFICES and party.status != "active":
@@ -336,7 +340,7 @@ async def end_role(
         RoleNotYours: the role, or the caller's own party.
         RoleDatesInvalid: see `rules.check_end`.
     """
-    party = await _locked(session, party_public_id)
+    party = await locked(session, party_public_id)
     _check_answers_for(caller, party)
     stored = await roles_of(session, party.id)
     if not 1 <= number <= len(stored):
@@ -362,7 +366,12 @@ def _check_answers_for(caller: Caller, party: Party) -> None:
         raise access.OtherParty
 
 
-async def _locked(session: AsyncSession, public_id: UUID) -> Party:
+async def locked(session: AsyncSession, public_id: UUID) -> Party:
+    """Find a party and put rivals who would change what it is, or who acts for it, in order.
+
+    Raises:
+        UnknownParty: there is none.
+    """
     party = await session.scalar(
         select(Party).where(Party.public_id == public_id).with_for_update(key_share=True)
     )
@@ -444,6 +453,21 @@ def kinds_in_force(roles: Iterable[PartyRole], on: date) -> frozenset[RoleKind]:
     return frozenset(role.kind for role in access.in_force(dated, on))
 
 
+@dataclass(frozen=True, slots=True)
+class AccountDraft:
+    """An account as somebody asks for it.
+
+    Attributes:
+        name: What the person is called; None where nobody said.
+    """
+
+    public_id: UUID
+    login: str
+    password: str
+    name: str | None = None
+    duty: Duty = Duty.HEAD
+
+
 async def open_account(
     session: AsyncSession,
     *,
@@ -453,8 +477,9 @@ async def open_account(
     password: str,
     vault: Vault,
     now: datetime,
+    name: str | None = None,
 ) -> Account:
-    """Let somebody sign in for a party; the same again answers the same account.
+    """Let somebody sign in as a head of a party; the same again answers the same account.
 
     Raises:
         PasswordWeak: see `rules.check_password`.
@@ -462,46 +487,42 @@ async def open_account(
         IdReused: the id names another account.
         LoginTaken: the login is in use.
     """
-    account, _ = await _opened(
-        session,
-        public_id=public_id,
-        party=await session.get_one(Party, party_id),
-        login=login,
-        password=password,
-        vault=vault,
-        now=now,
-    )
+    draft = AccountDraft(public_id, login, password, name)
+    party = await session.get_one(Party, party_id)
+    account, _ = await _opened(session, party, draft, vault=vault, now=now)
     return account
 
 
 async def _opened(
-    session: AsyncSession,
-    *,
-    public_id: UUID,
-    party: Party,
-    login: str,
-    password: str,
-    vault: Vault,
-    now: datetime,
+    session: AsyncSession, party: Party, draft: AccountDraft, *, vault: Vault, now: datetime
 ) -> tuple[Account, bool]:
-    rules.check_password(password, login=login)
-    phone = rules.phone_in(login)
+    rules.check_password(draft.password, login=draft.login)
+    phone = rules.phone_in(draft.login)
     if phone is not None and party.phone_index != vault.index(phone, purpose="party.phone"):
         raise rules.LoginNotOwnPhone(pointer="/login")
-    index = vault.index(rules.read_login(login), purpose="account.login")
-    existing = await session.scalar(select(Account).where(Account.public_id == public_id))
+    index = vault.index(rules.read_login(draft.login), purpose="account.login")
+    asked = asked_index(vault, draft.name, draft.duty)
+    existing = await session.scalar(select(Account).where(Account.public_id == draft.public_id))
     if existing is not None:
         same = (existing.party_id, existing.login_index) == (party.id, index)
-        if not same or not await credentials.password_matches(existing.password_hash, password):
+        # Of accounts from before names were asked for it is not known with what.
+        asked_same = existing.asked_index in {None, asked}
+        stored = existing.password_hash
+        if not same or not asked_same or stored is None:
+            raise IdReused
+        if not await credentials.password_matches(stored, draft.password):
             raise IdReused
         return existing, False
     account = await session.scalar(
         insert(Account)
         .values(
-            public_id=public_id,
+            public_id=draft.public_id,
             party_id=party.id,
+            duty=draft.duty,
+            name_sealed=sealed_name(vault, draft.name),
+            asked_index=asked,
             login_index=index,
-            password_hash=await credentials.hash_password(password),
+            password_hash=await credentials.hash_password(draft.password),
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=[Account.login_index])
@@ -512,63 +533,100 @@ async def _opened(
     return account, True
 
 
+def sealed_name(vault: Vault, name: str | None) -> bytes | None:
+    """Seal what a person is called."""
+    return None if name is None else vault.seal(name, purpose="account.name")
+
+
+def asked_index(vault: Vault, name: str | None, duty: Duty, phone: str = "") -> bytes:
+    """Answer what tells a repeat of a request for an account from another request."""
+    return vault.index(f"{name or ''}\0{duty}\0{phone}", purpose="account.asked")
+
+
 async def open_account_by(
     session: AsyncSession,
     caller: Caller,
+    draft: AccountDraft,
     *,
-    public_id: UUID,
     party_public_id: UUID,
-    login: str,
-    password: str,
     vault: Vault,
     now: datetime,
 ) -> tuple[Account, Party, bool]:
     """Open an account on behalf of a caller.
-
-    A market opens accounts for the parties that it registered, while they are nothing that it could
-    not make them: otherwise it could sign in as whatever an operator made of them later. An invited
-    party is its person's own, who claims it.
 
     Returns:
         The account, its party, and whether the account is new.
 
     Raises:
         UnknownParty: there is no such party.
-        OtherParty: a market did not register this party, or it came by invitation.
-        RoleNotYours: the party has a role that a market cannot give.
+        OtherParty: see `check_may_open`.
+        RoleNotYours: see `check_may_open`.
         PartyNotActive: nobody has claimed the party, or it is disabled.
+        DutyUnfit: the party has no such duty.
         PasswordWeak: see `open_account`.
         LoginNotOwnPhone: see `open_account`.
         IdReused: see `open_account`.
         LoginTaken: see `open_account`.
     """
+    today = local_date(now)
     party = await find(session, party_public_id)
-    if Audience.OPERATOR not in caller.audiences:
-        await _check_may_open(session, caller, party, today=local_date(now))
+    await check_may_open(session, caller, party, draft.duty, today=today)
     if party.status != "active":
         raise rules.PartyNotActive
-    account, new = await _opened(
-        session,
-        public_id=public_id,
-        party=party,
-        login=login,
-        password=password,
-        vault=vault,
-        now=now,
-    )
+    rules.check_duty(draft.duty, await role_kinds(session, party.id, today))
+    account, new = await _opened(session, party, draft, vault=vault, now=now)
+    if new:
+        await record(session, caller, "account.opened", account, party, now=now)
     return account, party, new
 
 
-async def _check_may_open(
-    session: AsyncSession, caller: Caller, party: Party, *, today: date
+async def check_may_open(
+    session: AsyncSession, caller: Caller, party: Party, duty: Duty, *, today: date
 ) -> None:
-    invited = await session.scalar(select(exists().where(Invitation.party_id == party.id)))
-    if party.created_by != caller.party_id or invited:
+    """Refuse to let an office say who acts for another party.
+
+    A market says so for the parties that it registered, while they are nothing that it could not
+    make them: otherwise it could sign in as whatever an operator made of them later. It lets heads
+    in, who choose their staff. An invited party is its person's own, who claims it.
+
+    Raises:
+        OtherParty: a market did not register this party, or it came by invitation.
+        RoleNotYours: the party has a role that a market cannot give, or it is for anybody but a
+            head.
+    """
+    if Audience.OPERATOR in caller.audiences:
+        return
+    invited = await session.scalar(
+        select(exists().where(Invitation.party_id == party.id, Invitation.account_id.is_(None)))
+    )
+    registered = Audience.MARKET in caller.audiences and party.created_by == caller.party_id
+    if not registered or invited:
         raise access.OtherParty
     for role in await roles_of(session, party.id):
         over = role.valid_to is not None and role.valid_to <= today
         if not over and role.kind not in access.GIVEN_BY_MARKETS:
             raise access.RoleNotYours(role=role.kind)
+    if duty is not Duty.HEAD:
+        raise access.RoleNotYours(role=duty)
+
+
+async def record(
+    session: AsyncSession,
+    caller: Caller,
+    kind: str,
+    account: Account,
+    party: Party,
+    *,
+    now: datetime,
+) -> None:
+    """Append to the log what became of an account: ids and its duty, never a name."""
+    by = await session.scalar(select(Account.public_id).where(Account.id == caller.account_id))
+    document = {
+        "party": str(party.public_id),
+        "duty": account.duty,
+        "by": None if by is None else str(by),
+    }
+    await transparency.append(session, [Statement(kind, account.public_id, document)], now=now)
 
 
 async def by_phone(session: AsyncSession, phone: str, *, vault: Vault) -> Party | None:
@@ -627,7 +685,7 @@ async def invite(
     invitation = insert(Invitation).values(
         party_id=known.id,
         invited_by=by,
-        claim_hash=_claim_hash(vault, phone, code),
+        claim_hash=claim_hash(vault, phone, code),
         created_at=now,
         expires_at=now + CLAIM_LIFE,
     )
@@ -641,7 +699,8 @@ async def invite(
     return known, code
 
 
-def _claim_hash(vault: Vault, phone: str, code: str) -> bytes:
+def claim_hash(vault: Vault, phone: str, code: str) -> bytes:
+    """Answer what is kept of a claim code."""
     # Forty bits would be searched through in minutes if the hash needed no key.
     return vault.index(f"{code}\0{phone}", purpose="invitation.claim")
 
@@ -655,10 +714,14 @@ async def claim(
     password: str,
     vault: Vault,
     now: datetime,
-) -> Party:
+) -> tuple[UUID, Party]:
     """Let an invited person take over what was recorded for them; the phone is their login.
 
     The same again, with the same account and password, answers the same.
+
+    Returns:
+        The account, which is another one than was asked for where it waited for its person already,
+        and its party.
 
     Raises:
         ClaimRefused: phone and code do not belong together, or the invitation has ended.
@@ -669,12 +732,15 @@ async def claim(
     found = await session.execute(
         select(Invitation, Party)
         .join(Party, Party.id == Invitation.party_id)
-        .where(Invitation.claim_hash == _claim_hash(vault, phone, rules.read_claim_code(code)))
+        .where(Invitation.claim_hash == claim_hash(vault, phone, rules.read_claim_code(code)))
         .with_for_update()
     )
     invitation, party = found.one_or_none() or (None, None)
     if invitation is None or party is None:
         raise rules.ClaimRefused
+    if invitation.account_id is not None:
+        person = _Person(phone, password, vault, now)
+        return await _take_up(session, invitation, invitation.account_id, party, person), party
     if invitation.claimed_at is None:
         if party.status != "invited" or invitation.expires_at <= now:
             raise rules.ClaimRefused
@@ -682,16 +748,59 @@ async def claim(
         party.status = "active"
     elif not await _acts_for(session, party.id, account_id):
         raise rules.ClaimRefused
-    await _opened(
-        session,
-        public_id=account_id,
-        party=party,
-        login=phone,
-        password=password,
-        vault=vault,
-        now=now,
-    )
-    return party
+    draft = AccountDraft(account_id, phone, password, party.name)
+    account, new = await _opened(session, party, draft, vault=vault, now=now)
+    if new:
+        await _note_taken_up(session, account, party, now)
+    return account_id, party
+
+
+async def _note_taken_up(
+    session: AsyncSession, account: Account, party: Party, now: datetime
+) -> None:
+    document = {"party": str(party.public_id), "duty": account.duty}
+    statement = Statement("account.taken-up", account.public_id, document)
+    await transparency.append(session, [statement], now=now)
+
+
+class _Person(NamedTuple):
+    """Who takes an invitation up."""
+
+    phone: str
+    password: str
+    vault: Vault
+    now: datetime
+
+
+async def _take_up(
+    session: AsyncSession, invitation: Invitation, account_id: int, party: Party, person: _Person
+) -> UUID:
+    """Let a person have the account that was made for them."""
+    account = await session.get_one(Account, account_id)
+    if account.disabled_at is not None or party.status != "active":
+        raise rules.ClaimRefused
+    index = person.vault.index(rules.read_login(person.phone), purpose="account.login")
+    if account.password_hash is not None:
+        again = account.login_index == index
+        if not again or not await credentials.password_matches(
+            account.password_hash, person.password
+        ):
+            raise rules.ClaimRefused
+        return account.public_id
+    if invitation.expires_at <= person.now:
+        raise rules.ClaimRefused
+    rules.check_password(person.password, login=person.phone)
+    password_hash = await credentials.hash_password(person.password)
+    invitation.claimed_at = person.now
+    try:
+        # Somebody else may sign in with this phone since a moment ago.
+        async with part_of(session):
+            account.login_index, account.password_hash = index, password_hash
+            await session.flush()
+    except IntegrityError as error:
+        raise rules.LoginTaken(pointer="/phone") from error
+    await _note_taken_up(session, account, party, person.now)
+    return account.public_id
 
 
 async def _acts_for(session: AsyncSession, party_id: int, account: UUID) -> bool:

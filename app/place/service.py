@@ -168,6 +168,18 @@ async def by_ids(session: AsyncSession, place_ids: Iterable[int]) -> dict[int, P
     return {place.id: place for place in found}
 
 
+async def full_names(session: AsyncSession, place_ids: Iterable[int | None]) -> dict[int, str]:
+    """Name places with what they lie in: the market, then its gate or stall."""
+    found = await by_ids(session, {one for one in place_ids if one is not None})
+    within = await by_ids(session, {one.parent_id for one in found.values() if one.parent_id})
+    return {
+        place.id: " · ".join(
+            [*([within[place.parent_id].name] if place.parent_id else []), place.name]
+        )
+        for place in found.values()
+    }
+
+
 async def put_place(session: AsyncSession, draft: PlaceDraft) -> tuple[Place, bool]:
     """Register a place; the same content under the same id again changes nothing.
 

@@ -14,7 +14,8 @@ Invariants:
     3. Grams of a lot that are located, consumed, recovered and disposed of are never more than were
        there when it was stopped (`rules.LotAccount`, table checks).
     4. A recall is not completed while a gram is unaccounted for, a notice unacknowledged or a
-       referral unanswered; no holder accounts for its own grams by its word alone.
+       referral unanswered; no holder accounts for its own grams by its word alone; the office in
+       charge of the goods ends it, whoever opened it.
     5. Everything recorded in a case is in the log; of a scope, its hash.
     6. Whoever holds goods under a certificate that was taken back is told, once.
 """

@@ -59,7 +59,7 @@ async def annul(
     """
     recall = await following.open_case(session, public_id)
     await queries.check_may_see(session, recall, caller)
-    if not (caller.supervises and await queries.leads(session, recall, caller)):
+    if not await queries.in_charge(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))
     ticket, state = await tickets.lock(session, ticket_id)
     digest = digest_of(

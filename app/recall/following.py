@@ -378,12 +378,10 @@ async def record_disposal(
         IdReused: the id names another disposal.
         RecallNotYours: a lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
-        ImpossibleDate: it cannot have happened then.
-        NotAnnounced: it was not announced beforehand.
-        UnknownEvidence: there is no such image of the caller's.
-        MockOnly: nothing is destroyed in an exercise.
-        NotRemediable: goods that harm are not sold again.
-        GramsDiffer: less was recovered.
+        ImpossibleDate, NotAnnounced: it cannot have happened then, or nobody was told beforehand.
+        UnknownEvidence, EvidenceReused: there is no such image of the caller's, or it proved
+            another disposal before.
+        MockOnly, NotRemediable, GramsDiffer: see `rules.check_disposal`.
         LotExhausted: the goods left the books in another way.
     """
     recall = await open_case(session, public_id)
@@ -401,6 +399,7 @@ async def record_disposal(
     accounts = {public: account(one.lot) for public, one in found.items()}
     rules.check_disposal(accounts, grams, body.method, grade=recall.grade, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)
+    await evidence.prove(session, images.values(), disposal_id)
     disposal = RecallDisposal(
         public_id=disposal_id,
         digest=digest,
@@ -546,26 +545,31 @@ async def close(
 ) -> tuple[Recall, bool]:
     """Sign a recall off, or lift it; goods that are left move again, and all who knew are told.
 
+    An exercise, in which nothing is held, is ended by whoever began it, too.
+
     Returns:
         The recall, and whether it was open until now.
 
     Raises:
         UnknownRecall: there is none, or it is not for the caller.
         RecallNotYours: the caller is not responsible for it.
+        SignOffNotYours: the caller is not the office in charge of it.
         RecallClosed: it was closed otherwise before.
-        GramsOpen, StepsOpen: see `rules.check_closure`.
+        GramsOpen, StepsOpen, SamplesUnsigned: see `rules.check_closure`.
     """
     recall = await open_case(session, public_id, alone=True)
     await queries.check_may_see(session, recall, caller)
     if not await queries.leads(session, recall, caller):
         raise rules.RecallNotYours(recall=str(public_id))
+    if not recall.mock and not await queries.in_charge(session, recall, caller):
+        raise rules.SignOffNotYours(recall=str(public_id))
     if recall.closed_at is not None:
-        if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+        if not _is_closed_so(recall, body):
             raise rules.RecallClosed(outcome=recall.outcome)
         return recall, False
     await be_patient(session)
     totals = await queries.totals(session, recall)
-    rules.check_closure(totals, body.outcome, mock=recall.mock)
+    rules.check_closure(totals, body.outcome, signed_g=body.sampled_g, mock=recall.mock)
     if not recall.mock:
         await _let_go(session, recall, body.outcome, caller, now=now)
     recall.closed_at = now
@@ -587,6 +591,15 @@ async def close(
     }
     await _log(session, "closed", recall, document, now=now)
     return recall, True
+
+
+def _is_closed_so(recall: Recall, body: ClosureIn) -> bool:
+    """Whether a case was closed as it is asked for now."""
+    if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+        return False
+    assert recall.report is not None, "a closed case has its report"
+    signs = recall.outcome == Outcome.COMPLETED and not recall.mock
+    return not signs or int(recall.report.get("sampled_g", "0")) == body.sampled_g
 
 
 async def _let_go(

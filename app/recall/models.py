@@ -92,6 +92,10 @@ class RecallLot(Base):
     """A lot in scope: what was there when it was stopped, and what became of that.
 
     While the case is open this row is what keeps the lot still: it is counted among its holds.
+
+    Attributes:
+        sampled_before_g: Grams of samples of the lot, taken while something else kept it still,
+            that had left it when this case stopped it; the samples since are this case's.
     """
 
     __tablename__ = "recall_lot"
@@ -131,6 +135,7 @@ class RecallLot(Base):
     destroyed_g: Mapped[int] = mapped_column(server_default="0")
     remedied_g: Mapped[int] = mapped_column(server_default="0")
     consumed_g: Mapped[int] = mapped_column(server_default="0")
+    sampled_before_g: Mapped[int] = mapped_column(server_default="0")
 
 
 class RecallNotice(Base):

@@ -279,19 +279,25 @@ def _stopping(stopped: str) -> str:
         ), passed AS (
             SELECT src AS lot_id, CAST(sum(mass_g) AS bigint) AS mass_g
             FROM lot_edge WHERE src = ANY(CAST(:hold_lots AS bigint[])) GROUP BY src
+        ), sampled AS (
+            SELECT lot_id, CAST(sum(mass_g) AS bigint) AS mass_g
+            FROM sample WHERE lot_id = ANY(CAST(:hold_lots AS bigint[])) AND while_held
+            GROUP BY lot_id
         )
         INSERT INTO recall_lot (
             recall_id, lot_id, relation, holder_id, mass_g, exposed_g, on_hand_g, in_transit_g,
-            passed_on_g, gone_g
+            passed_on_g, gone_g, sampled_before_g
         )
         SELECT :recall, s.lot_id, s.relation, l.holder_id, b.produced_g, s.exposed_g,
             b.remaining_g, coalesce(t.mass_g, 0), coalesce(p.mass_g, 0),
-            b.produced_g - b.remaining_g - coalesce(t.mass_g, 0) - coalesce(p.mass_g, 0)
+            b.produced_g - b.remaining_g - coalesce(t.mass_g, 0) - coalesce(p.mass_g, 0),
+            coalesce(x.mass_g, 0)
         FROM scope s
         JOIN stopped b USING (lot_id)
         JOIN lot l ON l.id = s.lot_id
         LEFT JOIN transit t USING (lot_id)
         LEFT JOIN passed p USING (lot_id)
+        LEFT JOIN sampled x USING (lot_id)
     """  # noqa: S608 (constants)
 
 

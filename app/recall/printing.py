@@ -135,7 +135,8 @@ def sums(recall: RecallOut) -> list[tuple[str, str]]:
         ("销毁或无害化 Destroyed", totals.destroyed_g),
         ("补救 Remedied", totals.remedied_g),
         ("已消费 Consumed", totals.consumed_g),
-        ("案外（抽样、他案处置） Elsewhere (samples, other cases)", totals.elsewhere_g),
+        ("抽样 Taken as samples", totals.sampled_g),
+        ("案外（他案处置） Elsewhere (other cases)", totals.elsewhere_g),
         ("未核清 Unaccounted", totals.left_g),
         ("其中在途 On its way", totals.in_transit_g),
     ]
@@ -170,6 +171,7 @@ _LOT_COLUMNS: Final = (
     "销毁 Destroyed",
     "补救 Remedied",
     "已消费 Consumed",
+    "抽样 Samples",
 )
 
 
@@ -191,6 +193,7 @@ def _lot(lot: RecallLotOut) -> Sequence[Cell]:
         lot.destroyed_g,
         lot.remedied_g,
         lot.consumed_g,
+        lot.sampled_g,
     )
 
 
@@ -393,6 +396,7 @@ async def report(
                 kilograms(lot.recovered_g),
                 kilograms(lot.destroyed_g + lot.remedied_g),
                 kilograms(lot.consumed_g + lot.gone_g),
+                kilograms(lot.sampled_g),
             ]
             for lot in lots[:PRINTED_LOTS_MAX]
         ],

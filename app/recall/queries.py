@@ -10,10 +10,11 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.evidence import service as evidence
+from app.lot import service as lots
 from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.product import service as products
-from app.recall import rules, schemas
+from app.recall import authority, rules, schemas
 from app.recall.models import (
     Recall,
     RecallDisposal,
@@ -51,6 +52,27 @@ async def leads(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
         return True
     opener = (await parties.by_ids(session, [recall.opened_by]))[recall.opened_by]
     return may_supervise(caller, opener.division_code)
+
+
+_FOUND = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall AND relation = 'found'")
+
+
+async def in_charge(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
+    """Whether the caller is the office that answers for a case.
+
+    That is the office that opened it; else one that leads it, of a department that answers for
+    goods in question (domain.md §2.10): agriculture before the market gate, market regulation after
+    it.
+    """
+    if not caller.supervises or not await leads(session, recall, caller):
+        return False
+    if caller.party_id == recall.opened_by:
+        return True
+    found = (await session.execute(_FOUND, {"recall": recall.id})).scalars()
+    for lot in (await lots.states_by_id(session, found)).values():
+        if not caller.departments.isdisjoint(await authority.answering(session, lot)):
+            return True
+    return False
 
 
 PLACES = text("""
@@ -95,15 +117,23 @@ _TOTALS = text("""
         JOIN ticket t ON t.id = d.ticket_id AND t.hand_over = 'two_sided'
         JOIN ticket_state st ON st.ticket_id = t.id AND st.status = 'issued'
         WHERE s.recall_id = :recall GROUP BY d.lot_id
+    ), samples AS (
+        SELECT p.lot_id, CAST(sum(p.mass_g) AS bigint) AS mass_g
+        FROM recall_lot s JOIN sample p ON p.lot_id = s.lot_id AND p.while_held
+        WHERE s.recall_id = :recall GROUP BY p.lot_id
     ), seen AS (
         SELECT s.*, s.holder_id IS NOT NULL AS held, s.on_hand_g + s.in_transit_g AS there_g,
-            b.remaining_g, coalesce(w.mass_g, 0) AS way_g
+            b.remaining_g, coalesce(w.mass_g, 0) AS way_g,
+            CASE WHEN s.holder_id IS NULL OR :mock THEN 0
+                ELSE coalesce(x.mass_g, 0) - s.sampled_before_g END AS sampled_g
         FROM recall_lot s JOIN lot_balance b USING (lot_id) LEFT JOIN transit w USING (lot_id)
+            LEFT JOIN samples x USING (lot_id)
         WHERE s.recall_id = :recall
     ), now AS (
         SELECT seen.*,
             CASE WHEN NOT held OR :mock THEN 0
-                ELSE there_g - remaining_g - way_g - destroyed_g - consumed_g END AS elsewhere_g,
+                ELSE there_g - remaining_g - way_g - destroyed_g - consumed_g - sampled_g
+            END AS elsewhere_g,
             CASE WHEN NOT held THEN 0 WHEN :mock THEN there_g - located_g - consumed_g
                 ELSE remaining_g + way_g - remedied_g END AS left_g
         FROM seen
@@ -117,9 +147,11 @@ _TOTALS = text("""
         CAST(coalesce(sum(destroyed_g), 0) AS bigint),
         CAST(coalesce(sum(remedied_g), 0) AS bigint),
         CAST(coalesce(sum(consumed_g), 0) AS bigint),
+        CAST(coalesce(sum(sampled_g), 0) AS bigint),
         CAST(coalesce(sum(elsewhere_g), 0) AS bigint),
         CAST(coalesce(sum(gone_g + CASE WHEN held
-            THEN least(there_g, located_g + consumed_g + elsewhere_g) ELSE 0 END), 0) AS bigint),
+            THEN least(there_g, located_g + consumed_g + sampled_g + elsewhere_g)
+            ELSE 0 END), 0) AS bigint),
         CAST(coalesce(sum(left_g), 0) AS bigint),
         CAST(coalesce(sum(way_g) FILTER (WHERE NOT :mock), 0) AS bigint),
         CAST(coalesce(sum(located_g - destroyed_g - remedied_g)
@@ -139,7 +171,8 @@ async def totals(session: AsyncSession, recall: Recall) -> Totals:
         last = recall.report["last_acknowledged_at"]
         return Totals(
             **{
-                name: int(recall.report[name])
+                # Cases signed off before samples were told apart have them among `elsewhere_g`.
+                name: int(recall.report.get(name, "0"))
                 for name in Totals.__dataclass_fields__
                 if name != "last_acknowledged_at"
             },
@@ -254,8 +287,14 @@ async def listed(
 _LOTS = text("""
     SELECT s.lot_id, l.public_id AS lot, s.relation, l.product_id, h.public_id AS holder,
         h.name AS holder_name, s.mass_g, s.exposed_g, s.on_hand_g, s.in_transit_g, s.passed_on_g,
-        s.gone_g, s.located_g, s.recovered_g, s.destroyed_g, s.remedied_g, s.consumed_g
-    FROM recall_lot s JOIN lot l ON l.id = s.lot_id LEFT JOIN party h ON h.id = s.holder_id
+        s.gone_g, s.located_g, s.recovered_g, s.destroyed_g, s.remedied_g, s.consumed_g,
+        CASE WHEN s.holder_id IS NULL OR r.mock THEN 0 ELSE coalesce((
+            SELECT CAST(sum(p.mass_g) AS bigint) FROM sample p
+            WHERE p.lot_id = s.lot_id AND p.while_held
+                AND (r.closed_at IS NULL OR p.recorded_at <= r.closed_at)
+        ), 0) - s.sampled_before_g END AS sampled_g
+    FROM recall_lot s JOIN recall r ON r.id = s.recall_id JOIN lot l ON l.id = s.lot_id
+    LEFT JOIN party h ON h.id = s.holder_id
     WHERE s.recall_id = :recall AND s.lot_id > :after
         AND (CAST(:holder AS bigint) IS NULL OR s.holder_id = :holder)
     ORDER BY s.lot_id LIMIT :most
@@ -298,6 +337,7 @@ async def lots_of(
                 destroyed_g=row.destroyed_g,
                 remedied_g=row.remedied_g,
                 consumed_g=row.consumed_g,
+                sampled_g=row.sampled_g,
             )
             for row in rows
         ],

@@ -13,7 +13,7 @@ from app.core.errors import IdReused
 from app.core.problems import declare
 from app.core.schemas import BIGINT_MAX
 from app.event.rules import ImpossibleDate
-from app.evidence.rules import UnknownEvidence
+from app.evidence.rules import EvidenceReused, UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind, UnknownHold
 from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
@@ -132,7 +132,13 @@ async def list_notices(
     status_code=HTTPStatus.CREATED,
     responses={
         **repeated(ChangeOut),
-        **declare(*CHANGE_REFUSALS, UnknownEvidence, LotUnderRecall, DestructionNeedsProof),
+        **declare(
+            *CHANGE_REFUSALS,
+            UnknownEvidence,
+            LotUnderRecall,
+            DestructionNeedsProof,
+            EvidenceReused,
+        ),
     },
     tags=["lots"],
 )
@@ -370,6 +376,7 @@ async def record_step(
             rules.NotRemediable,
             rules.GramsDiffer,
             LotExhausted,
+            EvidenceReused,
         ),
     },
     tags=["recalls"],
@@ -471,7 +478,13 @@ async def record_forwarding(
 
 @router.put(
     "/recalls/{recall_id}/closure",
-    responses=declare(*_IN_A_CASE, rules.GramsOpen, rules.StepsOpen),
+    responses=declare(
+        *_IN_A_CASE,
+        rules.SignOffNotYours,
+        rules.GramsOpen,
+        rules.StepsOpen,
+        rules.SamplesUnsigned,
+    ),
     tags=["recalls"],
 )
 async def close_recall(

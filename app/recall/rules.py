@@ -139,7 +139,7 @@ class RecallClosed(DomainError):
 
 
 class RecallNotYours(DomainError):
-    """Who opened a case, and the regulators of its goods, close it and speak for others in it."""
+    """Who opened a case, and the office over whoever did, speak for others in it."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "recall-not-yours"
@@ -148,6 +148,24 @@ class RecallNotYours(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请联系立案方或辖区监管部门", "Ask whoever opened it, or the regulator of the area"
+    )
+
+
+class SignOffNotYours(DomainError):
+    """A case ends by the word of the office in charge of its goods, not of whoever opened it.
+
+    What a business did about unsafe food it reports to the office of its county (FSL art. 63).
+    """
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "recall-sign-off-not-yours"
+    title: ClassVar[Text] = Text(
+        "召回由负责该货物的监管部门结案", "The office in charge of the goods ends the recall"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请将召回和处置情况报告所在地县级市场监督管理部门(入市前的产品报告农业农村部门), 由其结案",
+        "Report what was done to the county's office of market regulation (of agriculture, for "
+        "goods that have not entered a market), which signs it off",
     )
 
 
@@ -271,6 +289,21 @@ class StepsOpen(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请催办, 或上门核实后代为确认", "Call them, or visit them and acknowledge on their behalf"
+    )
+
+
+class SamplesUnsigned(DomainError):
+    """Grams that left as samples have no disposal: whoever signs off answers for the figure."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "recall-samples-unsigned"
+    title: ClassVar[Text] = Text(
+        "结案须确认召回期间抽样取走的数量",
+        "The grams that were taken as samples must be signed off with the recall",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对抽样记录, 并在结案时填写抽样总克数",
+        "Look through the samples, and state their grams when you close it (`sampled_g`)",
     )
 
 
@@ -529,8 +562,8 @@ class Totals:
         total_g: Grams that the scope came to: what each lot did not pass on into another.
         exposed_g: Of these, what stems from the suspects.
         gone_g: Of these, consumed, lost or destroyed before the case began.
-        elsewhere_g: Gone since, outside the case: samples of offices, and what another case of the
-            same goods has proof of.
+        sampled_g: Taken as samples since it began, by offices and markets.
+        elsewhere_g: Gone since, outside the case: what another case of the same goods has proof of.
         accounted_g: Of which somebody has said what became of them.
         left_g: In the books of holders still, and not remedied (an exercise: not located).
         in_transit_g: Of these, on their way on tickets that nobody decided.
@@ -546,6 +579,7 @@ class Totals:
     destroyed_g: int
     remedied_g: int
     consumed_g: int
+    sampled_g: int
     elsewhere_g: int
     accounted_g: int
     left_g: int
@@ -562,15 +596,22 @@ class Totals:
         return self.accounted_g * 1000 // self.total_g if self.total_g else 1000
 
 
-def check_closure(totals: Totals, outcome: Outcome, *, mock: bool) -> None:
+def check_closure(totals: Totals, outcome: Outcome, *, signed_g: int, mock: bool) -> None:
     """Refuse to sign off what is not done.
 
     A recall that is lifted ends at once: nothing was wrong with the goods. An exercise ends when it
     ends, and its report tells how far it came.
 
+    Args:
+        totals: How the case stands.
+        outcome: How it shall end.
+        signed_g: Grams of samples that whoever signs off answers for.
+        mock: Whether it is an exercise.
+
     Raises:
         GramsOpen: grams are unaccounted for.
         StepsOpen: notices or referrals are unanswered.
+        SamplesUnsigned: another number of grams was taken as samples.
     """
     if mock or outcome is Outcome.LIFTED:
         return
@@ -580,6 +621,8 @@ def check_closure(totals: Totals, outcome: Outcome, *, mock: bool) -> None:
         )
     if totals.unacknowledged or totals.unanswered:
         raise StepsOpen(unacknowledged=totals.unacknowledged, unanswered=totals.unanswered)
+    if totals.sampled_g != signed_g:
+        raise SamplesUnsigned(pointer="/sampled_g", sampled_g=totals.sampled_g, signed_g=signed_g)
 
 
 def minutes(since: datetime, until: datetime | None) -> int | None:

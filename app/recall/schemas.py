@@ -151,6 +151,14 @@ class ClosureIn(In):
 
     outcome: Outcome
     reason: Line
+    sampled_g: int = Field(
+        default=0,
+        strict=True,
+        ge=0,
+        le=MASS_G_MAX * LOTS_A_STEP_MAX,
+        description="To complete it: the grams taken as samples since it began (`sampled_g` of its "
+        "totals), for which whoever signs off answers.",
+    )
 
 
 class SpanOut(Out):
@@ -182,9 +190,12 @@ class TotalsOut(Out):
     destroyed_g: int
     remedied_g: int
     consumed_g: int
+    sampled_g: int = Field(
+        description="Taken as samples since it began; whoever signs off names this figure."
+    )
     elsewhere_g: int = Field(
-        description="Gone since it began, and not in this case: samples that offices took, and "
-        "what another case of the same goods has proof of."
+        description="Gone since it began, and not in this case: what another case of the same "
+        "goods has proof of."
     )
     accounted_g: int
     left_g: int = Field(description="Still in the books and not remedied; mock: not located.")
@@ -259,6 +270,7 @@ class RecallLotOut(Out):
     destroyed_g: int
     remedied_g: int
     consumed_g: int
+    sampled_g: int
 
 
 class LotsPage(Out):

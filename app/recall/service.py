@@ -102,6 +102,7 @@ async def destroy(
         LotUnderRecall: an open case has to say what becomes of it.
         DestructionNeedsProof: it is on hold, and photos or the witness are missing.
         IdReused, ImpossibleDate, MadeTooEarly, NotHolder, LotExhausted: see `changes.apply`.
+        EvidenceReused: a photo proved another disposal before.
     """
     found = await lots.lock(session, (item.lot for item in draft.inputs))
     if await changes.is_made(session, draft.public_id):
@@ -113,7 +114,9 @@ async def destroy(
     policy = Policy(recall=recall, proved=bool(hashes) and "witness" in draft.words)
     catalogue = await products.catalogue(session)
     request = changes.removing(shown, policy)
-    return await changes.apply(session, request, catalogue=catalogue, now=now)
+    change, created = await changes.apply(session, request, catalogue=catalogue, now=now)
+    await evidence.prove(session, images.values(), draft.public_id)
+    return change, created
 
 
 def _order(public_id: UUID, lot: UUID, reason: str, caller: Caller) -> Order:

@@ -5,8 +5,10 @@ what became of it without an account), *step* (what an office does with it: take
 refers it to another office).
 
 Invariants:
-    1. What was typed and how to reach who typed it are sealed at rest; neither is ever part of a
-       log, a notice, a public answer or an entry of the transparency log.
+    1. What was typed, the photos, and how to reach who sent them are sealed at rest; none is ever
+       part of a log, a notice, a public answer or an entry of the transparency log.
     2. A report lies with one office at a time: a department of a place.
     3. Every report and every step is an entry of the log, in the same transaction.
+    4. The office that a report lies with is reminded of its clock on the last day, and once it has
+       run out; once each.
 """

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, SmallInteger
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
@@ -15,11 +15,14 @@ def _one_of(column: str, words: type[ReportProblem | ReportState | ReportStepKin
 
 
 class ReportRule(Base):
-    """How long an office has, and how many reports a day may have."""
+    """How long an office has, how many reports a day may have, and how many photos a report."""
 
     __tablename__ = "report_rule"
     __table_args__ = (
-        CheckConstraint("kind IN ('decide', 'per_address', 'per_document')", name="kind"),
+        CheckConstraint(
+            "kind IN ('decide', 'per_address', 'per_document', 'photos', 'photos_kib')",
+            name="kind",
+        ),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("valid_to > valid_from", name="valid_some_time"),
     )
@@ -37,6 +40,8 @@ class Report(Base):
 
     What was typed is sealed. `sender` is a blind index of the day and the address it came from: it
     counts the reports of one day, and does not tell one day's sender from another's.
+
+    `due_told_at` and `late_told_at` say when the office that it lies with was reminded.
     """
 
     __tablename__ = "report"
@@ -48,6 +53,7 @@ class Report(Base):
         Index("ix_report_sender", "sender"),
         Index("ix_report_document_received_on", "document", "received_on"),
         Index("ix_report_division_code_state", "division_code", "state"),
+        Index("ix_report_waiting", "due_on", postgresql_where=text("state = 'received'")),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -63,6 +69,8 @@ class Report(Base):
     received_on: Mapped[date]
     received_at: Mapped[datetime]
     due_on: Mapped[date]
+    due_told_at: Mapped[datetime | None]
+    late_told_at: Mapped[datetime | None]
     division_code: Mapped[str]
     department: Mapped[str]
     state: Mapped[str]
@@ -71,11 +79,31 @@ class Report(Base):
     answered_at: Mapped[datetime | None]
 
 
+class ReportPhoto(Base):
+    """A photo that came with a report; its bytes lie where those of all images do."""
+
+    __tablename__ = "report_photo"
+
+    report_id: Mapped[int] = mapped_column(ForeignKey("report.id"), primary_key=True)
+    no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    content_sha256: Mapped[bytes] = mapped_column(ForeignKey("evidence_content.sha256"), index=True)
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    size_bytes: Mapped[int]
+
+
 class ReportStep(Base):
-    """What an office did with a report."""
+    """What an office did with a report; of one that was referred, where it lies since."""
 
     __tablename__ = "report_step"
-    __table_args__ = (CheckConstraint(_one_of("kind", ReportStepKind), name="kind"),)
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", ReportStepKind), name="kind"),
+        CheckConstraint(
+            "(division_code IS NULL) = (department IS NULL)"
+            " AND (division_code IS NULL OR kind = 'refer')",
+            name="referred_to",
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[UUID] = mapped_column(unique=True)
@@ -83,5 +111,7 @@ class ReportStep(Base):
     report_id: Mapped[int] = mapped_column(ForeignKey("report.id"), index=True)
     kind: Mapped[str]
     words: Mapped[str | None]
+    division_code: Mapped[str | None]
+    department: Mapped[str | None]
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     made_at: Mapped[datetime]

@@ -1,21 +1,30 @@
 """HTTP for reports: anybody files one, an office handles it."""
 
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.core.db import DbSession
 from app.core.errors import IdReused
-from app.core.problems import declare
+from app.core.problems import BodyTooLarge, declare
+from app.evidence import service as evidence
+from app.evidence.routes import answer as answer_image
+from app.evidence.rules import MEDIA_TYPE, ImageSizeUnfit, NotAnImage, UnknownEvidence
 from app.party.access import Caller
 from app.party.auth import allow
 from app.place.rules import DivisionNotInForce, UnknownDivision
 from app.report import rules, service
 from app.report.models import Report
 from app.report.rules import ReportState
-from app.report.schemas import ReportIn, ReportOut, ReportStepIn, ReportTaken
+from app.report.schemas import (
+    PHOTOS_READ_MAX,
+    ReportIn,
+    ReportOut,
+    ReportStepIn,
+    ReportTaken,
+)
 from app.report.service import Around
 
 PATH: Final = "/report/"
@@ -23,6 +32,16 @@ PATH: Final = "/report/"
 LISTED_MAX: Final = 200
 
 router = APIRouter(tags=["reports"])
+
+FILING_REFUSALS: Final = (
+    IdReused,
+    rules.NoSuchDocument,
+    rules.TooManyReports,
+    rules.PhotosUnfit,
+    NotAnImage,
+    ImageSizeUnfit,
+)
+_IMAGE: dict[str, Any] = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 
 Handler = Annotated[Caller, Depends(allow("report.handle"))]
 
@@ -43,7 +62,7 @@ def around(request: Request) -> Around:
     status_code=HTTPStatus.CREATED,
     responses={
         HTTPStatus.OK.value: {"model": ReportTaken, "description": "It was taken already."},
-        **declare(IdReused, rules.NoSuchDocument, rules.TooManyReports),
+        **declare(BodyTooLarge, *FILING_REFUSALS),
     },
     dependencies=[Depends(allow("report.file"))],
 )
@@ -54,7 +73,7 @@ async def file_report(
 
     It goes to the office that answers for them. The answer's `code` is all that leads back to it.
     """
-    report, created = await service.file(session, report_id, body, around(request))
+    report, created = await service.file(session, report_id, body, body.photos, around(request))
     if not created:
         response.status_code = HTTPStatus.OK
     return ReportTaken(
@@ -91,6 +110,27 @@ async def read_report(
 ) -> ReportOut:
     """Read a report that lies with the caller's office."""
     return await _told(request, session, await service.find(session, report_id, caller))
+
+
+@router.get(
+    "/reports/{report_id}/photos/{no}",
+    response_class=Response,
+    responses={
+        HTTPStatus.OK.value: {"content": _IMAGE},
+        **declare(rules.UnknownReport, UnknownEvidence),
+    },
+)
+async def read_photo(
+    report_id: UUID,
+    no: Annotated[int, Path(ge=1, le=PHOTOS_READ_MAX)],
+    request: Request,
+    session: DbSession,
+    caller: Handler,
+) -> Response:
+    """Show a photo of a report to the office that it lies with; nobody else sees it."""
+    found = await service.photo(session, report_id, no, caller)
+    vault = request.app.state.vault
+    return answer_image(await evidence.content(session, found.content_sha256, vault=vault))
 
 
 @router.put(

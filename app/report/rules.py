@@ -14,6 +14,8 @@ from app.core.errors import DomainError, Kind, Text
 from app.party.access import BEYOND_THE_GATE, Department, RoleKind
 
 CODE_BYTES: Final = 10
+BODY_BYTES_MAX: Final = 24 << 20
+"""Of a report with its photos: what the dated limits allow, written in Base64. It is read whole."""
 _GROUP: Final = 4
 DIVISION_DIGITS: Final = 6
 
@@ -101,6 +103,19 @@ class TooManyReports(DomainError):
     )
 
 
+class PhotosUnfit(DomainError):
+    """More photos than a report may have, or more bytes of them."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "report-photos-unfit"
+    title: ClassVar[Text] = Text(
+        "照片太多或太大, 本次未提交", "Too many photos, or too large; the report was not taken"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请少选几张, 或先把照片缩小", "Choose fewer photos, or make them smaller"
+    )
+
+
 class UnknownReport(DomainError):
     """No report has this id or code, or none that the caller may see."""
 
@@ -175,7 +190,8 @@ class Rule:
     """A term or threshold, dated.
 
     Attributes:
-        amount: Working days of `decide`, reports a day of the others.
+        amount: Working days of `decide`; reports a day of `per_address` and `per_document`; photos
+            of `photos`, and KiB of them together of `photos_kib`.
     """
 
     kind: str
@@ -212,6 +228,23 @@ def check_not_flooded(
     for kind, count in (("per_address", from_address), ("per_document", about_document)):
         if count >= amount_of(rules, kind, on):
             raise TooManyReports(limit=kind)
+
+
+def check_photos(rules: Collection[Rule], *, on: date, sizes_bytes: Collection[int]) -> None:
+    """Refuse more photos than a report may have on a day, or larger ones.
+
+    Args:
+        rules: All there are.
+        on: The day in Shanghai.
+        sizes_bytes: Of each photo as it was sent.
+
+    Raises:
+        PhotosUnfit: there are too many, or together they are too large.
+    """
+    if (limit := amount_of(rules, "photos", on)) < len(sizes_bytes):
+        raise PhotosUnfit(limit="photos", photos_max=limit)
+    if (limit := amount_of(rules, "photos_kib", on)) << 10 < sum(sizes_bytes):
+        raise PhotosUnfit(limit="photos_kib", kib_max=limit)
 
 
 def due_on(rules: Iterable[Rule], received_at: datetime) -> date:

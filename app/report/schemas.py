@@ -4,13 +4,15 @@ from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Base64Bytes, Field, StringConstraints, model_validator
 
 from app.core.schemas import In, Line, Out
 from app.party.access import Department
 from app.report.rules import ReportProblem, ReportState, ReportStepKind
 
 TEXT_CHARS_MAX = 2_000
+PHOTOS_READ_MAX = 20
+"""What is read at all; how many a report may have is dated data."""
 
 
 def _readable(text: str) -> str:
@@ -39,6 +41,12 @@ class ReportIn(In):
     text: Said = Field(description="What happened. Sealed at rest; read by the office alone.")
     contact: Line | None = Field(
         default=None, description="How the office reaches you. Sealed at rest; never shown."
+    )
+    photos: list[Base64Bytes] = Field(
+        default_factory=list,
+        max_length=PHOTOS_READ_MAX,
+        description="JPEG, PNG or WebP, in Base64. Drawn anew without metadata, sealed at rest; "
+        "read by the office alone. How many and how large is dated; three, of 16 MiB together.",
     )
 
 
@@ -100,8 +108,20 @@ class ReportStepOut(Out):
     step: UUID
     kind: ReportStepKind
     words: str | None
+    division_code: str | None = Field(description="County that it was referred to.")
+    department: Department | None
     by_name: str
     made_at: datetime
+
+
+class ReportPhotoOut(Out):
+    """A photo that came with a report."""
+
+    no: int
+    path: str = Field(description="Where the office reads it, as JPEG.")
+    width_px: int
+    height_px: int
+    size_bytes: int
 
 
 class ReportOut(Out):
@@ -113,6 +133,7 @@ class ReportOut(Out):
     problem: ReportProblem
     text: str
     contact: str | None
+    photos: list[ReportPhotoOut]
     state: ReportState
     division_code: str
     department: Department

@@ -1,12 +1,14 @@
 """Takes reports of anybody, and lets the office that one lies with take it up, answer or refer."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 import orjson
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +21,8 @@ from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.core.snapshot import Snapshot
+from app.evidence import service as evidence
+from app.evidence.rules import Picture, UnknownEvidence
 from app.hold import service as holds
 from app.hold.rules import NoticeKind
 from app.lot.rules import digest as digest_of
@@ -27,9 +31,16 @@ from app.party.access import Caller, Department, may_supervise
 from app.place import service as places
 from app.recall import authority
 from app.report import rules, seed
-from app.report.models import Report, ReportRule, ReportStep
+from app.report.models import Report, ReportPhoto, ReportRule, ReportStep
 from app.report.rules import Office, ReportState, ReportStepKind, Rule
-from app.report.schemas import ReportIn, ReportOut, ReportStepIn, ReportStepOut, ReportTrack
+from app.report.schemas import (
+    ReportIn,
+    ReportOut,
+    ReportPhotoOut,
+    ReportStepIn,
+    ReportStepOut,
+    ReportTrack,
+)
 from app.ticket import service as tickets
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -81,9 +92,13 @@ class Around:
 
 
 async def file(
-    session: AsyncSession, public_id: UUID, body: ReportIn, around: Around
+    session: AsyncSession,
+    public_id: UUID,
+    body: ReportIn,
+    photos: Sequence[bytes],
+    around: Around,
 ) -> tuple[Report, bool]:
-    """Take a report, and tell the office that answers for the goods.
+    """Take a report with its photos as they were sent, and tell the office that answers.
 
     Returns:
         The report, and whether it is new.
@@ -92,10 +107,13 @@ async def file(
         IdReused: the id names another report.
         NoSuchDocument: neither a ticket nor a certificate of the books.
         TooManyReports: the day has seen enough of this address, or about this document.
+        PhotosUnfit: there are too many photos, or too large ones.
+        NotAnImage, ImageSizeUnfit: one of them shows nothing.
     """
     vault, now = around.vault, around.now
     # Keyed: whoever reads the table cannot try phone numbers until one fits.
-    digest = vault.index(body.model_dump_json(), purpose="report.digest")
+    told = [body.model_dump_json(exclude={"photos"}), *(sha256(one).hexdigest() for one in photos)]
+    digest = vault.index("\n".join(told), purpose="report.digest")
     existing = await session.scalar(select(Report).where(Report.public_id == public_id))
     if existing is not None:
         if existing.digest != digest:
@@ -107,6 +125,8 @@ async def file(
     on, known = local_date(now), await _rules(session)
     sender = vault.index(f"{on} {around.address}", purpose="report.sender")
     await _check_not_flooded(session, known, sender, document, now=now)
+    rules.check_photos(known, on=on, sizes_bytes=[len(one) for one in photos])
+    kept = [await evidence.keep(session, one, vault=vault) for one in photos]
     report = Report(
         public_id=public_id,
         digest=digest,
@@ -128,10 +148,36 @@ async def file(
     )
     session.add(report)
     await session.flush()
+    await _attach(session, report, kept)
     await _tell(session, report, public_id, now=now)
     said = {"commit": digest.hex(), "t": now.isoformat()}
+    if kept:
+        # Keyed too: whoever took a photo and shared it would else be found by its hash.
+        hashes = " ".join(one.sha256.hex() for one in kept)
+        said["photos_commit"] = vault.index(hashes, purpose="report.photos").hex()
     await transparency.append(session, [Statement("report.filed", public_id, said)], now=now)
     return report, True
+
+
+async def _attach(session: AsyncSession, report: Report, kept: Sequence[Picture]) -> None:
+    session.add_all(
+        ReportPhoto(
+            report_id=report.id,
+            no=no,
+            content_sha256=one.sha256,
+            width_px=one.width_px,
+            height_px=one.height_px,
+            size_bytes=len(one.content),
+        )
+        for no, one in enumerate(kept, start=1)
+    )
+    await session.flush()
+
+
+async def photo_limits(session: AsyncSession, now: datetime) -> tuple[int, int]:
+    """Answer how many photos a report may have today, and how many KiB together."""
+    known, on = await _rules(session), local_date(now)
+    return rules.amount_of(known, "photos", on), rules.amount_of(known, "photos_kib", on)
 
 
 async def _route(session: AsyncSession, found: Found, *, now: datetime) -> tuple[UUID, str, Office]:
@@ -184,7 +230,14 @@ async def _check_not_flooded(
     )
 
 
-async def _tell(session: AsyncSession, report: Report, subject: UUID, *, now: datetime) -> None:
+async def _tell(
+    session: AsyncSession,
+    report: Report,
+    subject: UUID,
+    *,
+    now: datetime,
+    kind: NoticeKind = NoticeKind.REPORTED,
+) -> None:
     told = await authority.offices_of(
         session,
         [report.division_code],
@@ -192,7 +245,36 @@ async def _tell(session: AsyncSession, report: Report, subject: UUID, *, now: da
         department=Department(report.department),
     )
     facts = {"report": report.public_id, "problem": report.problem, "due_on": report.due_on}
-    await holds.tell(session, NoticeKind.REPORTED, subject, told, facts, now)
+    await holds.tell(session, kind, subject, told, facts, now)
+
+
+async def remind(session: AsyncSession, *, now: datetime) -> tuple[int, int]:
+    """Remind offices of reports on the last day of their clock, and once it has run out; once each.
+
+    Returns:
+        How many were due today, and how many were found late.
+    """
+    today = local_date(now)
+    reminders = (
+        (NoticeKind.REPORT_DUE, Report.due_told_at, Report.due_on == today),
+        (NoticeKind.REPORT_OVERDUE, Report.late_told_at, Report.due_on < today),
+    )
+    counts = []
+    for kind, told_at, is_time in reminders:
+        # Two workers that come at once wait here, and the second finds it done; a report that an
+        # office takes up meanwhile is asked again whether it waits.
+        claimed = (
+            update(Report)
+            .where(Report.state == ReportState.RECEIVED, told_at.is_(None), is_time)
+            .values({told_at: now})
+            .returning(Report)
+        )
+        found = (await session.scalars(claimed)).all()
+        for report in found:
+            await _tell(session, report, report.public_id, now=now, kind=kind)
+        counts.append(len(found))
+    due, late = counts
+    return due, late
 
 
 async def track(session: AsyncSession, typed: str) -> ReportTrack:
@@ -277,6 +359,8 @@ async def step(
             report_id=report.id,
             kind=body.kind,
             words=body.words,
+            division_code=body.division_code,
+            department=body.department,
             party_id=caller.acting_party,
             made_at=now,
         )
@@ -307,6 +391,8 @@ async def _refer(
         raise rules.ReportNotMoved
     report.division_code, report.department = body.division_code, body.department
     report.taken_up_at = None
+    # Whoever it lies with now was reminded of nothing yet.
+    report.due_told_at = report.late_told_at = None
 
 
 async def lying_with(
@@ -337,6 +423,20 @@ async def find(session: AsyncSession, public_id: UUID, caller: Caller) -> Report
     return report
 
 
+async def photo(session: AsyncSession, public_id: UUID, no: int, caller: Caller) -> ReportPhoto:
+    """Find a photo of a report that lies with an office.
+
+    Raises:
+        UnknownReport: there is no such report, or it lies with another office.
+        UnknownEvidence: it has no such photo.
+    """
+    report = await find(session, public_id, caller)
+    found = await session.get(ReportPhoto, (report.id, no))
+    if found is None:
+        raise UnknownEvidence(report=str(public_id), no=no)
+    return found
+
+
 async def describe(
     session: AsyncSession, found: Sequence[Report], *, vault: Vault, now: datetime
 ) -> list[ReportOut]:
@@ -348,6 +448,13 @@ async def describe(
     )
     taken = rows.all()
     known = await parties.by_ids(session, {row.party_id for row in taken})
+    photos = defaultdict(list)
+    for shown in await session.scalars(
+        select(ReportPhoto)
+        .where(ReportPhoto.report_id.in_([report.id for report in found]))
+        .order_by(ReportPhoto.report_id, ReportPhoto.no)
+    ):
+        photos[shown.report_id].append(shown)
     today = local_date(now)
     return [
         ReportOut(
@@ -361,6 +468,16 @@ async def describe(
                 if report.contact_sealed is None
                 else vault.open(report.contact_sealed, purpose=_CONTACT)
             ),
+            photos=[
+                ReportPhotoOut(
+                    no=shown.no,
+                    path=f"/reports/{report.public_id}/photos/{shown.no}",
+                    width_px=shown.width_px,
+                    height_px=shown.height_px,
+                    size_bytes=shown.size_bytes,
+                )
+                for shown in photos[report.id]
+            ],
             state=ReportState(report.state),
             division_code=report.division_code,
             department=Department(report.department),
@@ -375,6 +492,8 @@ async def describe(
                     step=row.public_id,
                     kind=ReportStepKind(row.kind),
                     words=row.words,
+                    division_code=row.division_code,
+                    department=None if row.department is None else Department(row.department),
                     by_name=known[row.party_id].name,
                     made_at=row.made_at,
                 )

@@ -868,6 +868,11 @@ _DEADLINES = text(f"""
     JOIN party b ON b.id = f.asked_by
     WHERE f.answered_at IS NULL
         AND {_END_OF.format("f.due_on")} < CAST(:now AS timestamptz)
+    UNION ALL
+    SELECT 'report', r.public_id, r.received_at, {_END_OF.format("r.due_on")}, NULL,
+        array_remove(ARRAY[nullif(r.division_code, '')], NULL), CAST(ARRAY[] AS bigint[])
+    FROM report r
+    WHERE r.state = 'received' AND {_END_OF.format("r.due_on")} < CAST(:now AS timestamptz)
 """)  # noqa: S608
 
 

@@ -18,6 +18,7 @@ from app.lot import service as lots
 from app.lot.rules import digest as digest_of
 from app.party import credentials
 from app.party.access import Caller
+from app.place import service as places
 from app.testing import push, rules, service
 from app.testing.models import PushNonce, Sample, TestRow, TestSource
 from app.testing.push import Algorithm, Convention
@@ -56,10 +57,12 @@ async def register(
 
     Raises:
         LayerNotYours: see `rules.check_layer`.
+        UnknownPlace: there is no such place.
         KeyUnfit: the public key does not fit the algorithm.
         IdReused: the id names a source; a repeat too, for the secret cannot be told again.
     """
     rules.check_layer(body.layer, body.authority, caller.roles)
+    place_id = None if body.place is None else (await places.find_place(session, body.place)).id
     secret, key = None, _public_key(body)
     if body.algorithm is Algorithm.HMAC_SHA256:
         secret = ids.secret().hex()
@@ -75,6 +78,7 @@ async def register(
             layer=body.layer,
             authority=body.authority,
             algorithm=body.algorithm,
+            place_id=place_id,
             key=key,
             created_at=now,
         )
@@ -155,6 +159,7 @@ class _Source:
     layer: Layer
     authority: Authority | None
     party_id: int
+    place: UUID | None
 
 
 async def _verified(
@@ -192,6 +197,9 @@ async def _verified(
     )
     if seen is None:
         raise push.PushReplayed
+    place = None
+    if row.place_id is not None:
+        place = (await places.by_ids(session, [row.place_id]))[row.place_id].public_id
     return _Source(
         id=row.id,
         public_id=row.public_id,
@@ -200,6 +208,7 @@ async def _verified(
         layer=Layer(row.layer),
         authority=None if row.authority is None else Authority(row.authority),
         party_id=row.party_id,
+        place=place,
     )
 
 
@@ -367,6 +376,7 @@ def _test_of(source: _Source, item: RecordIn) -> TestIn:
             test_line=item.test_line,
         ),
         testers=item.operators,
+        place=source.place,
     )
 
 
@@ -399,6 +409,7 @@ async def _sample(
         purpose=item.purpose,
         taken_at=item.taken_at or item.tested_at,
         samplers=item.operators,
+        place=source.place,
     )
     sample, _ = await service.take(
         session, ids.uuid7(), body, caller, answers_for=answers_for, vault=vault, now=now

@@ -12,7 +12,9 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    SmallInteger,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -172,6 +174,26 @@ class ExtensionRuleRow(Base):
     verified: Mapped[bool]
 
 
+class SampleAllowance(Base):
+    """How many grams of a lot on hold are sampled without the office in charge; dated."""
+
+    __tablename__ = "sample_allowance"
+    __table_args__ = (
+        _valid(),
+        CheckConstraint(_one_of("layer", Layer), name="layer"),
+        CheckConstraint("lot_g > 0", name="lot_g"),
+        CheckConstraint("permille BETWEEN 1 AND 999", name="permille"),
+    )
+
+    layer: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    lot_g: Mapped[int]
+    permille: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    verified: Mapped[bool]
+
+
 class WorkingDayRow(Base):
     """A day that is, or is not, a working day whatever the week says."""
 
@@ -190,6 +212,10 @@ class Sample(Base):
     """Grams taken out of a lot, and where the case stands; all changes are under the lot's lock.
 
     Who took it by name is sealed: it is shown to the sampler's own party and its supervisors.
+
+    Attributes:
+        while_held: Whether its grams left a lot that was on hold or recalled; never those of goods
+            on their way, which had left it with their ticket.
     """
 
     __tablename__ = "sample"
@@ -228,6 +254,7 @@ class Sample(Base):
     event_id: Mapped[int]
     status: Mapped[str]
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("hold.id"))
+    while_held: Mapped[bool] = mapped_column(server_default=false())
 
 
 class SampleCommission(Base):
@@ -398,6 +425,7 @@ class TestSource(Base):
     layer: Mapped[str]
     authority: Mapped[str | None]
     algorithm: Mapped[str]
+    place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))
     key: Mapped[bytes]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """Samples, limits and methods as people read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -32,6 +33,7 @@ from app.testing.models import (
     TestRow,
     TestSource,
 )
+from app.testing.push import Algorithm, Convention
 from app.testing.rules import (
     VERDICT_OF,
     Authority,
@@ -62,6 +64,7 @@ from app.testing.schemas import (
     RecentTest,
     SampleLine,
     SampleOut,
+    SourceOut,
     StepOut,
     TestOut,
     Words,
@@ -111,11 +114,8 @@ async def _describe(
 ) -> SampleOut:
     lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
     catalogue = await products.catalogue(session)
-    named = await parties.by_ids(
-        session,
-        {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
-        | {party for one in sent for party in (one.lab_id, one.sent_by)},
-    )
+    shown = await _names(session, sample, sent, tests)
+    named = shown.parties
     place = None
     if sample.place_id is not None:
         place = (await places.by_ids(session, [sample.place_id]))[sample.place_id].public_id
@@ -136,7 +136,9 @@ async def _describe(
         purpose=SamplePurpose(sample.purpose),
         holder=named[sample.holder_id].public_id,
         taken_by=named[sample.taken_by].public_id,
+        taken_by_name=named[sample.taken_by].name,
         place=place,
+        place_name=None if sample.place_id is None else shown.places[sample.place_id],
         taken_at=sample.taken_at,
         recorded_at=sample.recorded_at,
         samplers=_people(vault, sample.samplers, sample.taken_by, caller, purpose=SAMPLERS),
@@ -144,7 +146,7 @@ async def _describe(
         verdict=VERDICT_OF[Status(sample.status)],
         hold=None if hold is None else hold.public_id,
         sent_to=[_commission(one, named) for one in sent],
-        tests=[_test(test, named, caller, vault) for test in tests],
+        tests=[_test(test, shown, caller, vault) for test in tests],
         steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
         deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
         extensions=[
@@ -164,11 +166,13 @@ async def _describe(
     )
 
 
-def _commission(sent: SampleCommission, named: dict[int, Party]) -> CommissionOut:
+def _commission(sent: SampleCommission, named: Mapping[int, Party]) -> CommissionOut:
     return CommissionOut(
         commission=sent.public_id,
         lab=named[sent.lab_id].public_id,
+        lab_name=named[sent.lab_id].name,
         sent_by=named[sent.sent_by].public_id,
+        sent_by_name=named[sent.sent_by].name,
         sent_at=sent.sent_at,
     )
 
@@ -196,7 +200,36 @@ def _people(
     return opened(vault, names, purpose=purpose)
 
 
-def _test(test: TestRow, named: dict[int, Party], caller: Caller, vault: Vault) -> TestOut:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What the internal ids of a sample's tests are called."""
+
+    parties: Mapping[int, Party]
+    places: Mapping[int, str]
+    sources: Mapping[int, str]
+
+
+async def _names(
+    session: AsyncSession,
+    sample: Sample,
+    sent: Sequence[SampleCommission],
+    tests: Sequence[TestRow],
+) -> _Named:
+    named = await parties.by_ids(
+        session,
+        {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
+        | {party for one in sent for party in (one.lab_id, one.sent_by)},
+    )
+    where = await places.full_names(session, {sample.place_id, *(one.place_id for one in tests)})
+    pushed = await session.execute(
+        select(TestSource.id, TestSource.name).where(
+            TestSource.id.in_([one.source_id for one in tests if one.source_id])
+        )
+    )
+    return _Named(named, where, {row.id: row.name for row in pushed})
+
+
+def _test(test: TestRow, named: _Named, caller: Caller, vault: Vault) -> TestOut:
     reading: dict[str, Any] | None = test.raw.get("reading")
     value = None if reading is None else reading.get("value")
     return TestOut(
@@ -219,7 +252,10 @@ def _test(test: TestRow, named: dict[int, Party], caller: Caller, vault: Vault) 
         ],
         findings=[Finding(**finding) for finding in test.findings],
         details={key: value for key, value in test.raw.items() if key != "reading"},
-        tested_by=named[test.tested_by].public_id,
+        tested_by=named.parties[test.tested_by].public_id,
+        tested_by_name=named.parties[test.tested_by].name,
+        place_name=None if test.place_id is None else named.places[test.place_id],
+        source=None if test.source_id is None else named.sources[test.source_id],
         tested_at=test.tested_at,
         recorded_at=test.recorded_at,
         testers=_people(vault, test.testers, test.tested_by, caller, purpose=TESTERS),
@@ -298,7 +334,10 @@ async def samples(
         .order_by(Sample.id.desc())
         .limit(most)
     )
+    found = rows.all()
     catalogue = await products.catalogue(session)
+    where = await places.full_names(session, [sample.place_id for sample, _ in found])
+    takers = await parties.by_ids(session, {sample.taken_by for sample, _ in found})
     return [
         SampleLine(
             sample=sample.public_id,
@@ -307,11 +346,13 @@ async def samples(
             product=sample.product_id,
             product_name=catalogue.product(sample.product_id).name,
             layer=Layer(sample.layer),
+            taken_by_name=takers[sample.taken_by].name,
+            place_name=None if sample.place_id is None else where[sample.place_id],
             taken_at=sample.taken_at,
             status=Status(sample.status),
             verdict=VERDICT_OF[Status(sample.status)],
         )
-        for sample, lot in rows
+        for sample, lot in found
     ]
 
 
@@ -325,7 +366,8 @@ async def recent(
 ) -> list[RecentSample]:
     """List what an office sampled lately in one of its markets, the latest first, with its tests.
 
-    A device says nothing of where it stands: what it pushed counts for all markets of its office.
+    Of a device of which nobody said where it stands, what it pushed counts for all markets of its
+    office.
     """
     within = select(Place.id).where(or_(Place.id == market_id, Place.parent_id == market_id))
     found = await session.scalars(
@@ -349,6 +391,10 @@ async def recent(
     for test, source in rows:
         tests[test.sample_id].append((test, source))
     catalogue = await products.catalogue(session)
+    every = [test for of_sample in tests.values() for test, _ in of_sample]
+    stood = [*(one.place_id for one in samples), *(test.place_id for test in every)]
+    where = await places.full_names(session, stood)
+    testers = await parties.by_ids(session, {test.tested_by for test in every})
     return [
         RecentSample(
             sample=sample.public_id,
@@ -357,14 +403,23 @@ async def recent(
             product_name=catalogue.product(sample.product_id).name,
             status=Status(sample.status),
             repeats_left=repeats_left([cases.fact_of(test) for test, _ in tests[sample.id]]),
+            place_name=None if sample.place_id is None else where[sample.place_id],
             taken_at=sample.taken_at,
-            tests=[_recent(test, source) for test, source in tests[sample.id]],
+            tests=[
+                _recent(
+                    test,
+                    source,
+                    by=testers[test.tested_by].name,
+                    at=None if test.place_id is None else where[test.place_id],
+                )
+                for test, source in tests[sample.id]
+            ],
         )
         for sample in samples
     ]
 
 
-def _recent(test: TestRow, source: str | None) -> RecentTest:
+def _recent(test: TestRow, source: str | None, *, by: str, at: str | None) -> RecentTest:
     reading = test.raw.get("reading", {})
     return RecentTest(
         test=test.public_id,
@@ -374,8 +429,32 @@ def _recent(test: TestRow, source: str | None) -> RecentTest:
         value=reading.get("value"),
         source=source,
         device=test.raw.get("device_sn"),
+        tested_by_name=by,
+        place_name=at,
         tested_at=test.tested_at,
     )
+
+
+async def sources(session: AsyncSession, found: Sequence[TestSource]) -> list[SourceOut]:
+    """Write feeds as they go out, never with their keys."""
+    known = await places.by_ids(session, {row.place_id for row in found if row.place_id})
+    where = await places.full_names(session, known)
+    return [
+        SourceOut(
+            source=row.public_id,
+            name=row.name,
+            maker=row.maker,
+            convention=Convention(row.convention),
+            layer=Layer(row.layer),
+            authority=None if row.authority is None else Authority(row.authority),
+            algorithm=Algorithm(row.algorithm),
+            place=None if row.place_id is None else known[row.place_id].public_id,
+            place_name=None if row.place_id is None else where[row.place_id],
+            created_at=row.created_at,
+            revoked_at=row.revoked_at,
+        )
+        for row in found
+    ]
 
 
 async def overdue(

@@ -21,10 +21,9 @@ from app.place.rules import UnknownPlace
 from app.product.rules import UnknownProduct
 from app.product.schemas import ProductId
 from app.testing import cases, commissions, devices, push, queries, rules, service
+from app.testing.allowances import HeldSampleLimit
 from app.testing.devices import Signed
-from app.testing.models import TestSource
-from app.testing.push import Algorithm, Convention
-from app.testing.rules import Authority, Layer, State, Status
+from app.testing.rules import State, Status
 from app.testing.schemas import (
     CommissionIn,
     ExtensionIn,
@@ -87,6 +86,7 @@ async def _described(
             rules.SampleNumberTaken,
             LotOnHold,
             LotExhausted,
+            HeldSampleLimit,
         ),
     },
 )
@@ -354,7 +354,7 @@ async def list_methods(
 @router.put(
     "/test-sources/{source_id}",
     status_code=HTTPStatus.CREATED,
-    responses=declare(rules.LayerNotYours, push.KeyUnfit, IdReused),
+    responses=declare(rules.LayerNotYours, UnknownPlace, push.KeyUnfit, IdReused),
 )
 async def register_source(
     source_id: UUID, body: SourceIn, request: Request, session: DbSession, caller: Keeper
@@ -364,13 +364,14 @@ async def register_source(
     source, secret = await devices.register(
         session, source_id, body, caller, vault=state.vault, now=state.clock()
     )
-    return SourceMade(**_source(source).model_dump(), secret=secret)
+    [shown] = await queries.sources(session, [source])
+    return SourceMade(**shown.model_dump(), secret=secret)
 
 
 @router.get("/test-sources")
 async def list_sources(session: DbSession, caller: Keeper) -> list[SourceOut]:
     """List your party's sources."""
-    return [_source(row) for row in await devices.sources_of(session, caller.acting_party)]
+    return await queries.sources(session, await devices.sources_of(session, caller.acting_party))
 
 
 @router.delete(
@@ -383,20 +384,6 @@ async def revoke_source(
 ) -> None:
     """Stop believing a source, at once."""
     await devices.revoke(session, source_id, caller, now=request.app.state.clock())
-
-
-def _source(row: TestSource) -> SourceOut:
-    return SourceOut(
-        source=row.public_id,
-        name=row.name,
-        maker=row.maker,
-        convention=Convention(row.convention),
-        layer=Layer(row.layer),
-        authority=None if row.authority is None else Authority(row.authority),
-        algorithm=Algorithm(row.algorithm),
-        created_at=row.created_at,
-        revoked_at=row.revoked_at,
-    )
 
 
 @router.post(

@@ -214,6 +214,9 @@ class TestOut(Out):
     findings: list[Finding]
     details: dict[str, Any] = Field(description="Device, reagent, numbers.")
     tested_by: UUID
+    tested_by_name: str
+    place_name: str | None = Field(description="Where it was tested: the market and its gate.")
+    source: str | None = Field(description="The feed that pushed it; null: a person entered it.")
     tested_at: datetime
     recorded_at: datetime
     testers: list[str] | None = Field(description="Null for those who are not to see names.")
@@ -276,7 +279,9 @@ class CommissionOut(Out):
 
     commission: UUID
     lab: UUID
+    lab_name: str
     sent_by: UUID
+    sent_by_name: str
     sent_at: datetime
 
 
@@ -295,7 +300,9 @@ class SampleOut(Out):
     purpose: SamplePurpose
     holder: UUID
     taken_by: UUID
+    taken_by_name: str
     place: UUID | None
+    place_name: str | None = Field(description="The market, and the gate in it.")
     taken_at: datetime
     recorded_at: datetime
     samplers: list[str] | None = Field(description="Null for those who are not to see names.")
@@ -320,6 +327,8 @@ class SampleLine(Out):
     product: int
     product_name: str
     layer: Layer
+    taken_by_name: str
+    place_name: str | None = Field(description="Where it was taken: the market, and its gate.")
     taken_at: datetime
     status: Status
     verdict: Verdict
@@ -335,6 +344,8 @@ class RecentTest(Out):
     value: str | None = Field(description="Per cent of inhibition, raw.")
     source: str | None = Field(description="The feed that pushed it; null: a person entered it.")
     device: str | None
+    tested_by_name: str
+    place_name: str | None = Field(description="Where it was tested: the market, and its gate.")
     tested_at: datetime
 
 
@@ -347,6 +358,7 @@ class RecentSample(Out):
     product_name: str
     status: Status
     repeats_left: int = Field(description="How often the finding is to be repeated yet.")
+    place_name: str | None = Field(description="Where it was taken: the market, and its gate.")
     taken_at: datetime
     tests: list[RecentTest]
 
@@ -397,6 +409,9 @@ class SourceIn(In):
     layer: Layer
     authority: Authority | None = None
     algorithm: Algorithm = Algorithm.HMAC_SHA256
+    place: UUID | None = Field(
+        default=None, description="Where the devices stand: what they push is of that place."
+    )
     public_key: str | None = Field(
         default=None, max_length=64, description="Of ed25519: 32 bytes in hexadecimal."
     )
@@ -412,6 +427,8 @@ class SourceOut(Out):
     layer: Layer
     authority: Authority | None
     algorithm: Algorithm
+    place: UUID | None
+    place_name: str | None = Field(description="The market, and the gate in it.")
     created_at: datetime
     revoked_at: datetime | None
 

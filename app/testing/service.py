@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
@@ -28,6 +28,7 @@ from app.party.access import Caller, OtherParty, RoleKind, may_supervise
 from app.place import service as places
 from app.product import service as products
 from app.testing import cases, commissions, rules
+from app.testing.allowances import check_held
 from app.testing.limits import Food, Limit, Ruling, Standards, judge
 from app.testing.models import Sample, TestRow
 from app.testing.rules import (
@@ -45,7 +46,7 @@ from app.testing.rules import (
     TestKind,
 )
 from app.testing.schemas import ItemIn, SampleIn, TestIn
-from app.testing.standards import standards
+from app.testing.standards import allowances, standards
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
@@ -79,22 +80,21 @@ async def take(
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold, be it a market.
+    Its holder could else carry off as samples what may not be sold, be it a market. One that
+    answers for it takes a little of it, an office in charge what it needs.
 
     Returns:
         The sample, and whether it is new.
 
     Raises:
-        UnknownLot: there is no such lot.
-        IdReused: the id names another sample.
+        UnknownLot, IdReused: there is no such lot, or the id names another sample.
         LayerNotYours: see `rules.check_layer`.
-        UnknownPlace: there is no such place.
-        UnknownParty, NotALaboratory: there is nobody to send it to.
+        UnknownPlace, UnknownParty, NotALaboratory: there is no such place or laboratory.
         ImpossibleDate: it cannot have been taken then.
         HoldNotYours: the caller neither holds the lot nor answers for it.
         AlreadySampledAbove: a higher office of agriculture has sampled it.
         SampleNumberTaken: the number stands for another sample of the caller's.
-        LotOnHold: the lot may not move, and its holder samples it.
+        LotOnHold, HeldSampleLimit: it may not move: its holder takes none, its market little.
         LotExhausted: less than that is left.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
@@ -119,6 +119,8 @@ async def take(
         await _check_not_above(session, lot, caller)
     await _check_number(session, body.number, caller)
     draw = _drawn(lot, body, by=caller.acting_party)
+    if lot.holds and body.authority is None:
+        await _check_held(session, draw, body.layer, on=local_date(taken_at))
     sample = await _take(
         session,
         public_id,
@@ -183,6 +185,23 @@ def _drawn(lot: LotState, body: SampleIn, *, by: int) -> Draw:
     # A market may hold goods too: of its own it is no more than their holder.
     check_draw(draw, holder_id=lot.holder_id, held_too=lot.holder_id != by)
     return draw
+
+
+async def _check_held(session: AsyncSession, draw: Draw, layer: Layer, *, on: date) -> None:
+    """Refuse too large a sample of goods on hold; the lot's lock lets samplers count one by one."""
+    taken_g = await session.scalar(
+        select(func.coalesce(func.sum(Sample.mass_g), 0)).where(
+            Sample.lot_id == draw.lot.id, Sample.while_held, Sample.authority.is_(None)
+        )
+    )
+    check_held(
+        await allowances(session),
+        layer,
+        on,
+        wanted_g=draw.mass_g,
+        taken_g=int(taken_g or 0),
+        left_g=draw.lot.remaining_g,
+    )
 
 
 async def _check_not_above(session: AsyncSession, lot: LotState, caller: Caller) -> None:
@@ -263,6 +282,7 @@ async def _take(
         recorded_at=now,
         event_id=event_id,
         status=Status.SAMPLED,
+        while_held=lot.holds > 0 and not on_the_way,
     )
     session.add(sample)
     await session.flush()

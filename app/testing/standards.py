@@ -14,6 +14,7 @@ from app.core.errors import Text
 from app.core.snapshot import Snapshot
 from app.product import service as products
 from app.testing import seed
+from app.testing.allowances import Allowance
 from app.testing.calendar import ClockKind, ClockRule, ClockUnit, ExtensionRule, WorkingDays
 from app.testing.limits import Limit, Scope, Standards, Substance, SubstanceGroup
 from app.testing.models import (
@@ -22,10 +23,11 @@ from app.testing.models import (
     FoodCategoryRow,
     QuickMethodRow,
     ResidueLimitRow,
+    SampleAllowance,
     SubstanceRow,
     WorkingDayRow,
 )
-from app.testing.rules import Authority, Method, Reading, State
+from app.testing.rules import Authority, Layer, Method, Reading, State
 from app.testing.seed import Numbered, ReadRow
 
 STANDARDS_LAST_S = 60
@@ -45,6 +47,7 @@ async def load(session: AsyncSession) -> None:
         (ClockRuleRow, content.clocks),
         (ExtensionRuleRow, content.extensions),
         (WorkingDayRow, content.working_days),
+        (SampleAllowance, content.allowances),
     ):
         await _put(session, table, rows)
     read = await read_table(session, content.limits)
@@ -66,6 +69,7 @@ async def load(session: AsyncSession) -> None:
 def _forget(session: AsyncSession) -> None:
     standards.forget(session)
     clocks.forget(session)
+    allowances.forget(session)
 
 
 def _keys(table: type[Base]) -> list[Any]:
@@ -318,3 +322,22 @@ def _terms(row: ClockRuleRow | ExtensionRuleRow) -> dict[str, Any]:
 
 clocks = Snapshot(_read_clocks, lasts_s=STANDARDS_LAST_S)
 """Answers the time limits and the calendar."""
+
+
+async def _read_allowances(session: AsyncSession) -> list[Allowance]:
+    return [
+        Allowance(
+            Layer(row.layer),
+            row.valid_from,
+            row.valid_to,
+            row.lot_g,
+            row.permille,
+            row.source,
+            row.verified,
+        )
+        for row in await session.scalars(select(SampleAllowance))
+    ]
+
+
+allowances = Snapshot(_read_allowances, lasts_s=STANDARDS_LAST_S)
+"""Answers how much of goods on hold may be sampled without the office in charge."""

@@ -20,6 +20,7 @@ from app.core.replica import DATABASE_FAULTS
 from app.core.schemas import Instant
 from app.event.rules import ImpossibleDate
 from app.evidence import service as evidences
+from app.evidence.routes import answer as answer_image
 from app.evidence.rules import MEDIA_TYPE, UnknownEvidence
 from app.lot.routes import DRAW_REFUSALS, UNIT_REFUSALS, repeated
 from app.lot.rules import MadeTooEarly, MassesDiffer, ProductsDiffer
@@ -378,8 +379,7 @@ async def read_photo(
     shown = await queries.photo(
         session, ticket_id, evidence_id, caller, base_url=state.settings.public_url
     )
-    content = await evidences.content(session, shown, vault=state.vault)
-    return Response(content, media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-store"})
+    return answer_image(await evidences.content(session, shown.content_sha256, vault=state.vault))
 
 
 @router.get(

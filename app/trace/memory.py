@@ -24,7 +24,7 @@ from app.party.access import DatedRole
 from app.trace.rules import Edge, Node
 
 LOTS_MAX = 1 << 14
-"""Lots of each of two generations; a lot, an edge and their words are 1.8 KB, so that all are 57 MB."""
+"""Lots of each of two generations; with an edge and the words of both 1.8 KB each, 57 MB in all."""
 PARTIES_MAX = 1 << 12
 ROLES_LAST_S = 300
 

@@ -611,7 +611,7 @@ _ON_THE_WAY = """
 _WHOLE = {
     (credential, walk): prepared(f"""
         WITH RECURSIVE who (
-            account, scopes, party_id, party, roles, created_at, seen_at
+            account, duty, scopes, party_id, party, roles, created_at, seen_at
         ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
             SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
                 {_BOUGHT.format(party="who.party_id")} AS bought
@@ -666,11 +666,11 @@ async def whole(
     if not rows:
         return None
     row = tuple(rows[0])
-    caller, noted = credentials.read_caller(row[:7], now)
-    graph = await graph_of(books, *row[13:17], limit=limit)
-    ways = [] if row[17] is None else zip(*row[17:], strict=True)
+    caller, noted = credentials.read_caller(row[:8], now)
+    graph = await graph_of(books, *row[14:18], limit=limit)
+    ways = [] if row[18] is None else zip(*row[18:], strict=True)
     transits = [
         Transit(ticket, graph.nodes[lot_id].public_id, lot_id, buyer, kind, mass_g, sold_at)
         for ticket, lot_id, buyer, kind, mass_g, sold_at in ways
     ]
-    return Whole(caller, noted, AskedLot(*row[7:13]), graph, transits)
+    return Whole(caller, noted, AskedLot(*row[8:14]), graph, transits)

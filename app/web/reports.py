@@ -7,9 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.exceptions import HTTPException
 
 from app.core import problems
-from app.core.db import DbSession
+from app.core.db import DbSession, part_of
 from app.core.errors import DomainError, Text
 from app.core.problems import declare
 from app.party.auth import allow
@@ -21,21 +22,28 @@ from app.web.memory import wants_json
 from app.web.routes import form_of
 
 _PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+_NO_PHOTOS_KEPT: Final = Text(
+    "没有提交的照片需要重新选择", "Photos that were not taken must be chosen again"
+)
 _INCOMPLETE: Final = Text(
     "请选择问题并写明情况，不要使用特殊字符",
     "Choose a problem and say what happened, without special characters",
 )
 _HTML: Final[dict[str, Any]] = {"text/html": {"schema": {"type": "string"}}}
 _FIELDS: Final = ("report", "document", "problem", "text", "contact")
+_PHOTOS: Final = "photos"
+_MULTIPART: Final = "multipart/form-data"
+_TYPED: Final[dict[str, Any]] = {name: {"type": "string"} for name in _FIELDS}
+_FILES: Final[dict[str, Any]] = {
+    _PHOTOS: {"type": "array", "items": {"type": "string", "format": "binary"}}
+}
 _FORM: Final[dict[str, Any]] = {
     "requestBody": {
         "content": {
             "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "properties": {name: {"type": "string"} for name in _FIELDS},
-                }
-            }
+                "schema": {"type": "object", "properties": _TYPED}
+            },
+            _MULTIPART: {"schema": {"type": "object", "properties": {**_TYPED, **_FILES}}},
         }
     }
 }
@@ -43,14 +51,17 @@ _FORM: Final[dict[str, Any]] = {
 router = APIRouter(tags=["reports"])
 
 
-def _page(
+async def _page(
     request: Request,
+    session: DbSession,
     typed: dict[str, str],
     *,
     saying: Text | None = None,
     advice: Text | None = None,
+    lost: bool = False,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HTMLResponse:
+    photos_max, kib_max = await service.photo_limits(session, request.app.state.clock())
     html = (
         pages.environment()
         .get_template("report.html")
@@ -59,11 +70,28 @@ def _page(
             typed={name: typed.get(name, "") for name in _FIELDS},
             problems=rules.PROBLEM_WORDS,
             chars_max=TEXT_CHARS_MAX,
+            photos_max=photos_max,
+            photos_mib=kib_max >> 10,
             saying=saying,
             advice=advice,
+            lost=_NO_PHOTOS_KEPT if lost else None,
         )
     )
     return HTMLResponse(html, status, headers=_PRIVATE)
+
+
+async def _read(request: Request) -> tuple[dict[str, str], list[bytes]]:
+    """Read what was typed, and the photos that were chosen; a form without photos is read too."""
+    if not request.headers.get("content-type", "").startswith(_MULTIPART):
+        return await form_of(request), []
+    try:
+        async with request.form() as form:
+            typed = {name: value for name, value in form.items() if isinstance(value, str)}
+            files = [file for file in form.getlist(_PHOTOS) if not isinstance(file, str)]
+            # A browser sends an empty file where none was chosen.
+            return typed, [content for file in files if (content := await file.read())]
+    except HTTPException:
+        return {}, []
 
 
 @router.get(
@@ -74,6 +102,7 @@ def _page(
 )
 async def ask_what_is_wrong(
     request: Request,
+    session: DbSession,
     document: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
     code: Annotated[str, Query(max_length=TEXT_CHARS_MAX)] = "",
 ) -> Response:
@@ -85,7 +114,7 @@ async def ask_what_is_wrong(
         path = PATH + quote(rules.read_code(code), safe="")
         return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
     made = str(request.app.state.new_id())
-    return _page(request, {"report": made, "document": document})
+    return await _page(request, session, {"report": made, "document": document})
 
 
 @router.post(
@@ -95,7 +124,7 @@ async def ask_what_is_wrong(
         303: {"description": "On to the page that tells what becomes of it."},
         404: {"content": _HTML, "description": "No such document."},
         409: {"content": _HTML, "description": "This form was sent with other words before."},
-        422: {"content": _HTML, "description": "The form is incomplete."},
+        422: {"content": _HTML, "description": "The form is incomplete, or a photo is none."},
         429: {"content": _HTML, "description": "Too many reports today."},
     },
     response_class=RedirectResponse,
@@ -104,22 +133,33 @@ async def ask_what_is_wrong(
 )
 async def file_with_form(request: Request, session: DbSession) -> Response:
     """Report a problem with a form; `PUT /reports/{id}` is the same for programs."""
-    typed = await form_of(request)
+    typed, photos = await _read(request)
     try:
         public_id = UUID(typed.get("report", ""))
         body = ReportIn.model_validate(
             {name: typed[name] for name in _FIELDS[1:] if typed.get(name, "").strip()}
         )
     except ValueError:  # pydantic's are of this kind too
-        return _page(request, typed, saying=_INCOMPLETE, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    try:
-        report, _ = await service.file(session, public_id, body, around(request))
-    except DomainError as refusal:
-        return _page(
+        return await _page(
             request,
+            session,
+            typed,
+            saying=_INCOMPLETE,
+            lost=bool(photos),
+            status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        )
+    try:
+        # The answer to a refusal is a page, and the first photo of two may be kept by then.
+        async with part_of(session):
+            report, _ = await service.file(session, public_id, body, photos, around(request))
+    except DomainError as refusal:
+        return await _page(
+            request,
+            session,
             typed,
             saying=refusal.title,
             advice=refusal.next_step,
+            lost=bool(photos),
             status=problems.STATUS[refusal.kind],
         )
     return RedirectResponse(PATH + report.code, HTTPStatus.SEE_OTHER, headers=_PRIVATE)

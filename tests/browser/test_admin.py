@@ -1,11 +1,14 @@
 """Offices at a desk: search, trace, failed tests, recalls, warnings, a market; by keyboard."""
 
+import base64
 import io
+import json
 import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -26,6 +29,7 @@ from app.demo.scenario import (
     SCHOOL,
     STALL,
 )
+from app.report.jobs import CHORES
 from app.web.screens import BUILT
 from tests.browser.conftest import Site, Visitor
 from tests.factories import CHIVES, OWNER, Json, line, new_id, received, settings_of
@@ -553,7 +557,7 @@ async def test_a_sample_is_sent_to_a_laboratory(officer: Visitor, spoiled: Spoil
     await page.get_by_label("检测机构").fill(name)
     await page.get_by_role("group", name="请选择").get_by_role("button").click()
     await page.get_by_role("button", name="送检").click()
-    await page.get_by_role("link", name="检测机构").wait_for()
+    await page.get_by_role("link", name=name).wait_for()
     await officer.check_axe()
     await officer.shoot("admin-sample-sent")
     async with signed_in(officer.site, "regulator") as office:
@@ -675,8 +679,11 @@ async def tab_to(page: Page, wanted: str, *, most: int = 120) -> None:
     """Press Tab until what has the focus says this."""
     for _ in range(most):
         await page.keyboard.press("Tab")
+        # Past the last one the page itself has the focus, and says everything.
         said = await page.evaluate("""() => { const it = document.activeElement;
-            return it.getAttribute('aria-label') ?? it.labels?.[0]?.innerText ?? it.innerText }""")
+            if (it === document.body) return ''
+            return it.getAttribute('aria-label') ?? it.labels?.[0]?.innerText
+                ?? (it.innerText || it.querySelector('img')?.alt || '') }""")
         if wanted in said:
             return
     raise AssertionError(f"Tab never reached {wanted}")  # noqa: EM102, TRY003
@@ -731,6 +738,189 @@ async def test_a_keyboard_is_enough(visitor: Visitor, spoiled: Spoiled) -> None:
     await keys.type("键盘解除")
     await keys.press("Enter")
     await row.get_by_text("键盘解除").wait_for()
+
+
+async def choose(form: Locator, label: str, option: str) -> None:
+    """Tab to a list of choices, and go down it until the wanted one is chosen."""
+    page = form.page
+    offering = form.get_by_label(re.compile(rf"^\s*{label}"))
+    # What it offers may still be on its way.
+    await expect(offering.locator("option", has_text=option)).to_be_attached()
+    await tab_to(page, label)
+    assert await offering.evaluate("it => it === document.activeElement")
+    chosen = "document.activeElement.selectedOptions[0]?.text.trim()"
+    for _ in range(60):
+        if await page.evaluate(chosen) == option:
+            return
+        await page.keyboard.press("ArrowDown")
+    raise AssertionError(f"{label} offers no {option}")  # noqa: EM102, TRY003
+
+
+async def enter_as(visitor: Visitor, login: str, screen: str) -> Page:
+    """Sign in and open a screen, all by keyboard."""
+    page, keys = visitor.page, visitor.page.keyboard
+    await page.set_viewport_size(DESK)
+    await visitor.open("/admin")
+    await tab_to(page, "手机号或账号")
+    await keys.type(login)
+    await tab_to(page, "密码")
+    await keys.type(PASSWORD)
+    await keys.press("Enter")
+    await page.get_by_role("heading", name="查询").wait_for()
+    await tab_to(page, screen)
+    await keys.press("Enter")
+    await page.get_by_role("heading", name=screen).wait_for()
+    await settled(page)
+    return page
+
+
+async def test_reports_are_taken_up_referred_and_answered_by_keyboard(
+    visitor: Visitor, spoiled: Spoiled
+) -> None:
+    texts = [f"键盘举报 {name} {new_id()[-6:]}" for name in ("甲", "乙")]
+    async with signed_in(visitor.site, SCHOOL.login) as school:
+        (ticket, *_) = await school.get("/tickets?side=bought")
+        for words in texts:
+            said = {"document": ticket["code"], "problem": "unsafe", "text": words}
+            photos = [base64.b64encode(photo()).decode()]
+            await school.put(f"/reports/{new_id()}", {**said, "photos": photos})
+    page = await enter_as(visitor, "regulator", "投诉举报")
+    keys = page.keyboard
+    cards = [page.locator("section[data-report]", has=page.get_by_text(one)) for one in texts]
+    first = await cards[0].get_attribute("data-report")
+    at = "() => document.activeElement.closest('[data-report]')?.dataset.report"
+
+    async def tab_in(card: str | None, wanted: str) -> None:
+        for _ in range(20):
+            await tab_to(page, wanted)
+            if await page.evaluate(at) == card:
+                return
+        raise AssertionError(f"Tab never reached {wanted} of {card}")  # noqa: EM102, TRY003
+
+    await tab_in(first, "照片 1")
+    await tab_in(first, "受理")
+    await keys.press("Enter")
+    await cards[0].get_by_text("已受理").first.wait_for()
+    await page.evaluate("document.activeElement.blur()")
+    await tab_in(first, "移送其他部门")
+    await keys.press("Enter")
+    for label, name in (("省", "江苏省"), ("市", "苏州市"), ("县", "昆山市")):
+        await choose(cards[0], label, name)
+    await choose(cards[0], "部门", "农业农村")
+    await tab_to(page, "移送理由")
+    await keys.type("货从昆山来")
+    await visitor.check_axe()
+    await visitor.shoot("admin-report-refer")
+    await tab_to(page, "移送")
+    await keys.press("Enter")
+    await page.get_by_text(re.compile("已移送 .*昆山市 · 农业农村")).wait_for()
+    await expect(cards[0]).to_have_count(0)
+    # The keyboard goes on from what was said.
+    assert "已移送" in await page.evaluate("document.activeElement.innerText")
+    second = await cards[1].get_attribute("data-report")
+    await tab_in(second, "答复内容")
+    await keys.type("已抽样检验")
+    await tab_to(page, "答复")
+    await keys.press("Enter")
+    await cards[1].get_by_text("已答复 · 已抽样检验").wait_for()
+    await page.evaluate("document.activeElement.blur()")
+    await tab_in(second, "办理过程")
+    await keys.press("Enter")
+    await cards[1].get_by_text(re.compile("答复 *\n?已抽样检验")).first.wait_for()
+    await visitor.shoot("admin-report-history")
+    await page.get_by_role("button", name="English").click()
+    await visitor.shoot("admin-report-history-en")
+
+
+async def test_another_city_is_asked_and_a_credit_file_is_read_by_keyboard(
+    officer: Visitor, spoiled: Spoiled
+) -> None:
+    page, keys = officer.page, officer.page.keyboard
+    await open_recall(officer, spoiled, mock=False)
+    await page.evaluate("document.activeElement.blur()")
+    # The form of the question begins with its own list of lots, after all others on the page.
+    form = page.locator("form", has=page.get_by_role("button", name="发出协查"))
+    await form.locator("select").first.focus()
+    await keys.press("ArrowDown")
+    for label, name in (("省", "江苏省"), ("市", "苏州市"), ("县", "昆山市")):
+        await choose(form, label, name)
+    await tab_to(page, "请求协查的事项")
+    await keys.type("键盘协查")
+    await keys.press("Enter")
+    row = page.get_by_role("row").filter(has_text="键盘协查")
+    await row.wait_for()
+    # The county is named, not numbered.
+    await row.get_by_text(re.compile("昆山市")).wait_for()
+    assert "320583" not in await row.inner_text()
+    await go(officer, f"/parties/{FARMS[0].farmer.party}")
+    await page.get_by_role("heading", name="信用档案").wait_for()
+    county = page.locator("dt", has_text="区划").locator("xpath=following-sibling::dd[1]")
+    await expect(county).not_to_have_text(re.compile(r"^\d+$"))
+    await page.get_by_role("region", name="不合格和可疑的检测").wait_for()
+    await tab_to(page, "不合格和可疑的检测")
+    await keys.press("Tab")
+    await keys.press("Enter")
+    await page.wait_for_url(re.compile("/tests/"))
+
+
+async def test_a_trace_is_saved_by_keyboard(officer: Visitor, spoiled: Spoiled) -> None:
+    page = officer.page
+    await go(officer, f"/lots/{spoiled.at_stall}")
+    await page.locator("g.node.asked").wait_for()
+    saved = {}
+    for button in ("导出批次 CSV", "导出流向 CSV", "导出全部 NDJSON"):
+        await page.evaluate("document.activeElement.blur()")
+        await tab_to(page, button)
+        async with page.expect_download() as saving:
+            await page.keyboard.press("Enter")
+        download = await saving.value
+        saved[download.suggested_filename] = (await download.path()).read_text("utf-8-sig")
+    lots, flows, everything = saved.values()
+    assert list(saved) == [
+        f"lots-{spoiled.at_stall}.csv",
+        f"flows-{spoiled.at_stall}.csv",
+        f"trace-both-{spoiled.at_stall}.ndjson",
+    ]
+    assert len(lots.splitlines()) == 1 + await page.locator("g.node").count()
+    assert len(flows.splitlines()) == 1 + await page.locator("tr[data-flow]").count()
+    told = [json.loads(one) for one in everything.splitlines()]
+    assert [next(iter(one)) for one in told].count("end") == 2
+    assert spoiled.lot in everything
+    # What broke off is not handed out as if it were all.
+    await page.route(
+        re.compile("/trace\\?direction"),
+        lambda route: route.fulfill(content_type="application/x-ndjson", body='{"trace":{}}\n'),
+    )
+    await page.evaluate("document.activeElement.blur()")
+    await tab_to(page, "导出全部 NDJSON")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("alert").wait_for()
+
+
+async def test_an_office_is_told_on_its_screen_what_is_late(officer: Visitor) -> None:
+    page, site = officer.page, officer.site
+    database = Database(settings_of(site.environment["YPT_DATABASE_URL"]), role=OWNER)
+    async with signed_in(site, SCHOOL.login) as school:
+        (ticket, *_) = await school.get("/tickets?side=bought")
+        said = {"document": ticket["code"], "problem": "short_weight", "text": "少二斤"}
+        report = new_id()
+        await school.put(f"/reports/{report}", said)
+    # It came ten days earlier than it says; the worker comes round.
+    async with database.transaction() as session:
+        await session.execute(
+            text("UPDATE report SET due_on = due_on - 40 WHERE public_id = :report"),
+            {"report": report},
+        )
+        await CHORES["reports.remind"][1](session, datetime.now(UTC))
+    await database.close()
+    await go(officer, "/warnings")
+    notice = page.locator("[data-notice=report_overdue]").first
+    await notice.get_by_text("投诉举报逾期未受理").wait_for()
+    await officer.check_axe()
+    await officer.shoot("admin-notices")
+    await notice.get_by_role("link", name="查看").press("Enter")
+    await page.get_by_role("heading", name="投诉举报").wait_for()
+    await page.locator(f"[data-report='{report}']").get_by_text("已逾期").wait_for()
 
 
 # --- sizes ----------------------------------------------------------------------------------------

@@ -462,6 +462,47 @@ async def test_a_lot_is_split_into_five_with_four_taps(
         assert [part["remaining_g"] for part in parts] == [20_200] * 5
 
 
+async def test_goods_move_between_ones_own_places(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    with Hand(site, farmer) as hand:
+        lot = hand.harvest(30)
+        store = {"kind": "warehouse", "name": "村口冷库", "division_code": FARMS[0].village}
+        hand.make(f"/places/{uuid7()}", {**store, "valid_from": "2024-01-01"})
+        page = await enter(visitor, farmer, f"/m/stock/{lot}")
+        await page.get_by_role("button", name="卖这一批").tap()
+        await page.get_by_role("button", name="2", exact=True).tap()
+        await page.get_by_role("button", name="0", exact=True).tap()
+        await page.get_by_role("button", name="下一步").tap()
+        await page.get_by_role("button", name="自己的摊位或仓库").tap()
+        await page.get_by_role("button", name="村口冷库").wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("m-transfer-where")
+        await page.get_by_role("button", name="村口冷库").tap()
+        await page.get_by_text("调拨到 村口冷库").wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("m-transfer-check")
+        await page.get_by_role("button", name="开调拨票").tap()
+        await page.get_by_role("button", name="货已到，确认收货").wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("m-transfer-ticket")
+        await page.get_by_role("button", name="货已到，确认收货").tap()
+        await visitor.shoot("m-transfer-arrived")
+        await page.get_by_role("button", name="全部收货").tap()
+        await expect(page).to_have_url(re.compile("/m/ticket/"))
+        ticket = sold_by(site, farmer)[0]
+        assert (ticket["kind"], ticket["note"]) == ("transfer", "村口冷库")
+        assert ticket["status"] == "accepted"
+        # Nothing was sold, and it goes on from there: the home screen moves as much once more.
+        assert sum(one["remaining_g"] for one in hand.listed("/lots")) == 30_000
+        await visitor.open("/m")
+        await page.get_by_role("button", name="调拨到 村口冷库").tap()
+        await page.get_by_role("button", name="开调拨票").tap()
+        await page.get_by_role("button", name="货已到，确认收货").wait_for()
+        again = sold_by(site, farmer)[0]
+        assert (again["kind"], again["note"]) == ("transfer", "村口冷库")
+
+
 async def test_a_purchaser_who_splits_certifies_each_part(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:

@@ -98,6 +98,7 @@ FURTHER_FILES = {
         "auth.py",  # FastAPI dependencies: who is calling
         "credentials.py",  # passwords, sessions and keys
         "identifiers.py",  # the official numbers of people and organisations
+        "staff.py",  # the second half of the service: who acts for a party, and as what
     },
     "product": {
         "search.py",  # finding products as sellers call them
@@ -123,6 +124,7 @@ FURTHER_FILES = {
         "token.py",  # the compact signed token
     },
     "testing": {
+        "allowances.py",  # how much of goods on hold is sampled without the office in charge
         "calendar.py",  # working days, and the clocks that count in them
         "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
         "commissions.py",  # to whom samples were sent, and who may therefore report on them

@@ -1,12 +1,21 @@
-"""A trade on a database of its own, and the audit that every test ends with."""
+"""A trade with its audit after every test; a town run by its operator."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import date, datetime
 
+import httpx
 import pytest
 
+from app.core.db import Database
+from app.core.ids import uuid7
+from app.core.sealing import Vault
+from app.core.settings import Settings
+from app.party import service
+from app.party.access import RoleKind
 from tests import auditor
 from tests.conftest import START, AdminConnection, Server, copied
 from tests.factories import Trade, open_trade
+from tests.town import PASSWORD, Actor, Town, Typist
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +55,42 @@ async def audit(trade: Trade) -> auditor.Auditor:
     replayed = auditor.Auditor().replay(row.leaf for row in leaves)
     auditor.compare(replayed, lots, tickets)
     return replayed
+
+
+@pytest.fixture
+def typist() -> Typist:
+    return Typist()
+
+
+@pytest.fixture
+async def town(
+    client: httpx.AsyncClient,
+    database: Database,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    typist: Typist,
+) -> AsyncIterator[Town]:
+    vault = Vault(settings.secret_bytes)
+    async with database.transaction() as session:
+        draft = service.PartyDraft(uuid7(), form="legal", name="平台运营中心", uscc=typist.uscc())
+        roles = [service.RoleDraft(RoleKind.OPERATOR, valid_from=date(2020, 1, 1))]
+        party, _ = await service.register(session, draft, roles, vault=vault, by=None, now=clock())
+        await service.open_account(
+            session,
+            public_id=uuid7(),
+            party_id=party.id,
+            login="operator",
+            password=PASSWORD,
+            vault=vault,
+            now=clock(),
+        )
+    answers: list[str] = []
+    nobody = Actor(client, answers)
+    town = Town(client, database, vault, typist, answers, nobody)
+    town.operator = await town.signed_in("operator")
+    yield town
+    leaked = [
+        (secret, answer) for answer in answers for secret in typist.secrets if secret in answer
+    ]
+    assert leaked == []
+    assert not any(PASSWORD in answer for answer in answers)

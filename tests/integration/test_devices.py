@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.party.access import RoleKind
 from app.testing import devices, push
-from tests.factories import CHIVES, TOMATOES, Actor, Trade, code_of, new_id, open_trade
+from tests.factories import CHIVES, TOMATOES, VILLAGE, Actor, Trade, code_of, new_id, open_trade
 from tests.laboratory import (
     OF_MARKET,
     STRIP,
@@ -42,6 +42,39 @@ async def market(trade: Trade) -> Actor:
 async def _bagged(market: Actor, number: str, product: int = TOMATOES) -> str:
     lot = await market.opens(product, 10, origin="declare")
     return await sampled(market, lot, number=number, **OF_MARKET)
+
+
+# --- where devices stand --------------------------------------------------------------------------
+
+
+async def test_what_a_device_pushes_names_the_gate_that_it_stands_at(
+    trade: Trade, market: Actor
+) -> None:
+    site, gate = new_id(), new_id()
+    common = {"division_code": VILLAGE, "valid_from": "2020-01-01"}
+    await market.make(f"/places/{site}", {"kind": "market", "name": "农贸市场", **common})
+    await market.make(
+        f"/places/{gate}", {"kind": "gate", "name": "一号门", "parent": site, **common}
+    )
+    placed, nowhere = await feed(trade, market, place=gate), await feed(trade, market)
+    lot = await market.opens(TOMATOES, 10, origin="declare")
+    await placed.pushes(record_of("1", lot=lot, mass_g=100))
+    await nowhere.pushes(record_of("2", lot=lot, mass_g=100))
+    shown = {one["number"]: one for one in await market.read("/samples")}
+    assert shown["1"]["place_name"] == "农贸市场 · 一号门"
+    assert shown["2"]["place_name"] is None
+    sample = await market.read(f"/samples/{shown['1']['sample']}")
+    (test,) = sample["tests"]
+    name = shown["1"]["taken_by_name"]
+    assert (sample["place"], sample["place_name"]) == (gate, "农贸市场 · 一号门")
+    assert (test["place_name"], test["source"]) == ("农贸市场 · 一号门", source_of()["name"])
+    assert (test["tested_by_name"], sample["taken_by_name"]) == (name, name)
+    async with signed_in(trade, market) as person:
+        told = (await person.get("/test-sources")).json()
+    assert {one["source"]: one["place_name"] for one in told} == {
+        placed.source: "农贸市场 · 一号门",
+        nowhere.source: None,
+    }
 
 
 # --- one record -----------------------------------------------------------------------------------
@@ -291,6 +324,7 @@ async def _check_refusals(person: Any, taken: str) -> None:
 
     unfit = {"algorithm": "ed25519", "public_key": "00"}
     assert await code(taken, layer="joint_quick", **unfit) == "layer-not-yours"
+    assert await code(taken, place=new_id(), **unfit) == "unknown-place"
     assert await code(taken, **unfit) == "key-unfit"
     assert await code(taken, public_key="00" * 32) == "key-unfit"
     assert await code(taken, algorithm="ed25519", public_key="xyz") == "key-unfit"

@@ -146,10 +146,16 @@ async def test_lines_are_judged_together_as_they_are_one_by_one(market: Market) 
             office,
             verifier=keys,
             at=market.clock(),
+            now=market.clock(),
         )
         for code, (found, facts) in zip(codes, together, strict=True):
             ((alone, said),) = await service.gather(
-                session, [Asked(code)], office, verifier=keys, at=market.clock()
+                session,
+                [Asked(code)],
+                office,
+                verifier=keys,
+                at=market.clock(),
+                now=market.clock(),
             )
             assert (found, facts) == (alone, said)
     assert sum(bool(found) for found, _ in together) == len(roll) - 3

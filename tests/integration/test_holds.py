@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -168,6 +169,72 @@ async def test_a_hold_and_a_sale_at_the_same_instant_leave_no_sale_after_the_hol
         )
         assert late == 0
         assert (await farmer.lot(lot))["remaining_g"] == 100_000 - 1_000 * sold
+
+
+async def test_nobody_vouches_anew_for_held_or_recalled_goods(trade: Trade) -> None:
+    coop, office = await trade.coop(), await _regulator(trade)
+    lot, hold = await coop.opens(kg=100), new_id()
+    paper, body = new_id(), _certificate(lot)
+    before = await coop.make(f"/certificates/{paper}", body)
+    await office.make(f"/holds/{hold}", _hold(lot))
+    for kind in ("conformity_producer", "origin_proof"):
+        more = {"kind": kind, "bases": [] if kind == "origin_proof" else body["bases"]}
+        refused = await coop.put(f"/certificates/{new_id()}", {**body, **more})
+        assert (refused.status_code, code_of(refused)) == (409, "certificate-lot-on-hold")
+    # Dated before the hold it is no other; what was issued then stands, and is taken back.
+    early = {**body, "issued_at": (trade.clock() - timedelta(minutes=9)).isoformat()}
+    refused = await coop.put(f"/certificates/{new_id()}", early)
+    assert code_of(refused) == "certificate-lot-on-hold"
+    assert await coop.make(f"/certificates/{paper}", body, status=200) == before
+    await coop.voids("certificates", paper)
+    recall = {
+        "found": [lot],
+        "grade": 1,
+        "trigger": "complaint",
+        "reason": "投诉",
+        "known_at": trade.clock().isoformat(),
+    }
+    case = new_id()
+    await office.make(f"/recalls/{case}", recall)
+    await office.make(f"/holds/{hold}/release", {"reason": "转召回"}, status=200)
+    refused = await coop.put(f"/certificates/{new_id()}", {**body, "replaces": paper})
+    assert code_of(refused) == "certificate-lot-on-hold"
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await office.make(f"/recalls/{case}/closure", lifted, status=200)
+    await coop.make(f"/certificates/{new_id()}", {**body, "replaces": paper})
+
+
+async def test_a_hold_and_certificates_at_the_same_instant_leave_none_after_the_hold(
+    trade: Trade,
+) -> None:
+    coop, office = await trade.coop(), await _regulator(trade)
+    for _ in range(6):
+        lot, hold = await coop.opens(kg=100), new_id()
+        papers = [new_id() for _ in range(6)]
+        asked = [coop.put(f"/certificates/{paper}", _certificate(lot)) for paper in papers]
+        answers = await asyncio.gather(
+            *asked[:3], office.put(f"/holds/{hold}", _hold(lot)), *asked[3:]
+        )
+        assert answers.pop(3).status_code == 201
+        refused = {code_of(answer) for answer in answers if answer.status_code != 201}
+        assert refused <= {"certificate-lot-on-hold"}
+        late = await trade.value(
+            "SELECT count(*) FROM entry c, entry h WHERE h.subject = :hold "
+            "AND c.kind = 'certificate.issued' AND c.id > h.id AND c.subject = ANY(:papers)",
+            hold=UUID(hold),
+            papers=[UUID(paper) for paper in papers],
+        )
+        assert late == 0
+
+
+def _certificate(lot: str) -> dict[str, Any]:
+    return {
+        "kind": "conformity_producer",
+        "lot": lot,
+        "quantity": "10",
+        "unit": "公斤",
+        "bases": ["self_tested"],
+    }
 
 
 async def test_goods_of_a_held_lot_are_not_accepted(trade: Trade) -> None:

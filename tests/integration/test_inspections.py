@@ -580,6 +580,42 @@ async def test_the_office_of_the_right_department_rules(market: Market) -> None:
     assert await code(both, fresh, release) == ""
 
 
+async def test_the_office_of_the_right_department_closes_a_case(market: Market) -> None:
+    farms, shops = [
+        await market.add(name, name, RoleKind.REGULATOR, division="320600")
+        for name in ("farmland", "shopfronts")
+    ]
+    for office, department in ((farms, "agriculture"), (shops, "market_regulation")):
+        await market.trade.execute(
+            "UPDATE party_role SET department = :department WHERE party_id = :party",
+            department=department,
+            party=office.id,
+        )
+    closed = {"state": "handled", "reason": "已查处"}
+
+    async def let_in() -> Json:
+        voided = await market.sound_ticket()
+        await market.coop.voids("tickets", voided["ticket"])
+        return await inspects(market, scanned(voided, decided_offline="ADMIT"))
+
+    # What was let in is market regulation's, whoever grew it.
+    (found,) = (await let_in())["cases"]
+    path = f"/gate-cases/{found}/close"
+    refused = await farms.put(path, closed)
+    assert (refused.status_code, code_of(refused)) == (403, "case-not-yours")
+    assert refused.json()["facts"]["departments"] == ["market_regulation"]
+    far = await market.add("far", "外市", RoleKind.REGULATOR, division="320500")
+    assert code_of(await far.put(path, closed)) == "unknown-case"
+    done = await shops.make(path, closed, status=200)
+    assert await shops.make(path, closed, status=200) == done
+    assert code_of(await farms.put(path, closed)) == "case-not-yours"
+    # Kept out since, it stands on both sides of the gate: agriculture has a say too.
+    told = await let_in()
+    (found,) = told["cases"]
+    await rules(shops, told["lines"][0], "REFUSE", "退回")
+    await farms.make(f"/gate-cases/{found}/close", closed, status=200)
+
+
 async def test_holding_goods_first_is_no_way_around_their_test(market: Market) -> None:
     small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
     (line,) = (await inspects(market, scanned(small)))["lines"]
@@ -739,6 +775,89 @@ async def test_what_was_read_offline_was_not_read_before_it_was_issued(market: M
     told = await inspects(market, scanned(ticket), device_at=slow)
     assert datetime.fromisoformat(told["inspected_at"]) == datetime.fromisoformat(issued)
     assert "clock-skew" in codes(told["lines"][0])
+
+
+async def _before(market: Market, lot: str) -> tuple[Json, str]:
+    """Sell of a lot; answer the ticket, and the clock of a device that reads it at once."""
+    ticket = await market.sell(market.farmer, market.stall, lot, 5)
+    market.clock.advance(minutes=5)
+    early = market.clock().isoformat()
+    market.clock.advance(minutes=30)
+    return ticket, early
+
+
+async def test_an_early_clock_makes_nobody_forget_a_test(market: Market) -> None:
+    lot = await market.lot(market.farmer, 20)
+    ticket, early = await _before(market, lot)
+    sample = await sampled(market.regulator, lot)
+    hold = (await judged(market.regulator, sample, inhibition(45)))["hold"]
+    market.clock.advance(minutes=30)
+    told = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
+    assert told["decision"] == "HOLD"
+    assert {"lot-on-hold", "test-suspect"} <= set(codes(told))
+    # The office lets the goods move; what was found of them is known as before.
+    let_go = {"reason": "送实验室, 先行放行"}
+    await market.regulator.make(f"/holds/{hold}/release", let_go, status=200)
+    public_id = new_id()
+    line = scanned(ticket, decided_offline="ADMIT")
+    truck = await inspects(market, line, inspection=public_id, device_at=early)
+    (late,) = truck["lines"]
+    assert (late["decision"], late["stands_at"]) == ("HOLD", "ADMIT")
+    assert "test-suspect" in codes(late)
+    assert "lot-on-hold" not in codes(late)
+    # Let in on a clock that is wrong, or before it was found: somebody looks into it.
+    kinds = {
+        case["kind"]
+        for case in await market.office.read("/gate-cases?state=open")
+        if case["case"] in truck["cases"]
+    }
+    assert kinds == {"let_in_against_verdict"}
+    again = await inspects(market, line, inspection=public_id, status=200, device_at=early)
+    assert again["lines"][0]["findings"] == late["findings"]
+    market.clock.advance(minutes=30)
+    await judged(await lab(market.trade), sample, report(("克百威", "0.5")))
+    failed = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
+    assert (failed["decision"], "test-failed" in codes(failed)) == ("REFUSE", True)
+
+
+async def test_what_was_suspect_at_the_gate_stays_so_beside_what_cleared_it(market: Market) -> None:
+    lot = await market.lot(market.farmer, 20)
+    ticket, early = await _before(market, lot)
+    sample = await sampled(market.regulator, lot)
+    await judged(market.regulator, sample, inhibition(45))
+    market.clock.advance(minutes=5)
+    between = market.clock().isoformat()
+    market.clock.advance(minutes=30)
+    await judged(await lab(market.trade), sample, report(("克百威", None)))
+    # Who was there when it was suspect shall not have let it in; who came before could not know.
+    found = (await inspects(market, scanned(ticket), device_at=between))["lines"][0]
+    assert found["decision"] == "HOLD"
+    assert {"test-suspect", "test-passed"} <= set(codes(found))
+    first = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
+    assert came_to(first) == ("ADMIT", ["in-the-books", "test-passed"])
+
+
+async def test_an_early_clock_revives_no_report_and_no_document(market: Market) -> None:
+    lot = await market.lot(market.farmer, 20)
+    sample = await sampled(market.regulator, lot)
+    number = (await market.regulator.read(f"/samples/{sample}"))["number"]
+    await judged(market.regulator, sample, inhibition(12))
+    document = {"kind": "lab_report", "number": number, "issued_on": TODAY.isoformat()}
+    ticket = await market.sell(market.farmer, market.stall, lot, 5, documents=[document])
+    taken_back = await market.sell(market.farmer, market.stall, lot, 5)
+    market.clock.advance(minutes=5)
+    early = market.clock().isoformat()
+    told = (await inspects(market, scanned(ticket)))["lines"][0]
+    assert (told["decision"], "test-verified" in codes(told)) == ("ADMIT", True)
+    market.clock.advance(minutes=30)
+    await judged(await lab(market.trade), sample, report(("克百威", "0.5")))
+    await market.farmer.voids("tickets", taken_back["ticket"])
+    told = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
+    assert told["decision"] == "REFUSE"
+    assert {"test-failed", "test-does-not-fit"} <= set(codes(told))
+    assert "test-verified" not in codes(told)
+    told = (await inspects(market, scanned(taken_back), device_at=early))["lines"][0]
+    assert (told["decision"], "voided" in codes(told)) == ("REFUSE", True)
 
 
 async def test_a_device_that_sends_two_of_one_number_at_once_is_noticed(market: Market) -> None:

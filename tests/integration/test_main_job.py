@@ -277,7 +277,16 @@ def test_it_serves_and_lets_the_actors_in(served: str) -> None:
         with httpx.Client(base_url=served, trust_env=False) as client:
             credentials = {"login": actor.login, "password": scenario.PASSWORD}
             assert client.post("/sessions", json=credentials).status_code == 201
-            assert client.get("/me").json()["roles"] == [actor.role]
+            me = client.get("/me").json()
+            assert (me["roles"], me["person"]) == ([actor.role], actor.person)
+    for helper in scenario.HELPERS:
+        with httpx.Client(base_url=served, trust_env=False) as client:
+            credentials = {"login": helper.phone, "password": scenario.PASSWORD}
+            answer = client.post("/sessions", json=credentials)
+            assert answer.is_success is helper.has_come
+            if helper.has_come:
+                told = (answer.json()["person"], answer.json()["duty"])
+                assert told == (helper.name, helper.duty)
 
 
 def test_commands_read_the_same_books(served: str, played: Twice) -> None:

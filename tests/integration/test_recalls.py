@@ -35,6 +35,7 @@ from tests.recalls import (
     office_of,
     order,
     photo,
+    picture,
     recalled,
 )
 
@@ -504,7 +505,8 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     # What an office takes as a sample is seen.
     await sampled(office, lot, mass_g=300)
     totals = (await office.read(at))["totals"]
-    assert totals["elsewhere_g"] == 300
+    assert (totals["sampled_g"], totals["elsewhere_g"]) == (300, 0)
+    assert (await lots_of(office, recall))[lot]["sampled_g"] == 300
     assert totals["destroyed_g"] == 16_000
     assert totals["left_g"] == 80_700
     # A walk-in brings some of it back to the stall.
@@ -635,6 +637,150 @@ async def test_two_scales_at_once_never_count_more_than_there_is(morning: Mornin
 
 
 # --- the sign-off -----------------------------------------------------------------------------
+
+
+async def _of_department(trade: Trade, department: Department, prefix: str = "3206") -> Actor:
+    office = await office_of(trade, prefix)
+    await trade.execute(
+        "UPDATE party_role SET department = :department WHERE party_id = :party",
+        department=str(department),
+        party=office.id,
+    )
+    return office
+
+
+async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
+    morning: Morning,
+) -> None:
+    trade, stall = morning.trade, morning.first
+    farms = await _of_department(trade, Department.AGRICULTURE)
+    shops = await _of_department(trade, Department.MARKET_REGULATION, "320682")
+    mine: Json = {"trigger": "self_check", "siblings": False}
+    recall = (await recalled(stall, morning.at_first, **mine))["recall"]
+    at = f"/recalls/{recall}"
+    answers = ({"outcome": "lifted", "reason": "误报"}, {"outcome": "completed", "reason": "完"})
+    for actor in (stall, farms):
+        for body in answers:
+            refused = await actor.put(f"{at}/closure", body)
+            assert (refused.status_code, code_of(refused)) == (403, "recall-sign-off-not-yours")
+    # Who does not lead it, or is not told, hears what it heard before.
+    far = await office_of(trade, "3205")
+    assert code_of(await far.put(f"{at}/closure", answers[0])) == "unknown-recall"
+    refused = await shops.put(f"{at}/closure", answers[1])
+    assert code_of(refused) == "recall-grams-open"
+    await account_for(shops, recall)
+    closed = await shops.make(f"{at}/closure", answers[1], status=200)
+    assert closed["outcome"] == "completed"
+    assert await shops.make(f"{at}/closure", answers[1], status=200) == closed
+    # Of goods that never entered a market agriculture signs off.
+    recall = (await recalled(morning.farmer, morning.grown, **mine))["recall"]
+    refused = await shops.put(f"/recalls/{recall}/closure", answers[0])
+    assert code_of(refused) == "recall-sign-off-not-yours"
+    await farms.make(f"/recalls/{recall}/closure", answers[0], status=200)
+    # An exercise holds nothing: who began it ends it.
+    exercise = (await recalled(stall, morning.at_first, mock=True, **mine))["recall"]
+    await stall.make(f"/recalls/{exercise}/closure", answers[1], status=200)
+
+
+async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
+    office, stall, lot = morning.office, morning.first, morning.at_first
+    recall = (await recalled(office, lot))["recall"]
+    at = f"/recalls/{recall}"
+    for kind in ("located", "recovered"):
+        body = {"lot": lot, "kind": kind, "mass_g": 5_000, "note": "过秤"}
+        await stall.make(f"{at}/steps/{new_id()}", body)
+    taken, once = picture(), new_id()
+    first = await disposal(stall, (lot, 1_000), evidence=[await photo(stall, taken)])
+    done = await stall.make(f"{at}/disposals/{once}", first)
+    again = {**first, "lots": [{"lot": lot, "mass_g": 2_000}]}
+    too_much = {**first, "lots": [{"lot": lot, "mass_g": 4_001}]}
+    refused = await stall.put(f"{at}/disposals/{new_id()}", too_much)
+    assert code_of(refused) == "recall-grams-differ"
+    refused = await stall.put(f"{at}/disposals/{new_id()}", again)
+    assert (refused.status_code, code_of(refused)) == (409, "evidence-reused")
+    assert refused.json()["facts"] == {"evidence": first["evidence"][0]}
+    assert await stall.make(f"{at}/disposals/{once}", first, status=200) == done
+    assert (await lots_of(office, recall))[lot]["destroyed_g"] == 1_000
+    # The same picture under another id, shown by another party, of goods of no recall.
+    kept: Json = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
+    for actor, path, body in (
+        (stall, f"{at}/disposals", again),
+        (morning.neighbour, "/destructions", kept),
+    ):
+        shown = {"evidence": [await photo(actor), await photo(actor, taken)]}
+        refused = await actor.put(f"{path}/{new_id()}", {**body, **shown})
+        assert code_of(refused) == "evidence-reused"
+        assert refused.json()["facts"] == {"evidence": shown["evidence"][1]}
+    assert (await morning.neighbour.lot(morning.kept))["remaining_g"] == 25_000
+    # Nor the other way round; and one that was refused proves nothing yet.
+    proof = {"evidence": [await photo(morning.neighbour)]}
+    await morning.neighbour.make(f"/destructions/{new_id()}", {**kept, **proof})
+    refused = await morning.neighbour.put(f"/destructions/{new_id()}", {**kept, **proof})
+    assert code_of(refused) == "evidence-reused"
+    await stall.make(f"{at}/disposals/{new_id()}", {**again, "evidence": [await photo(stall)]})
+
+
+async def test_one_photo_shown_at_once_for_several_disposals_proves_one(morning: Morning) -> None:
+    lot = morning.kept
+    for _ in range(4):
+        taken = picture()
+        photos = [await photo(morning.neighbour, taken) for _ in range(4)]
+        before = (await morning.neighbour.lot(lot))["remaining_g"]
+        answers = await asyncio.gather(
+            *(
+                morning.neighbour.put(
+                    f"/destructions/{new_id()}",
+                    {
+                        "lot": lot,
+                        "mass_g": 100,
+                        "method": "buried",
+                        "reason": "烂",
+                        "evidence": [one],
+                    },
+                )
+                for one in photos
+            )
+        )
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        assert {code_of(one) for one in answers if one.status_code == 409} == {"evidence-reused"}
+        assert (await morning.neighbour.lot(lot))["remaining_g"] == before - 100
+
+
+async def test_whoever_signs_off_answers_for_what_was_sampled(morning: Morning) -> None:
+    office, lot = morning.office, morning.at_first
+    # What another hold had sampled before the case began is not of this case.
+    hold = new_id()
+    await office.make(f"/holds/{hold}", {"lot": lot, "reason": "投诉"})
+    await sampled(office, lot, mass_g=900)
+    await office.make(f"/holds/{hold}/release", {"reason": "转召回"}, status=200)
+    exercise = (await recalled(office, lot, mock=True))["recall"]
+    recall = (await recalled(office, lot))["recall"]
+    at = f"/recalls/{recall}"
+    await sampled(office, lot, mass_g=300)
+    await sampled(office, morning.at_second, mass_g=200)
+    for case, sampled_g in ((recall, 500), (exercise, 0)):
+        assert (await office.read(f"/recalls/{case}"))["totals"]["sampled_g"] == sampled_g
+    await morning.second.voids("tickets", morning.pending)
+    await account_for(office, recall)
+    done: Json = {"outcome": "completed", "reason": "全部销毁"}
+    for signed_g in (None, 300, 501):
+        named = {} if signed_g is None else {"sampled_g": signed_g}
+        refused = await office.put(f"{at}/closure", {**done, **named})
+        assert (refused.status_code, code_of(refused)) == (409, "recall-samples-unsigned")
+        assert refused.json()["facts"] == {"sampled_g": 500, "signed_g": signed_g or 0}
+    signed = {**done, "sampled_g": 500}
+    closed = await office.make(f"{at}/closure", signed, status=200)
+    totals = closed["totals"]
+    assert (totals["sampled_g"], totals["elsewhere_g"], totals["left_g"]) == (500, 0, 0)
+    assert totals["accounted_permille"] == 1000
+    assert await office.make(f"{at}/closure", signed, status=200) == closed
+    assert code_of(await office.put(f"{at}/closure", done)) == "recall-closed"
+    assert {row["sampled_g"] for row in (await lots_of(office, recall)).values()} == {0, 200, 300}
+    sheet = (await office.get(f"{at}/record.xlsx")).content
+    table = CalamineWorkbook.from_filelike(io.BytesIO(sheet)).get_sheet_by_index(0).to_python()
+    rows = {row[0]: row[1] for row in table if len(row) > 1}
+    assert rows["抽样 Taken as samples"] == "0.500 kg"
+    assert "0.500 kg" in (await office.get(f"{at}/page")).text
 
 
 async def test_a_recall_is_closed_when_every_gram_and_every_step_is_done(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.party.access import RoleKind
 from tests.factories import (
     CHIVES,
     GREENS,
@@ -208,13 +209,21 @@ async def test_a_certificate(trade: Trade) -> None:
         "replaces": in_force,
     }
 
+    office, hold = await trade.party(RoleKind.REGULATOR, answers_for="3206"), new_id()
+    for name, held in ((new_id(), foreign), (hold, paddy)):
+        await office.make(f"/holds/{name}", {"lot": held, "reason": "投诉"})
+
     async def void() -> None:
         await coop.voids("certificates", in_force)
+
+    async def release() -> None:
+        await office.make(f"/holds/{hold}/release", {"reason": "查无问题"}, status=200)
 
     steps: list[tuple[str, Mending]] = [
         ("unknown-lot", {"lot": foreign}),
         ("impossible-date", {"issued_at": BEFORE_THE_HARVEST}),
         ("not-holder", {"lot": paddy}),
+        ("certificate-lot-on-hold", release),
         ("wrong-certificate", {"lot": lot, "kind": "conformity_purchaser"}),
         ("wrong-certificate", {"kind": "conformity_producer"}),
         ("made-too-early", {"issued_at": None}),

@@ -1,18 +1,24 @@
 """Reports of a problem: anybody files one, one office reads it, and the reporter is never shown."""
 
 import asyncio
+import base64
+import io
 import json
 import re
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 import structlog
+from PIL import Image
 
 from app.core import http, logging
 from app.party.access import RoleKind
+from app.report.jobs import CHORES
 from tests.factories import Actor, Json, Trade, code_of, new_id
+from tests.gate import photo
 from tests.market import MARKET_DIVISION, Market
 
 CONTACT = "13800138000"
@@ -356,3 +362,199 @@ async def test_a_form_that_is_refused_keeps_what_was_typed(market: Market) -> No
     answer = await post(market, whole)
     assert answer.status_code == 429
     assert "Too many reports" in answer.text
+
+
+# --- photos ---------------------------------------------------------------------------------------
+
+SERIAL = "SN-4711"
+
+
+def located() -> bytes:
+    """A phone's photo that tells where it was taken, and with which phone."""
+    exif = Image.Exif()
+    exif[0xA431] = SERIAL
+    exif.get_ifd(0x8825).update({1: "N", 2: (32.0, 1.0, 2.0)})
+    taken = photo(exif=exif)
+    assert SERIAL.encode() in taken
+    return taken
+
+
+def encoded(*photos: bytes) -> list[str]:
+    """Write photos as JSON carries them."""
+    return [base64.b64encode(one).decode() for one in photos]
+
+
+async def send_form(
+    market: Market, fields: dict[str, str], photos: Sequence[bytes]
+) -> httpx.Response:
+    """Send the form as a browser does that was given photos; without any it sends an empty one."""
+    files = [("photos", ("IMG_1.jpg", one, "image/jpeg")) for one in photos]
+    files = files or [("photos", ("", b"", "application/octet-stream"))]
+    return await market.trade.client.post("/report", data=fields, files=files)
+
+
+async def test_photos_come_with_the_form_cleaned_and_are_shown_to_the_office_alone(
+    market: Market,
+) -> None:
+    ticket, report = await in_market(market), new_id()
+    sent = [located(), photo((80, 90), "PNG")]
+    fields = {"report": report, **body(ticket)}
+    answers = [await send_form(market, fields, sent) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303], answers[0].text
+    assert await market.trade.value("SELECT count(*) FROM report_photo") == 2
+    [found] = await market.market_office.read("/reports")
+    assert [(one["no"], one["width_px"], one["height_px"]) for one in found["photos"]] == [
+        (1, 640, 480),
+        (2, 80, 90),
+    ]
+    answer = await market.market_office.get(found["photos"][0]["path"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert answer.headers["cache-control"] == "private, no-store"
+    image = Image.open(io.BytesIO(answer.content))
+    assert (image.size, dict(image.getexif())) == ((640, 480), {})
+    assert SERIAL.encode() not in answer.content
+    for path in (f"/reports/{report}/photos/3", f"/reports/{new_id()}/photos/1"):
+        assert (await market.market_office.get(path)).status_code == 404
+    for stranger in (market.far_office, market.farm_office):
+        answer = await stranger.get(found["photos"][0]["path"])
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-report")
+    assert (await market.stall.get(found["photos"][0]["path"])).status_code == 403
+    client = market.trade.client
+    assert (await client.get(found["photos"][0]["path"])).status_code == 401
+    for accept in ("text/html", "application/json"):
+        shown = await client.get(answers[0].headers["location"], headers={"accept": accept})
+        assert shown.status_code == 200
+        assert "photo" not in shown.text
+
+
+async def test_photos_come_as_json_too_and_lie_sealed(market: Market) -> None:
+    sent, report = located(), new_id()
+    said = {**body(await in_market(market)), "photos": encoded(sent)}
+    answers = await asyncio.gather(*(send(market, said, report) for _ in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 201]
+    other = await send(market, {**said, "photos": encoded(photo())}, report)
+    assert (other.status_code, code_of(other)) == (409, "id-reused")
+    [kept] = await market.trade.rows(
+        "SELECT p.content_sha256, c.sealed FROM report_photo p"
+        " JOIN evidence_content c ON c.sha256 = p.content_sha256"
+    )
+    assert not bytes(kept.sealed).startswith(b"\xff\xd8")
+    leaf = await market.trade.value(
+        "SELECT convert_from(leaf, 'UTF8') FROM entry WHERE kind = 'report.filed'"
+    )
+    assert '"photos_commit"' in leaf
+    # Whoever shared a photo is not found by its hash.
+    assert kept.content_sha256.hex() not in leaf
+
+
+async def test_photos_are_refused_in_order_and_nothing_of_them_is_kept(market: Market) -> None:
+    ticket, small = await in_market(market), photo((80, 80))
+    heavy = photo() + bytes(17 << 20)
+    cases: list[tuple[dict[str, str], list[bytes], int, str]] = [
+        ({"document": "none"}, [small] * 4, 404, "report-needs-document"),
+        ({}, [small] * 3 + [b"text"], 422, "report-photos-unfit"),
+        ({}, [heavy], 422, "report-photos-unfit"),
+        ({}, [small, b"text"], 422, "not-an-image"),
+        ({}, [small, photo((8, 80))], 422, "image-size-unfit"),
+    ]
+    for changed, photos, status, code in cases:
+        said = body(ticket, **changed)
+        answer = await send(market, {**said, "photos": encoded(*photos)})
+        assert (answer.status_code, code_of(answer)) == (status, code)
+        page = await send_form(market, {"report": new_id(), **said}, photos)
+        assert page.status_code == status
+        # What was typed stays; the photos a browser does not keep, and that is said.
+        assert TEXT in page.text
+        assert "重新选择" in page.text
+    for _ in range(10):
+        await filed(market, body(ticket))
+    flooded = await send(market, {**body(ticket), "photos": encoded(b"text")})
+    assert code_of(flooded) == "too-many-reports"
+    for table in ("report_photo", "evidence_content"):
+        assert await market.trade.value(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_form_with_photos_works_and_one_without_too(market: Market) -> None:
+    form = (await market.trade.client.get("/report")).text
+    assert 'enctype="multipart/form-data"' in form
+    assert "最多 3 张，共 16 MB" in form
+    hidden = re.search(r'name="report" value="([^"]+)"', form)
+    assert hidden is not None
+    answer = await send_form(market, {"report": hidden[1], **body(await in_market(market))}, [])
+    assert answer.status_code == 303
+    torn = await market.trade.client.post(
+        "/report",
+        content=b"--x\r\nbroken",
+        headers={"content-type": "multipart/form-data; boundary=y"},
+    )
+    assert torn.status_code == 422
+
+
+# --- reminders ------------------------------------------------------------------------------------
+
+
+async def remind(market: Market) -> None:
+    """Let the worker's hour come."""
+    async with market.trade.database.transaction() as session:
+        await CHORES["reports.remind"][1](session, market.clock())
+
+
+async def reminders(actor: Actor) -> list[str]:
+    """List of what an office was reminded, the first first."""
+    notices = await actor.read("/notices")
+    return [row["kind"] for row in reversed(notices) if row["kind"] != "reported"]
+
+
+async def at_noon(market: Market, day: date) -> None:
+    """Let it be noon of a day in Nantong."""
+    market.clock.set(datetime.combine(day, time(4), tzinfo=UTC))
+
+
+async def test_an_office_is_reminded_when_a_report_is_due_and_again_when_it_is_late(
+    market: Market,
+) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    due: date = await market.trade.value("SELECT due_on FROM report")
+    await at_noon(market, due - timedelta(days=1))
+    await remind(market)
+    assert await reminders(market.market_office) == []
+    await at_noon(market, due)
+    await asyncio.gather(*(remind(market) for _ in range(3)))
+    assert await reminders(market.market_office) == ["report_due"]
+    for _ in range(2):
+        await at_noon(market, due + timedelta(days=1))
+        await asyncio.gather(*(remind(market) for _ in range(3)))
+        assert await reminders(market.market_office) == ["report_due", "report_overdue"]
+    [late, *_] = await market.market_office.read("/notices")
+    assert late["subject"] == report
+    assert late["facts"]["due_on"] == str(due)
+    assert TEXT not in json.dumps(late)
+    for other in (market.farm_office, market.far_office):
+        assert await reminders(other) == []
+    # Whoever gets it now is reminded anew of what is late; whoever had it, no more.
+    to = {"kind": "refer", "words": "属地", "division_code": "320682", "department": "agriculture"}
+    await market.market_office.make(f"/reports/{report}/steps/{new_id()}", to)
+    await remind(market)
+    assert await reminders(market.far_office) == ["report_overdue"]
+    assert await reminders(market.market_office) == ["report_due", "report_overdue"]
+
+
+async def test_what_was_taken_up_is_not_reminded_of(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    due: date = await market.trade.value("SELECT due_on FROM report")
+    await stepped(market.market_office, report, kind="take_up")
+    await at_noon(market, due + timedelta(days=3))
+    await remind(market)
+    assert await reminders(market.market_office) == []
+
+
+async def test_the_history_tells_where_a_report_was_referred_to(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    to = {"kind": "refer", "words": "属地", "division_code": "320682", "department": "agriculture"}
+    await market.market_office.make(f"/reports/{report}/steps/{new_id()}", to)
+    await stepped(market.far_office, report, kind="take_up")
+    steps = (await market.far_office.read(f"/reports/{report}"))["steps"]
+    assert [(one["kind"], one["division_code"], one["department"]) for one in steps] == [
+        ("refer", "320682", "agriculture"),
+        ("take_up", None, None),
+    ]

@@ -45,7 +45,7 @@ from tests.laboratory import (
     sent,
     strip,
 )
-from tests.market import open_market
+from tests.market import Market, open_market
 
 ROUNDS = 8
 
@@ -177,6 +177,68 @@ async def test_a_market_that_holds_goods_itself_is_no_more_than_a_holder(trade: 
     assert code_of(await market.put(f"/samples/{new_id()}", all_of_it)) == "lot-on-hold"
     await sampled(supervisors, lot)
     assert (await market.lot(lot))["remaining_g"] == 9_000
+
+
+async def test_a_market_takes_little_of_what_is_on_hold_and_asks_the_office_for_more(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        lot = await at_the_stall(market, 10)
+        before = await sampled(market.office, lot, **OF_MARKET, mass_g=2_000)
+        await market.regulator.make(f"/holds/{new_id()}", {"lot": lot, "reason": "投诉"})
+        # 8 kg are kept still, of which a tenth; what was sampled before the hold does not count.
+        too_much = sample_of(lot, **OF_MARKET, mass_g=801)
+        path = f"/samples/{new_id()}"
+        answer = await market.office.put(path, {**too_much, "mass_g": 99_999})
+        assert code_of(answer) == "lot-exhausted"
+        answer = await market.office.put(path, too_much)
+        assert (answer.status_code, code_of(answer)) == (409, "held-sample-limit")
+        assert answer.json()["facts"] == {"wanted_g": 801, "taken_g": 0, "allowed_g": 800}
+        once, body = new_id(), sample_of(lot, **OF_MARKET, mass_g=300)
+        await market.office.make(f"/samples/{once}", body)
+        await sampled(market.office, lot, **OF_MARKET, mass_g=500)
+        # Bag by bag is no way around it, and an earlier date is none either.
+        early = {"taken_at": (clock() - timedelta(minutes=5)).isoformat()}
+        for more in ({}, early):
+            bag = sample_of(lot, **OF_MARKET, mass_g=1, **more)
+            refused = await market.office.put(f"/samples/{new_id()}", bag)
+            assert refused.json()["facts"] == {"wanted_g": 1, "taken_g": 800, "allowed_g": 0}
+        await market.office.make(f"/samples/{once}", body, status=200)
+        # The office in charge takes what it needs, and that is none of the market's.
+        await sampled(market.regulator, lot, mass_g=7_000)
+        assert (await market.stall.lot(lot))["remaining_g"] == 200
+        held = await market.trade.rows("SELECT mass_g FROM sample WHERE while_held ORDER BY id")
+        assert [mass_g for (mass_g,) in held] == [300, 500, 7_000]
+        assert before != once
+
+
+async def test_samplers_at_once_take_no_more_of_held_goods_than_one(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        for _ in range(ROUNDS):
+            lot = await at_the_stall(market, 10)
+            await market.regulator.make(f"/holds/{new_id()}", {"lot": lot, "reason": "投诉"})
+            answers = await asyncio.gather(
+                *(
+                    market.office.put(
+                        f"/samples/{new_id()}", sample_of(lot, **OF_MARKET, mass_g=400)
+                    )
+                    for _ in range(5)
+                )
+            )
+            assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 3
+            assert {code_of(one) for one in answers if one.status_code == 409} == {
+                "held-sample-limit"
+            }
+            assert (await market.stall.lot(lot))["remaining_g"] == 9_200
+
+
+async def at_the_stall(market: Market, kg: int) -> str:
+    """Bring goods to a stall of the market; answer their lot."""
+    grown = await market.lot(market.farmer, kg)
+    ticket = await market.sell(market.farmer, market.stall, grown, kg, market=str(market.site))
+    return received(await market.stall.decides(ticket["ticket"]))
 
 
 async def test_what_a_higher_office_sampled_is_not_sampled_again_below(trade: Trade) -> None:
@@ -338,6 +400,8 @@ async def test_a_sampler_names_the_laboratory_as_the_sample_is_taken(trade: Trad
     for status in (201, 200):
         made = await supervisors.make(f"/samples/{sample}", body, status=status)
     assert [one["lab"] for one in made["sent_to"]] == [str(laboratory.public_id)]
+    assert made["sent_to"][0]["lab_name"]
+    assert made["sent_to"][0]["sent_by_name"] == made["taken_by_name"]
     changed = await supervisors.put(f"/samples/{sample}", {**body, "lab": None})
     assert code_of(changed) == "id-reused"
     # A laboratory tests what it took itself, and is sent nothing for that.

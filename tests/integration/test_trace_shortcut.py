@@ -132,8 +132,9 @@ async def test_a_session_that_must_be_noted_as_seen_takes_the_long_way(asking: A
     async with asking.database.transaction() as session:
         account = await session.scalar(
             text("""
-                INSERT INTO account (public_id, party_id, login_index, password_hash, created_at)
-                VALUES (:id, :party, '', '', :now) RETURNING id
+                INSERT INTO account
+                    (public_id, party_id, duty, login_index, password_hash, created_at)
+                VALUES (:id, :party, 'head', '', '', :now) RETURNING id
             """),
             {"id": uuid7(), "party": asking.books.parties["运营方"], "now": START},
         )

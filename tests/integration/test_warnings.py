@@ -474,6 +474,19 @@ async def test_a_case_that_an_office_does_not_take_up_in_time(market: Market) ->
     assert len(before) < len(owed) + 1
 
 
+async def test_a_report_of_a_problem_that_no_office_takes_up_in_time(market: Market) -> None:
+    ticket, report = await market.sound_ticket(), new_id()
+    said = {"document": ticket["code"], "problem": "unsafe", "text": "有异味"}
+    answer = await market.trade.client.put(f"/reports/{report}", json=said)
+    last = datetime.fromisoformat(answer.json()["due_on"] + "T23:55+08:00")
+    market.clock.set(last)
+    assert await look(market, RuleCode.DEADLINE_OVERDUE) == []
+    market.clock.set(last + timedelta(minutes=5))
+    (row,) = await look(market, RuleCode.DEADLINE_OVERDUE)
+    assert (row.subject, row.evidence["clock"]) == (f"report:{report}", "report")
+    assert "异味" not in str(row.evidence)
+
+
 # Held on Thursday, 18 June 2026: the five working days after it are over with Friday the 26th, for
 # the Dragon Boat Festival and a weekend lie between them.
 @pytest.mark.parametrize(("hours", "warned"), [(8 * 24 + 19, False), (8 * 24 + 21, True)])

@@ -162,8 +162,8 @@ async def test_the_chores_do_what_they_are_called(
 ) -> None:
     farmer = await own_trade.farmer()
     await own_trade.execute(
-        "INSERT INTO account (public_id, party_id, login_index, password_hash, created_at) "
-        "VALUES (gen_random_uuid(), :party, 'x', 'x', :now)",
+        "INSERT INTO account (public_id, party_id, duty, login_index, password_hash, created_at) "
+        "VALUES (gen_random_uuid(), :party, 'head', 'x', 'x', :now)",
         party=farmer.id,
         now=START,
     )

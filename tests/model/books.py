@@ -41,6 +41,7 @@ STATUS: Final = {
         "wrong-role",
         "hold-not-yours",
         "recall-not-yours",
+        "recall-sign-off-not-yours",
         "test-not-yours",
         "consumed-by-own-word",
     },
@@ -237,6 +238,7 @@ class Books:
     samples: dict[str, Sample] = field(default_factory=dict)
     placed_by_tests: set[str] = field(default_factory=set)  # holds
     invited: set[str] = field(default_factory=set)
+    shown: dict[str, str] = field(default_factory=dict)  # photos, and the disposal they prove
     done: dict[tuple[str, str], Any] = field(default_factory=dict)
     entries: Counter[tuple[str, str]] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
@@ -275,6 +277,12 @@ class Books:
         lot.used += cover
         return cover
 
+    def _show(self, subject: str, body: Json) -> None:
+        """Note which disposal photos prove: they prove no other."""
+        photos = body.get("evidence", [])
+        refuse_if(any(self.shown.get(one, subject) != subject for one in photos), "evidence-reused")
+        self.shown |= dict.fromkeys(photos, subject)
+
     # --- lots and certificates ------------------------------------------------------------------
 
     def open(self, actor: str, subject: str, body: Json) -> Command:
@@ -312,6 +320,7 @@ class Books:
     def _check_certificate(self, me: str, actor: str, lot: Lot, on: date, body: Json) -> None:
         kind, grams = body["kind"], grams_of(body)
         refuse_if(lot.holder != me, "not-holder")
+        refuse_if(lot.holds, "certificate-lot-on-hold")
         if kind == "origin_proof":
             refuse_if(lot.division is None, "wrong-certificate")
         else:
@@ -525,6 +534,7 @@ class Books:
             return
         wanted = [(body["lot"], body.get("mass_g"))]
         [(_, grams)] = self._check_change(kind, actor, body, wanted, [])
+        self._show(subject, body)
         yield 201
         self._changed(kind, subject, actor, [(body["lot"], grams)], [], cover_passes=False)
         self.totals[kind] += grams
@@ -1050,6 +1060,7 @@ class Books:
         refuse_if(recall.mock, "mock-recall")
         refuse_if(grams > scope.recovered - scope.destroyed, "recall-grams-differ")
         refuse_if(scope.held and grams > lot.left, "lot-exhausted")
+        self._show(disposal, body)
         yield 201
         scope.destroyed += grams
         if scope.held:
@@ -1085,6 +1096,7 @@ class Books:
         leads = actor in {OFFICE, recall.opener}
         refuse_if(not leads and me not in recall.told, "unknown-recall")
         refuse_if(not leads, "recall-not-yours")
+        refuse_if(actor != OFFICE and not recall.mock, "recall-sign-off-not-yours")
         if recall.outcome:
             same = (recall.outcome, recall.closing) == (body["outcome"], body["reason"])
             refuse_if(not same, "recall-closed")

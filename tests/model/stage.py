@@ -6,8 +6,9 @@ import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -22,27 +23,25 @@ from sqlalchemy.util import greenlet_spawn
 from app.core.db import Database
 from app.core.sealing import Vault
 from app.core.settings import Settings
-from app.evidence import service as evidence
 from app.main import create_app
 from app.party import credentials
 from app.party import service as parties
-from app.party.access import NOT_FOR_KEYS, POLICY, PUBLIC, RoleKind, audiences_of
+from app.party.access import NOT_FOR_KEYS, POLICY, RoleKind, audiences_of
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
 from app.trace.memory import Memory, memory_of
 from tests.model.books import Books, Json
 
 
-def drawn() -> bytes:
-    """Draw a photo."""
+def drawn(number: int) -> bytes:
+    """Draw a photo that no other number has."""
     written = io.BytesIO()
-    Image.linear_gradient("L").convert("RGB").save(written, "JPEG")
+    Image.new("RGB", (64 + number % 512, 64 + number // 512 % 512)).save(written, "PNG")
     return written.getvalue()
 
 
 START = datetime(2026, 6, 17, 20, tzinfo=UTC)  # four in the morning in Nantong
 VILLAGE = "320682001001"
-PHOTO = drawn()
 CAST = {
     "coop": RoleKind.COOP,
     "farmer": RoleKind.FARMER,
@@ -79,11 +78,6 @@ PATHS = {
 def uuid_of(number: int) -> str:
     """Number an id, so that the same example always says the same."""
     return str(UUID(int=(0x7 << 76) | (0b10 << 62) | number))
-
-
-def photo_of(name: str) -> str:
-    """Number the photo of one of the cast."""
-    return uuid_of(900 + list(CAST).index(name))
 
 
 def settings_of(database_url: str) -> Settings:
@@ -142,12 +136,6 @@ class World:
                     session, draft, [role], vault=vault, by=None, now=START
                 )
                 mine = audiences_of(frozenset({kind}))
-                # Everybody has a photo at hand, to show that goods were destroyed.
-                keeper = replace(
-                    PUBLIC, party_id=party.id, party_public_id=party.public_id, audiences=mine
-                )
-                photo = UUID(photo_of(name))
-                await evidence.store(session, photo, PHOTO, keeper, vault=vault, now=START)
                 self.ids[name] = str(party.public_id)
                 self.keys[name], _ = await credentials.make_key(
                     session,
@@ -218,6 +206,15 @@ class Stage:
     async def put(self, kind: str, actor: str, subject: str, body: Json) -> httpx.Response:
         headers = self._headers(actor)
         return await self.client.put(PATHS[kind].format(subject), json=body, headers=headers)
+
+    async def take_photo(self, actor: str, photo: str) -> None:
+        """Bring a photo that nobody has brought before."""
+        answer = await self.client.put(
+            f"/evidence/{photo}",
+            content=drawn(UUID(photo).int & 0xFFFF),
+            headers={**self._headers(actor), "content-type": "image/png"},
+        )
+        assert answer.status_code == HTTPStatus.CREATED, answer.text
 
     async def get(self, actor: str, path: str) -> httpx.Response:
         return await self.client.get(path, headers=self._headers(actor))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from app.core.errors import DomainError
 from app.party import access, identifiers, rules
-from app.party.access import PUBLIC, Audience, Caller, DatedRole, RoleKind
+from app.party.access import PUBLIC, Audience, Caller, DatedRole, Duty, RoleKind
+from app.party.rules import Post
 
 TODAY = date(2026, 6, 18)
 roles = st.frozensets(st.sampled_from(RoleKind))
@@ -72,6 +73,73 @@ def test_whoever_is_known_and_has_no_role_today_is_the_public_that_may_not(actio
         access.authorize(nobody, action)
     else:
         assert refused_as(access.NotAllowed, nobody, action)
+
+
+def on_duty(duty: Duty, *kinds: RoleKind) -> Caller:
+    return replace(caller(*kinds), duty=duty)
+
+
+@given(kinds=roles, duty=st.sampled_from(Duty), action=st.sampled_from(sorted(access.POLICY)))
+def test_a_duty_never_gives_what_the_party_may_not(
+    kinds: frozenset[RoleKind], duty: Duty, action: str
+) -> None:
+    """A head may all that its party may; anybody else a part of that, and what is public."""
+    whole = caller(*kinds)
+    assert allowed(on_duty(Duty.HEAD, *kinds), action) is allowed(whole, action)
+    person = on_duty(duty, *kinds)
+    if Audience.PUBLIC in access.POLICY[action]:
+        assert allowed(person, action)
+    elif allowed(person, action):
+        assert allowed(whole, action)
+        assert action in access.ACTIONS_OF[duty]
+
+
+def test_who_keeps_the_books_writes_nothing_and_the_gate_sells_nothing() -> None:
+    books = access.ACTIONS_OF[Duty.BOOKS]
+    assert {action for action in books if not action.endswith(".read")} == {"label.print"}
+    gate = access.ACTIONS_OF[Duty.GATE]
+    assert books < gate < access.ACTIONS_OF[Duty.STAFF] < access.ACTIONS_OF[Duty.HEAD]
+    for action in ("ticket.issue", "lot.write", "party.register", "gate-device.enrol"):
+        assert action not in gate
+    for action in ("account.manage", "account.create", "api-key.manage"):
+        assert action not in books | gate
+    assert "api-key.manage" not in access.ACTIONS_OF[Duty.STAFF]
+
+
+posts = st.builds(
+    Post,
+    account_id=st.integers(1, 6),
+    duty=st.sampled_from(Duty),
+    has_come=st.booleans(),
+    is_disabled=st.booleans(),
+)
+
+
+@given(posts=st.lists(posts, unique_by=lambda post: post.account_id), changed=posts)
+def test_a_business_is_never_left_without_a_head(posts: list[Post], changed: Post) -> None:
+    after = {post.account_id: post for post in posts} | {changed.account_id: changed}
+    heads = [
+        post
+        for post in after.values()
+        if post.duty is Duty.HEAD and post.has_come and not post.is_disabled
+    ]
+    try:
+        rules.check_head_left(posts, changed)
+    except rules.LastHead:
+        assert heads == []
+    else:
+        assert heads
+
+
+def test_only_a_market_has_gates() -> None:
+    for kind in RoleKind:
+        for duty in Duty:
+            try:
+                rules.check_duty(duty, frozenset({kind}))
+            except rules.DutyUnfit:
+                assert (duty, kind is RoleKind.MARKET) == (Duty.GATE, False)
+            else:
+                assert duty is not Duty.GATE or kind is RoleKind.MARKET
 
 
 def test_registering_and_accounts_are_no_business_of_traders() -> None:

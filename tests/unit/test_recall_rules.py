@@ -194,17 +194,19 @@ def totals(**more: int) -> Totals:
         ({"left_g": 1, "unacknowledged": 1}, rules.GramsOpen),
         ({"half_way_g": 1, "unanswered": 1}, rules.GramsOpen),
         ({"unacknowledged": 1}, rules.StepsOpen),
-        ({"unanswered": 1}, rules.StepsOpen),
+        ({"unanswered": 1, "sampled_g": 1}, rules.StepsOpen),
+        ({"sampled_g": 1}, rules.SamplesUnsigned),
+        ({"sampled_g": 3}, rules.SamplesUnsigned),
     ],
 )
 def test_a_case_ends_when_nothing_is_open(
     open_things: dict[str, int], refusal: type[Exception]
 ) -> None:
     with pytest.raises(refusal):
-        rules.check_closure(totals(**open_things), Outcome.COMPLETED, mock=False)
-    rules.check_closure(totals(**open_things), Outcome.LIFTED, mock=False)
-    rules.check_closure(totals(**open_things), Outcome.COMPLETED, mock=True)
-    rules.check_closure(totals(), Outcome.COMPLETED, mock=False)
+        rules.check_closure(totals(**open_things), Outcome.COMPLETED, signed_g=2, mock=False)
+    rules.check_closure(totals(**open_things), Outcome.LIFTED, signed_g=2, mock=False)
+    rules.check_closure(totals(**open_things), Outcome.COMPLETED, signed_g=2, mock=True)
+    rules.check_closure(totals(sampled_g=1), Outcome.COMPLETED, signed_g=1, mock=False)
 
 
 def test_the_accounted_share_is_rounded_down() -> None:

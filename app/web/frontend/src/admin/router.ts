@@ -17,6 +17,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/reports', name: 'reports', component: () => import('./views/ReportsView.vue') },
   { path: '/gate-cases', name: 'gate-cases', component: () => import('./views/GateCasesView.vue') },
   { path: '/market', name: 'market', component: () => import('./views/MarketView.vue') },
+  { path: '/staff', name: 'staff', component: () => import('./views/StaffView.vue') },
   { path: '/parties', name: 'parties', component: () => import('./views/PartiesView.vue') },
   { path: '/parties/:party', name: 'party', component: () => import('./views/PartyView.vue'), props: true },
   { path: '/limits', name: 'limits', component: () => import('./views/LimitsView.vue') },

@@ -66,6 +66,7 @@ function asTold(one: KeptSample): Sample {
     product_name: one.title,
     status: one.status,
     repeats_left: one.left,
+    place_name: null,
     taken_at: new Date(one.at).toISOString(),
     tests: one.tests.map((test) => ({
       test: test.test,
@@ -75,6 +76,8 @@ function asTold(one: KeptSample): Sample {
       value: test.value || null,
       source: null,
       device: null,
+      tested_by_name: '',
+      place_name: null,
       tested_at: new Date(test.at).toISOString(),
     })),
   }

@@ -16,7 +16,8 @@ export type Place = Schemas['PlaceOut']
 export type Product = Schemas['ProductOut']
 type Brief = Pick<Schemas['ProductBrief'], 'id' | 'name'>
 
-const PREFIX = 'm-'
+/** What is kept under it goes when its owner signs out. */
+export const PREFIX = 'm-'
 /** Tickets of each side that are at hand without a network. */
 export const TICKETS_MOST = 60
 const STOCK_MOST = 200

@@ -47,6 +47,15 @@ const ticket = (massG: number, over: Partial<Ticket> = {}): Ticket =>
 
 const draft = (over: Partial<Draft> = {}): Draft => ({ ...again(ticket(150_000), 'ticket-id'), ...over })
 
+it('moves goods between own places as a transfer, and repeats it as one', () => {
+  const moved = draft({ buyer: { kind: 'own', party: 'me', place: '二号仓' } })
+  const [step] = issueSteps(moved, null, newId, AT, AT)
+  expect(step!.body).toMatchObject({ kind: 'transfer', note: '二号仓', buyer: { party: 'me' } })
+  const former = ticket(1000, { kind: 'transfer', buyer: { party: 'me', name: 'Me' } as Ticket['buyer'], note: '二号仓' })
+  expect(again(former, 'x').buyer).toEqual({ kind: 'own', party: 'me', place: '二号仓' })
+  expect(cards([former, { ...former, note: '一号摊' }], 9)).toHaveLength(2)
+})
+
 it('repeats who, what, how much and at what price, and leaves the lots to the server', () => {
   expect(issueSteps(draft(), null, newId, AT, AT)).toEqual([
     {

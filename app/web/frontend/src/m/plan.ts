@@ -25,6 +25,8 @@ export interface DraftLine extends Quantity {
 
 export type Buyer =
   | { kind: 'party'; party: string; name: string }
+  /** Oneself: goods move between one's own stalls and stores, and stay one's own (调拨). */
+  | { kind: 'own'; party: string; place: string }
   | { kind: 'walk-in' }
 
 /** A ticket that is being written; it is kept on the phone until it is issued. */
@@ -85,9 +87,7 @@ export function again(ticket: Ticket, id: string): Draft {
       priceUnit: line.price_unit,
       lot: null,
     })),
-    buyer: ticket.buyer
-      ? { kind: 'party', party: ticket.buyer.party, name: ticket.buyer.name }
-      : { kind: 'walk-in' },
+    buyer: buyerOf(ticket),
     market: ticket.market,
     stall: ticket.stall,
     handOver: ticket.hand_over,
@@ -95,10 +95,17 @@ export function again(ticket: Ticket, id: string): Draft {
   }
 }
 
+function buyerOf({ kind, buyer, note }: Ticket): Buyer {
+  if (!buyer) return { kind: 'walk-in' }
+  if (kind === 'transfer') return { kind: 'own', party: buyer.party, place: note ?? '' }
+  return { kind: 'party', party: buyer.party, name: buyer.name }
+}
+
 /** What makes two tickets the same to a person: to whom, what, how much. */
 function likeness(ticket: Ticket): string {
   const lines = ticket.lines.map((line) => [line.product, line.mass_g])
-  return JSON.stringify([ticket.buyer?.party ?? null, lines])
+  // To which of one's own places goods move is what tells one transfer from another.
+  return JSON.stringify([ticket.buyer?.party ?? null, ticket.kind === 'transfer' ? ticket.note : null, lines])
 }
 
 /** Former sales worth a card each: the newest of each kind, at most so many. */
@@ -167,7 +174,8 @@ export function issueSteps(
     }
   })
   const body = {
-    buyer: buyer.kind === 'party' ? { party: buyer.party } : { walk_in: true },
+    ...(buyer.kind === 'own' ? { kind: 'transfer', note: buyer.place } : {}),
+    buyer: buyer.kind === 'walk-in' ? { walk_in: true } : { party: buyer.party },
     lines,
     ...(draft.handOver ? { hand_over: draft.handOver } : {}),
     ...(draft.market ? { market: draft.market } : {}),

@@ -30,6 +30,7 @@ export const router = createRouter({
     { path: '/certificates', component: () => import('./views/Certificates.vue'), meta: { title: 'certificates' } },
     { path: '/places', component: () => import('./views/Places.vue'), meta: { title: 'places' } },
     { path: '/invite', component: () => import('./views/Invite.vue'), meta: { title: 'invite' } },
+    { path: '/staff', component: () => import('./views/Staff.vue'), meta: { title: 'staff' } },
     { path: '/claim', component: () => import('./views/Claim.vue'), meta: { title: 'claim', open: true } },
     { path: '/waiting', component: () => import('./views/Waiting.vue'), meta: { title: 'waiting' } },
     { path: '/more', component: () => import('./views/More.vue'), meta: { title: 'more' } },
