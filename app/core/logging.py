@@ -2,11 +2,14 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 import structlog
+
+log = structlog.get_logger()
 
 
 def _write(line: Any, default: Callable[[Any], Any]) -> bytes:
@@ -27,4 +30,18 @@ def configure(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
+    )
+
+
+def report_fault(error: Exception) -> None:
+    """Log a bug of ours as an error, so that its place in the code is found.
+
+    The message of an exception may quote what a user typed (PostgreSQL's DETAIL does); only its
+    type, its state and its place in the code are logged.
+    """
+    log.error(
+        "fault",
+        error=type(error).__name__,
+        sqlstate=getattr(getattr(error, "orig", error), "sqlstate", None),
+        stack=traceback.format_tb(error.__traceback__),
     )

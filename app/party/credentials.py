@@ -101,8 +101,7 @@ async def sign_in(
             .where(Account.login_index == index)
         )
         account, status = found.one_or_none() or (None, None)
-        stored = None if account is None else account.password_hash
-        matches = await password_matches(stored, password)
+        matches = await password_matches(account.password_hash if account else None, password)
     enabled = account is not None and account.disabled_at is None and status == "active"
     if account is None or not matches or not enabled:
         raise rules.WrongCredentials

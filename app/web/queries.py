@@ -394,7 +394,7 @@ class _Known:
     parties: Mapping[int, _Party]
     certificates: Sequence[_Certificate]
     held: Sequence[int]
-    lots: Mapping[int, LotState] | Mapping[int, Node | _Received]
+    lots: Mapping[int, LotState | Node | _Received]
     results: Sequence[tuple[int, TestStanding]]
 
     def name(self, party_id: int | None) -> str:
@@ -497,7 +497,7 @@ async def _gather(
     graph: SubGraph | None,
     about: _About,
     *,
-    lots: Mapping[int, LotState] | Mapping[int, Node | _Received],
+    lots: Mapping[int, LotState | Node | _Received],
     at: datetime,
 ) -> _Known:
     """Put together what a page is told with; whoever had the lots is named from memory."""
@@ -653,8 +653,10 @@ async def read_ticket(
         lot: of_lot.node
         for lot, of_lot in settled(library.books, ticket.lots, ticket.edges).items()
     }
-    received = [_Received._make(row) for row in ticket.received]
-    lots: dict[int, Node | _Received] = {**drawn, **{lot.id: lot for lot in received}}
+    received: dict[int, Node | _Received] = {
+        row[0]: _Received._make(row) for row in ticket.received
+    }
+    lots = {**drawn, **received}
     graph = await _behind(library, ticket, drawn)
     if library.at_once:
         about = _About._make(row[len(_Paper._fields) :])
