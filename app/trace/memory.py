@@ -31,7 +31,7 @@ from app.trace.rules import Direction, Edge, Node
 LOTS_MAX = 1 << 14
 """Lots of each of two generations; a lot is 0.6 KB, so that all are 20 MB."""
 WORDS_MAX = 1 << 13
-"""Lots of which the words are remembered; those of a lot are 1.1 KB, so that all are 18 MB."""
+"""Lots of which the words are remembered; with an edge they are 1 KB, so that all are 16 MB."""
 PARTIES_MAX = 1 << 12
 ANSWERS_BYTES_MAX = 12 << 20
 ROLES_LAST_S = 240
@@ -140,18 +140,27 @@ class Named(NamedTuple):
     masked: bytes
 
 
+def _unweighed(words: bytes) -> bytes:
+    """Leave the grams out of words that tell them: most callers may know all they are shown."""
+    before, name, after = words.rpartition(b'"mass_g":')
+    return b"%b%bnull%b" % (before, name, after[after.index(b",") :])
+
+
 class LotWords(NamedTuple):
     """The JSON of what never changes about a lot, in the pieces between which people stand.
 
     Attributes:
         head: Up to its holder.
         weighed: From its producer to what is left of it, with its grams.
-        hidden: The same for whoever may not know them.
     """
 
     head: bytes
     weighed: bytes
-    hidden: bytes
+
+    @property
+    def hidden(self) -> bytes:
+        """The same as `weighed`, for whoever may not know its grams."""
+        return _unweighed(self.weighed)
 
 
 class EdgeWords(NamedTuple):
@@ -159,13 +168,16 @@ class EdgeWords(NamedTuple):
 
     Attributes:
         weighed: Up to the share in grams, with the grams that passed.
-        hidden: The same for whoever may not know them.
         tail: After the proof.
     """
 
     weighed: bytes
-    hidden: bytes
     tail: bytes
+
+    @property
+    def hidden(self) -> bytes:
+        """The same as `weighed`, for whoever may not know the grams."""
+        return _unweighed(self.weighed)
 
 
 class Answer(NamedTuple):

@@ -526,11 +526,16 @@ async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Na
     return known
 
 
+def _kept(value: Mapping[str, Any]) -> bytes:
+    """Write JSON that will be remembered: what orjson answers holds on to 4 KB, a copy does not."""
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def _named(public_id: UUID, name: str, form: str, division_code: str | None) -> Named:
-    in_full = orjson.dumps({"party": str(public_id), "name": name, "masked": False})
+    in_full = _kept({"party": str(public_id), "name": name, "masked": False})
     masked = in_full
     if form != "legal":
-        masked = orjson.dumps({"party": None, "name": mask_name(name), "masked": True})
+        masked = _kept({"party": None, "name": mask_name(name), "masked": True})
     return Named(public_id, name, form, division_code, in_full, masked)
 
 

@@ -132,7 +132,10 @@ class _Page:
             facts = [word[1] for word in words]
         else:
             weighed = [lot in view.weighed for lot in lots]
-            facts = [word[1 if known else 2] for word, known in zip(words, weighed, strict=True)]
+            facts = [
+                word.weighed if known else word.hidden
+                for word, known in zip(words, weighed, strict=True)
+            ]
             for place, lot in enumerate(lots):
                 if lot not in view.own:
                     left_g[place], ends[place] = None, _ENDS[None, graph.nodes[lot].ending]
@@ -190,7 +193,6 @@ class _Page:
         return LotWords(
             orjson.dumps(head)[:-1] + b',"holder":',
             b'%b,"mass_g":%d,"remaining_g":' % (written, node.mass_g),
-            b'%b,"mass_g":null,"remaining_g":' % written,
         )
 
     def edges(self) -> Iterable[bytes]:
@@ -207,7 +209,7 @@ class _Page:
             facts = [word[0] for word in words]
         else:
             facts = [
-                word[0 if view.witnessed(edge) else 1]
+                word.weighed if view.witnessed(edge) else word.hidden
                 for word, edge in zip(words, edges, strict=True)
             ]
             grams = self._known(grams, [edge.dst in view.weighed for edge in edges])
@@ -217,7 +219,7 @@ class _Page:
                 facts,
                 _column(grams),
                 [_PROOFS[edge[3]] for edge in edges],
-                [word[2] for word in words],
+                [word[1] for word in words],
             ),
         )
 
@@ -241,7 +243,6 @@ class _Page:
         when = orjson.dumps({"occurred_at": edge.occurred_at}, option=orjson.OPT_UTC_Z)
         return EdgeWords(
             b'%b,"mass_g":%d,"share_g":' % (head, edge.mass_g),
-            b'%b,"mass_g":null,"share_g":' % head,
             b",%b," % when[1:],
         )
 
