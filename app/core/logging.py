@@ -12,8 +12,8 @@ import structlog
 log = structlog.get_logger()
 
 
-def _write(line: Any, default: Callable[[Any], Any]) -> str:
-    return orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS).decode()
+def _write(line: Any, default: Callable[[Any], Any]) -> bytes:
+    return orjson.dumps(line, default=default, option=orjson.OPT_NON_STR_KEYS)
 
 
 def configure(level: str) -> None:
@@ -24,10 +24,11 @@ def configure(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            # Its type says text; bytes go on as they are, to a logger that wants no others.
             structlog.processors.JSONRenderer(_write),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
 

@@ -21,6 +21,15 @@ SCRIPTS_MAX = 128
 
 _TIME_S_MAX = 600
 
+_LOOK_AT_THE_CLOCK = "\n\\set answered 1\n"
+"""What follows the statement in a script of which every transaction is timed.
+
+pgbench reads the clock once each time it turns to a client. If the answer is there before it has
+waited for it, which happens where the server's process takes the core at once, the transaction has
+ended at the instant at which it began, and 0 us are logged. A command of pgbench's own makes it
+read the clock again.
+"""
+
 # Plain tables with the keys that the questions need, and nothing else: no foreign keys, no names.
 GRAPH_TABLES = """
     CREATE SCHEMA floor;
@@ -244,7 +253,7 @@ async def run(
         command += ["--log", f"--log-prefix={place / 'log'}"] if latencies else []
         for number, script in enumerate(scripts):
             file = place / f"{number}.sql"
-            await asyncio.to_thread(file.write_text, script)
+            await asyncio.to_thread(file.write_text, script + _LOOK_AT_THE_CLOCK * latencies)
             command.append(f"--file={file}")
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -266,6 +275,9 @@ def _latencies(directory: Path) -> dict[int, list[int]]:
     for file in directory.glob("log*"):
         for line in file.read_text().splitlines():
             _, _, microseconds, script, *_ = line.split()
+            if not int(microseconds):
+                message = "pgbench logged an answer that took no time"
+                raise LoadToolError(message)
             found.setdefault(int(script), []).append(int(microseconds))
     return found
 
