@@ -117,6 +117,18 @@ MUTANTS: Final = MappingProxyType(
             '"SET LOCAL lock_timeout = 10000"',
             (_COUNTER,),
         ),
+        "counter-fails-all-for-one": Mutant(
+            "app/ticket/counter.py",
+            "        except Exception as error:",
+            "        except ZeroDivisionError as error:",
+            (_COUNTER,),
+        ),
+        "counter-tells-of-no-certificate": Mutant(
+            "app/ticket/record.py",
+            "    FROM new_draw WHERE certificate_ids <> '{{}}'",
+            "    FROM new_draw WHERE certificate_ids = '{{}}'",
+            (_COUNTER,),
+        ),
         "counter-answers-a-repeat-as-new": Mutant(
             "app/ticket/counter.py",
             "if not isinstance(outcome, DomainError) and outcome[1]",
