@@ -701,8 +701,12 @@ async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
     assert refused.json()["facts"] == {"evidence": first["evidence"][0]}
     assert await stall.make(f"{at}/disposals/{once}", first, status=200) == done
     assert (await lots_of(office, recall))[lot]["destroyed_g"] == 1_000
-    # The same picture under another id, shown by another party, of goods of no recall.
+    # An id that it has with the other disposal makes goods of no recall no part of that one.
+    shown = {"evidence": [await photo(morning.neighbour, taken)]}
     kept: Json = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
+    refused = await morning.neighbour.put(f"/destructions/{once}", {**kept, **shown})
+    assert code_of(refused) == "evidence-reused"
+    # The same picture under another id, shown by another party, of goods of no recall.
     for actor, path, body in (
         (stall, f"{at}/disposals", again),
         (morning.neighbour, "/destructions", kept),
