@@ -147,11 +147,13 @@ POLICY: dict[str, frozenset[Audience]] = {
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
     "gate-case.handle": _OFFICE,
+    "gate-case.read": _OFFICE,
     # Whoever acts proves itself by a code or a signature, which the package checks.
     "gate-device.act": _EVERYONE,
     "gate-device.enrol": _OFFICE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,
+    "hold.release": _OFFICE,
     "inspection.record": _OFFICE,
     "inspection.rule": _OFFICE,
     "invitation.create": _TRADE,
@@ -216,7 +218,7 @@ class Duty(StrEnum):
     """What somebody does for a party; the party's roles say what may be done at all.
 
     A head does everything and answers for the staff. Staff does the daily work. The gate lets goods
-    in. The books are read only.
+    in and stops them; what it stopped, or is asked about, others let go. The books are read only.
     """
 
     HEAD = "head"
@@ -235,7 +237,6 @@ ACTIONS_OF: Mapping[Duty, frozenset[str]] = MappingProxyType(
         Duty.GATE: _READING
         | {
             "evidence.store",
-            "gate-case.handle",
             "hold.place",
             "inspection.record",
             "paper.record",
