@@ -27,6 +27,7 @@ from tests.factories import (
 )
 from tests.integration.conftest import audit
 from tests.laboratory import OWN, sample_of, sampled
+from tests.market import Market
 from tests.recalls import (
     Morning,
     account_for,
@@ -680,6 +681,21 @@ async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
     # An exercise holds nothing: who began it ends it.
     exercise = (await recalled(stall, morning.at_first, mock=True, **mine))["recall"]
     await stall.make(f"/recalls/{exercise}/closure", answers[1], status=200)
+
+
+async def test_the_market_in_which_goods_lie_unsold_is_told(trade: Trade) -> None:
+    market = Market(trade)
+    await market.begin()
+    lot = await market.lot(market.farmer, 10)
+    ticket = await market.sell(
+        market.farmer, market.stall, lot, 10, market=str(market.site), stall=str(market.booth)
+    )
+    kept = received(await market.stall.decides(ticket["ticket"]))
+    mine = {"trigger": "self_check", "reason": "自查"}
+    recall = (await recalled(market.stall, kept, **mine))["recall"]
+    told = [(row["kind"], row["subject"]) for row in await market.office.read("/notices")]
+    assert told == [("recall_reported", recall)]
+    assert (await market.office.read(f"/recalls/{recall}"))["recall"] == recall
 
 
 async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
