@@ -218,7 +218,7 @@ class Duty(StrEnum):
     """What somebody does for a party; the party's roles say what may be done at all.
 
     A head does everything and answers for the staff. Staff does the daily work. The gate lets goods
-    in and stops them; what it stopped, or is asked about, others let go. The books are read only.
+    in. The books are read only.
     """
 
     HEAD = "head"
@@ -234,6 +234,7 @@ ACTIONS_OF: Mapping[Duty, frozenset[str]] = MappingProxyType(
         Duty.HEAD: frozenset(POLICY),
         # A key outlives the account of whoever made it.
         Duty.STAFF: frozenset(POLICY) - {"api-key.manage"},
+        # It stops goods, too; what it stopped, and what it is asked about, others let go.
         Duty.GATE: _READING
         | {
             "evidence.store",
