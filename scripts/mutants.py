@@ -294,8 +294,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "photo-proves-everything": Mutant(
             "app/evidence/service.py",
-            "        if proved != subject:",
-            "        if proved is None:",
+            "        if fresh is None:",
+            "        if not named:",
             (_RECALLS,),
         ),
         "held-goods-sampled-away": Mutant(

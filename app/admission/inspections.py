@@ -27,6 +27,7 @@ from app.admission.schemas import InspectionIn, InspectionLineIn
 from app.admission.seed import KindOfPaper
 from app.admission.service import Asked, ScanDraft
 from app.certificate import service as certificates
+from app.certificate.models import Certificate
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
 from app.core.errors import IdReused
@@ -253,20 +254,24 @@ async def _look(
     """Find what every line's code stands for, its papers and who will sell the goods.
 
     Returns:
-        The lines, and the scene; a ticket on the vehicle may show that it was later than thought.
+        The lines, and the scene; a document on the vehicle may show that it was later than thought.
     """
     catalogue = await products.catalogue(session)
     recorded = await papers.of_party(
         session, [paper for line in body.lines for paper in line.papers], scene.caller.acting_party
     )
     gathered = await _gather(session, body, scene, circumstances)
-    issued_at = [
-        found.ticket.ticket.issued_at
+    shown = (
+        (code, found.certificate if found.ticket is None else found.ticket.ticket)
         for code, found, _ in gathered.values()
-        if found.ticket is not None and _is_on(code, found.ticket.ticket)
+    )
+    issued_at = [
+        document.issued_at
+        for code, document in shown
+        if document is not None and _is_on(code, document)
     ]
     if (latest := max(issued_at, default=scene.at)) > scene.at:
-        # Nobody can have read a ticket that was not issued yet: the device's clock is wrong.
+        # Nobody can have read a document that was not issued yet: the device's clock is wrong.
         scene = replace(scene, at=latest)
         gathered = await _gather(session, body, scene, circumstances)
     for line in body.lines:
@@ -322,9 +327,9 @@ async def _gather(
     }
 
 
-def _is_on(code: Code, ticket: Ticket) -> bool:
-    """Whether a code is the ticket's own; a blank label may be bound after it was read."""
-    return code.reference in {ticket.token, ticket.code}
+def _is_on(code: Code, document: Ticket | Certificate) -> bool:
+    """Whether a code is the document's own; a blank label may be bound after it was read."""
+    return code.reference in {document.token, document.code}
 
 
 def scan_of(body: InspectionIn, line: InspectionLineIn) -> ScanDraft:

@@ -53,6 +53,7 @@ router = APIRouter(tags=["gate"])
 Scanner = Annotated[Caller, Depends(allow("scan.record"))]
 Inspector = Annotated[Caller, Depends(allow("inspection.record"))]
 Ruler = Annotated[Caller, Depends(allow("inspection.rule"))]
+CaseReader = Annotated[Caller, Depends(allow("gate-case.read"))]
 Handler = Annotated[Caller, Depends(allow("gate-case.handle"))]
 Recorder = Annotated[Caller, Depends(allow("paper.record"))]
 Agreer = Annotated[Caller, Depends(allow("agreement.record"))]
@@ -228,7 +229,7 @@ async def make_ruling(
 
 @router.get("/gate-cases")
 async def list_cases(
-    session: DbSession, caller: Handler, state: CaseState | None = None, limit: Limit = 50
+    session: DbSession, caller: CaseReader, state: CaseState | None = None, limit: Limit = 50
 ) -> list[CaseOut]:
     """List what somebody has to look into at the markets that you run or supervise."""
     return await rulings.cases(session, caller, state=state, most=limit)

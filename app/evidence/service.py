@@ -116,15 +116,15 @@ async def prove(session: AsyncSession, images: Iterable[Evidence], subject: UUID
     """
     named = {image.content_sha256: image.public_id for image in images}
     for sha256 in sorted(named):
-        await session.execute(
+        # Whose id it is says nothing: a destruction and a disposal in a recall may share one. Who
+        # repeats a request does not come here.
+        fresh = await session.scalar(
             insert(EvidenceProof)
             .values(content_sha256=sha256, subject=subject)
             .on_conflict_do_nothing()
+            .returning(EvidenceProof.content_sha256)
         )
-        proved = await session.scalar(
-            select(EvidenceProof.subject).where(EvidenceProof.content_sha256 == sha256)
-        )
-        if proved != subject:
+        if fresh is None:
             raise rules.EvidenceReused(evidence=str(named[sha256]))
 
 

@@ -147,11 +147,13 @@ POLICY: dict[str, frozenset[Audience]] = {
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
     "gate-case.handle": _OFFICE,
+    "gate-case.read": _OFFICE,
     # Whoever acts proves itself by a code or a signature, which the package checks.
     "gate-device.act": _EVERYONE,
     "gate-device.enrol": _OFFICE,
     "hold.place": _OFFICE,
     "hold.read": _SIGNED_IN,
+    "hold.release": _OFFICE,
     "inspection.record": _OFFICE,
     "inspection.rule": _OFFICE,
     "invitation.create": _TRADE,
@@ -232,10 +234,10 @@ ACTIONS_OF: Mapping[Duty, frozenset[str]] = MappingProxyType(
         Duty.HEAD: frozenset(POLICY),
         # A key outlives the account of whoever made it.
         Duty.STAFF: frozenset(POLICY) - {"api-key.manage"},
+        # It stops goods, too; what it stopped, and what it is asked about, others let go.
         Duty.GATE: _READING
         | {
             "evidence.store",
-            "gate-case.handle",
             "hold.place",
             "inspection.record",
             "paper.record",

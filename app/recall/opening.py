@@ -380,10 +380,18 @@ _PLACES = text("""
     SELECT l.division_code FROM recall_lot s JOIN lot l ON l.id = s.lot_id
     WHERE s.recall_id = :recall AND l.division_code IS NOT NULL
 """)
+# Where goods of the scope were sold, and where those in question came in and may lie unsold: what
+# was bought of others in the scope is among their sales.
 _MARKETS = text("""
-    SELECT DISTINCT p.party_id, p.division_code
+    SELECT p.party_id, p.division_code
     FROM ticket_draw d JOIN ticket t ON t.id = d.ticket_id JOIN place p ON p.id = t.market_id
     WHERE d.lot_id = ANY(CAST(:lots AS bigint[]))
+    UNION
+    SELECT p.party_id, p.division_code
+    FROM lot_edge e
+    JOIN ticket_receipt r ON r.lot_id = e.src AND r.received_lot_id = e.dst
+    JOIN ticket t ON t.id = r.ticket_id JOIN place p ON p.id = t.market_id
+    WHERE e.dst = ANY(CAST(:roots AS bigint[]))
 """)
 
 
@@ -392,7 +400,9 @@ async def _tell_offices(
 ) -> None:
     """Tell the regulators of every place that the goods reached, and the markets they were in."""
     codes = set((await session.execute(_PLACES, {"recall": recall.id})).scalars())
-    markets = (await session.execute(_MARKETS, {"lots": scope.lots})).all()
+    markets = (
+        await session.execute(_MARKETS, {"lots": scope.lots, "roots": list(scope.roots.lots)})
+    ).all()
     codes |= {code for _, code in markets}
     offices = await authority.offices_of(session, codes, on=local_date(now))
     told = {*offices, *(party for party, _ in markets)} - {caller.party_id}

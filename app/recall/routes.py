@@ -50,6 +50,7 @@ router = APIRouter(tags=["holds"])
 
 Destroyer = Annotated[Caller, Depends(allow("lot.write"))]
 Placer = Annotated[Caller, Depends(allow("hold.place"))]
+Releaser = Annotated[Caller, Depends(allow("hold.release"))]
 Reader = Annotated[Caller, Depends(allow("hold.read"))]
 
 
@@ -89,7 +90,7 @@ async def place_hold(
     responses=declare(UnknownHold, rules.HoldRestsOnTest, rules.HoldNotYours),
 )
 async def release_hold(
-    hold_id: UUID, body: ReleaseIn, request: Request, session: DbSession, caller: Placer
+    hold_id: UUID, body: ReleaseIn, request: Request, session: DbSession, caller: Releaser
 ) -> HoldOut:
     """Let a lot move again, as far as this hold goes."""
     hold, _ = await service.release(

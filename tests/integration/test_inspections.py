@@ -775,6 +775,11 @@ async def test_what_was_read_offline_was_not_read_before_it_was_issued(market: M
     told = await inspects(market, scanned(ticket), device_at=slow)
     assert datetime.fromisoformat(told["inspected_at"]) == datetime.fromisoformat(issued)
     assert "clock-skew" in codes(told["lines"][0])
+    # A certificate that goods come with was no more there to read.
+    certificate = await market.certify(market.coop, await market.lot(market.coop, 10), 10)
+    told = await inspects(market, {"id": new_id(), "text": certificate["code"]}, device_at=slow)
+    issued = certificate["issued_at"]
+    assert datetime.fromisoformat(told["inspected_at"]) == datetime.fromisoformat(issued)
 
 
 async def _before(market: Market, lot: str) -> tuple[Json, str]:

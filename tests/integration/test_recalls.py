@@ -28,6 +28,7 @@ from tests.factories import (
 )
 from tests.integration.conftest import audit
 from tests.laboratory import OWN, sample_of, sampled
+from tests.market import Market
 from tests.recalls import (
     Morning,
     account_for,
@@ -683,6 +684,21 @@ async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
     await stall.make(f"/recalls/{exercise}/closure", answers[1], status=200)
 
 
+async def test_the_market_in_which_goods_lie_unsold_is_told(trade: Trade) -> None:
+    market = Market(trade)
+    await market.begin()
+    lot = await market.lot(market.farmer, 10)
+    ticket = await market.sell(
+        market.farmer, market.stall, lot, 10, market=str(market.site), stall=str(market.booth)
+    )
+    kept = received(await market.stall.decides(ticket["ticket"]))
+    mine = {"trigger": "self_check", "reason": "自查"}
+    recall = (await recalled(market.stall, kept, **mine))["recall"]
+    told = [(row["kind"], row["subject"]) for row in await market.office.read("/notices")]
+    assert told == [("recall_reported", recall)]
+    assert (await market.office.read(f"/recalls/{recall}"))["recall"] == recall
+
+
 async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
     office, stall, lot = morning.office, morning.first, morning.at_first
     recall = (await recalled(office, lot))["recall"]
@@ -702,8 +718,12 @@ async def test_one_photo_proves_one_disposal(morning: Morning) -> None:
     assert refused.json()["facts"] == {"evidence": first["evidence"][0]}
     assert await stall.make(f"{at}/disposals/{once}", first, status=200) == done
     assert (await lots_of(office, recall))[lot]["destroyed_g"] == 1_000
-    # The same picture under another id, shown by another party, of goods of no recall.
+    # An id that it has with the other disposal makes goods of no recall no part of that one.
+    shown = {"evidence": [await photo(morning.neighbour, taken)]}
     kept: Json = {"lot": morning.kept, "mass_g": 100, "method": "buried", "reason": "烂"}
+    refused = await morning.neighbour.put(f"/destructions/{once}", {**kept, **shown})
+    assert code_of(refused) == "evidence-reused"
+    # The same picture under another id, shown by another party, of goods of no recall.
     for actor, path, body in (
         (stall, f"{at}/disposals", again),
         (morning.neighbour, "/destructions", kept),

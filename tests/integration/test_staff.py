@@ -327,8 +327,13 @@ async def test_the_gate_s_people_let_goods_in_and_sell_nothing(shop: Shop) -> No
         await guard.put(f"/parties/{uuid7()}", town.person("STALL")),
         await guard.put(f"/tickets/{uuid7()}", {}),
         await guard.get(f"/parties/{market.party}/staff"),
+        # What was stopped, or let in against the rules, is for others than whoever stood there.
+        await guard.put(f"/holds/{uuid7()}/release", {"reason": "放行"}),
+        await guard.put(f"/gate-cases/{uuid7()}/close", {"state": "false", "reason": "误报"}),
     ):
         assert (answer.status_code, code_of(answer)) == (403, "not-allowed")
+    stopped = await guard.put(f"/holds/{uuid7()}", {"lot": str(uuid7()), "reason": "腐烂"})
+    assert code_of(stopped) == "unknown-lot"
 
 
 # --- going, and coming back -----------------------------------------------------------------------
