@@ -1,5 +1,6 @@
 """Runs the HTTP application under uvicorn."""
 
+import gc
 import socket
 from typing import Any
 
@@ -37,7 +38,10 @@ class PortTakenError(Exception):
 
 def application() -> FastAPI:
     """Build the application from the environment: what each serving process calls."""
-    return create_app(Settings())
+    app = create_app(Settings())
+    # What there is now stays: no search for garbage need look it through again.
+    gc.freeze()
+    return app
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -100,9 +100,9 @@ MUTANTS: Final = MappingProxyType(
         ),
         "commit-in-two-halves": Mutant(
             "app/ticket/issue.py",
-            "        await _hand_over_at_once(session, signed, event_ids)",
+            "        await _hand_over_at_once(session, written)",
             '        await session.execute(text("COMMIT"))\n'
-            "        await _hand_over_at_once(session, signed, event_ids)",
+            "        await _hand_over_at_once(session, written)",
             ("tests/integration/test_commit.py",),
         ),
         "counter-asks-no-scope": Mutant(

@@ -681,7 +681,7 @@ async def _write(
                 line.look.code,
                 line.look.found,
                 line.verdict,
-                place=scene.place,
+                place_id=scene.place.id,
                 now=scene.at,
             )
         else:

@@ -23,11 +23,11 @@ from app.admission.schemas import (
     VerdictOut,
 )
 from app.certificate import service as certificates
+from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.lot.rules import digest as digest_of
 from app.party.access import Caller
 from app.place import service as places
-from app.place.models import Place
 from app.signing.keys import Verifier
 from app.ticket import service as tickets
 from app.ticket.rules import TicketStatus
@@ -56,6 +56,10 @@ class ScanDraft:
                 "by": str(caller.acting_public_id),
             }
         )
+
+
+# Nearly every scan is new: to find that out must not cost what reading one costs.
+_IS_KNOWN = prepared("SELECT FROM scan WHERE public_id = :scan")
 
 
 async def scan(
@@ -88,13 +92,14 @@ async def scan(
         IdReused: the id names a scan with other content.
         UnknownPlace: there is no such place.
     """
-    existing = await session.scalar(select(Scan).where(Scan.public_id == draft.public_id))
     code = rules.recognise(draft.text, base_urls)
-    if existing is not None:
+    if await fetch(session, _IS_KNOWN, {"scan": draft.public_id}):
+        existing = await session.scalar(select(Scan).where(Scan.public_id == draft.public_id))
+        assert existing is not None, "no scan is ever taken away"
         if existing.digest != draft.digest(caller):
             raise IdReused(scan=str(draft.public_id))
         return await _answer(session, existing, code, caller, place=draft.place), False
-    place = None if draft.place is None else await places.find_place(session, draft.place)
+    place_id = None if draft.place is None else await places.id_of(session, draft.place)
     found, verdict = await examine(
         reading or session, code, caller, verifier=verifier, now=now, draft=draft
     )
@@ -102,7 +107,7 @@ async def scan(
         found, verdict = await examine(
             session, code, caller, verifier=verifier, now=now, draft=draft
         )
-    row = keep(session, draft, caller, code, found, verdict, place=place, now=now)
+    row = keep(session, draft, caller, code, found, verdict, place_id=place_id, now=now)
     await session.flush()
     return await _answer(session, row, code, caller, place=draft.place, found=found), True
 
@@ -115,7 +120,7 @@ def keep(
     found: Found,
     verdict: Verdict,
     *,
-    place: Place | None,
+    place_id: int | None,
     now: datetime,
 ) -> Scan:
     """Record a scan, whatever it found, and raise the alarms of its verdict."""
@@ -124,7 +129,7 @@ def keep(
         digest=draft.digest(caller),
         party_id=caller.acting_party,
         account_id=caller.account_id,
-        place_id=None if place is None else place.id,
+        place_id=place_id,
         kind=code.kind,
         code=code.reference,
         ticket_id=None if found.ticket is None else found.ticket.ticket.id,

@@ -24,6 +24,7 @@ from app.certificate.models import (
 from app.certificate.rules import Act, Basis, CertificateKind, Duty, Form
 from app.core import dated, jobs
 from app.core.clock import local_date
+from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.core.snapshot import Snapshot
 from app.event.rules import check_occurred
@@ -408,17 +409,18 @@ async def by_ids(session: AsyncSession, certificate_ids: Iterable[int]) -> Seque
     return found.all()
 
 
+_VOIDED = prepared("""
+    SELECT certificate_id, voided_at FROM certificate_void
+    WHERE certificate_id = ANY(CAST(:certificates AS bigint[]))
+""")
+
+
 async def voided(session: AsyncSession, certificate_ids: Iterable[int]) -> dict[int, datetime]:
     """Answer which of these certificates were taken back, and when."""
     wanted = sorted(set(certificate_ids))
     if not wanted:
         return {}
-    rows = await session.execute(
-        select(CertificateVoid.certificate_id, CertificateVoid.voided_at).where(
-            CertificateVoid.certificate_id.in_(wanted)
-        )
-    )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in await fetch(session, _VOIDED, {"certificates": wanted})}
 
 
 async def newest_in_force(

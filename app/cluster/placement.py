@@ -103,5 +103,13 @@ LISTED: Final = (
 )
 """What the directory holds: kind, table, column."""
 
-GUARDED: Final = ("certificate", "test", "ticket", "ticket_draw", "ticket_line")
+GUARDED: Final = (
+    "certificate",
+    "lot",
+    "lot_edge",
+    "test",
+    "ticket",
+    "ticket_draw",
+    "ticket_line",
+)
 """Tables whose trigger refuses changes on one server; on a cluster, only grants do."""

@@ -3,8 +3,6 @@
 pgqueuer keeps the table and runs the jobs (`app/worker.py`).
 """
 
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
-from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_of
@@ -22,6 +20,10 @@ async def enqueue(session: AsyncSession, kind: str, payload: bytes) -> None:
 
     A job that commits by itself would be done even when the request fails: hence the assertion.
     """
+    # A command line and its colours come with it: most serving processes never ask for a job.
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver  # noqa: PLC0415
+    from pgqueuer.queries import Queries  # noqa: PLC0415
+
     raw = await driver_of(session)
     assert raw.is_in_transaction(), "a job outside the transaction would survive its rollback"
     await Queries(AsyncpgDriver(raw)).enqueue(kind, payload)

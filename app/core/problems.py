@@ -1,6 +1,5 @@
 """Refusals as RFC 9457 problem documents, in Chinese and English, with a stable code each."""
 
-import traceback
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from app.core import directory
 from app.core.errors import DomainError, Kind, Text, every_refusal
+from app.core.logging import report_fault
 from app.core.schemas import Out
 
 STATUS: dict[Kind, HTTPStatus] = {
@@ -320,14 +320,7 @@ async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
-    # The message of an exception may quote what a user typed (PostgreSQL's DETAIL does); only its
-    # type, its state and its place in the code are logged.
-    log.error(
-        "fault",
-        error=type(error).__name__,
-        sqlstate=getattr(getattr(error, "orig", error), "sqlstate", None),
-        stack=traceback.format_tb(error.__traceback__),
-    )
+    report_fault(error)
     return answer(request, InternalFault(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

@@ -41,7 +41,7 @@ class In(BaseModel):
 class Out(BaseModel):
     """A body that goes out."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
 
 Facts = dict[str, Any]

@@ -418,7 +418,8 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     assert whole > 0, "something must carry the shares"
     parts = [divmod(total * weight, whole) for weight in weights]
     shares = [share for share, _ in parts]
-    order = sorted(range(len(weights)), key=lambda index: -parts[index][1])
+    rests = [rest for _, rest in parts]
+    order = sorted(range(len(weights)), key=rests.__getitem__, reverse=True)  # ties stay in order
     for index in order[: total - sum(shares)]:
         shares[index] += 1
     return shares

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,12 @@ _hashing = asyncio.Semaphore(os.cpu_count() or 1)
 # Held before a sign-in takes a database connection, so that a flood of them waits here and leaves
 # the pool to everybody else.
 _signing_in = asyncio.Semaphore(os.cpu_count() or 1)
-_NOBODY = _hasher.hash(ids.secret().hex())
+
+
+@cache
+def _nobody() -> str:
+    """Answer a hash that no password has: whoever does not exist is refused as slowly."""
+    return _hasher.hash(ids.secret().hex())
 
 
 class Credential(Enum):
@@ -60,12 +66,13 @@ async def hash_password(password: str) -> str:
         return await asyncio.to_thread(_hasher.hash, _one_spelling(password))
 
 
-async def password_matches(stored: str, password: str) -> bool:
-    """Compare a password with a hash, in a thread."""
+async def password_matches(stored: str | None, password: str) -> bool:
+    """Compare a password with a hash, in a thread; without a hash it takes as long."""
 
     def check() -> bool:
+        known = _nobody() if stored is None else stored
         try:
-            return _hasher.verify(stored, _one_spelling(password))
+            return _hasher.verify(known, _one_spelling(password))
         except (VerifyMismatchError, InvalidHashError):
             return False
 
@@ -94,7 +101,7 @@ async def sign_in(
             .where(Account.login_index == index)
         )
         account, status = found.one_or_none() or (None, None)
-        matches = await password_matches((account and account.password_hash) or _NOBODY, password)
+        matches = await password_matches(account.password_hash if account else None, password)
     enabled = account is not None and account.disabled_at is None and status == "active"
     if account is None or not matches or not enabled:
         raise rules.WrongCredentials

@@ -103,6 +103,12 @@ def _sees_file(caller: Caller, party: Party) -> bool:
     return access.may_supervise(caller, party.division_code)
 
 
+def name_for(caller: Caller, party: Party) -> str:
+    """Answer what a party is called; a person's name is masked for who is a stranger to it."""
+    stranger = party.form == "natural" and not _sees_file(caller, party)
+    return identifiers.mask_name(party.name) if stranger else party.name
+
+
 def _card(
     party: Party, roles: Iterable[PartyRole], *, on: date, file: FileView | None = None
 ) -> PartyView:

@@ -21,8 +21,8 @@ from app.product.rules import (
 QUANTITY_G_MAX = 10_000_000_000
 """Ten thousand tonnes: more than the largest grain barge on the Yangtze brings."""
 
-_GRAMS_A_KILOGRAM = Decimal(1000)
-_GRAMS_A_JIN = Decimal(500)
+_GRAMS_A_KILOGRAM = 1_000
+_JIN_A_KILOGRAM = 2
 # Enough digits that no product of a sane quantity and a weight is rounded before it is a gram.
 _EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _EXPONENT_MAX = 12
@@ -104,8 +104,7 @@ def to_grams(
 def spell_mass(mass_g: int) -> Text:
     """Print a mass in both spellings: 300000 is 300 公斤（600 斤） and 300 kg (600 jin)."""
     assert mass_g >= 0, "no balance is ever negative"
-    kilograms = _plain(Decimal(mass_g) / _GRAMS_A_KILOGRAM)
-    jin = _plain(Decimal(mass_g) / _GRAMS_A_JIN)
+    kilograms, jin = _thousandths(mass_g), _thousandths(_JIN_A_KILOGRAM * mass_g)
     return Text(f"{kilograms} 公斤（{jin} 斤）", f"{kilograms} kg ({jin} jin)")
 
 
@@ -121,6 +120,7 @@ def _whole_grams(quantity: Decimal, one_g: int) -> int:
     return mass_g
 
 
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _thousandths(count: int) -> str:
+    """Write a thousandth of a whole number, without zeros that say nothing."""
+    whole, rest = divmod(count, _GRAMS_A_KILOGRAM)
+    return f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)

@@ -14,6 +14,7 @@ from app.core.sealing import Vault
 from app.hold.models import Hold
 from app.lot import service as lots
 from app.lot.models import Lot
+from app.party import queries as party_queries
 from app.party import service as parties
 from app.party.access import Audience, Caller, may_supervise
 from app.party.models import Party
@@ -114,7 +115,7 @@ async def _describe(
 ) -> SampleOut:
     lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
     catalogue = await products.catalogue(session)
-    shown = await _names(session, sample, sent, tests)
+    shown = await _names(session, sample, sent, tests, caller)
     named = shown.parties
     place = None
     if sample.place_id is not None:
@@ -136,7 +137,7 @@ async def _describe(
         purpose=SamplePurpose(sample.purpose),
         holder=named[sample.holder_id].public_id,
         taken_by=named[sample.taken_by].public_id,
-        taken_by_name=named[sample.taken_by].name,
+        taken_by_name=shown.names[sample.taken_by],
         place=place,
         place_name=None if sample.place_id is None else shown.places[sample.place_id],
         taken_at=sample.taken_at,
@@ -145,7 +146,7 @@ async def _describe(
         status=Status(sample.status),
         verdict=VERDICT_OF[Status(sample.status)],
         hold=None if hold is None else hold.public_id,
-        sent_to=[_commission(one, named) for one in sent],
+        sent_to=[_commission(one, shown) for one in sent],
         tests=[_test(test, shown, caller, vault) for test in tests],
         steps=[StepOut(status=Status(step.status), at=step.at) for step in steps],
         deadlines=[_deadline(known, now) for known in await cases.deadlines_of(session, sample.id)],
@@ -166,13 +167,23 @@ async def _describe(
     )
 
 
-def _commission(sent: SampleCommission, named: Mapping[int, Party]) -> CommissionOut:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What the internal ids of a sample's tests are called."""
+
+    parties: Mapping[int, Party]
+    names: Mapping[int, str]
+    places: Mapping[int, str]
+    sources: Mapping[int, str]
+
+
+def _commission(sent: SampleCommission, named: _Named) -> CommissionOut:
     return CommissionOut(
         commission=sent.public_id,
-        lab=named[sent.lab_id].public_id,
-        lab_name=named[sent.lab_id].name,
-        sent_by=named[sent.sent_by].public_id,
-        sent_by_name=named[sent.sent_by].name,
+        lab=named.parties[sent.lab_id].public_id,
+        lab_name=named.names[sent.lab_id],
+        sent_by=named.parties[sent.sent_by].public_id,
+        sent_by_name=named.names[sent.sent_by],
         sent_at=sent.sent_at,
     )
 
@@ -200,20 +211,12 @@ def _people(
     return opened(vault, names, purpose=purpose)
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """What the internal ids of a sample's tests are called."""
-
-    parties: Mapping[int, Party]
-    places: Mapping[int, str]
-    sources: Mapping[int, str]
-
-
 async def _names(
     session: AsyncSession,
     sample: Sample,
     sent: Sequence[SampleCommission],
     tests: Sequence[TestRow],
+    caller: Caller,
 ) -> _Named:
     named = await parties.by_ids(
         session,
@@ -226,7 +229,8 @@ async def _names(
             TestSource.id.in_([one.source_id for one in tests if one.source_id])
         )
     )
-    return _Named(named, where, {row.id: row.name for row in pushed})
+    called = {known: party_queries.name_for(caller, party) for known, party in named.items()}
+    return _Named(named, called, where, {row.id: row.name for row in pushed})
 
 
 def _test(test: TestRow, named: _Named, caller: Caller, vault: Vault) -> TestOut:
@@ -253,7 +257,7 @@ def _test(test: TestRow, named: _Named, caller: Caller, vault: Vault) -> TestOut
         findings=[Finding(**finding) for finding in test.findings],
         details={key: value for key, value in test.raw.items() if key != "reading"},
         tested_by=named.parties[test.tested_by].public_id,
-        tested_by_name=named.parties[test.tested_by].name,
+        tested_by_name=named.names[test.tested_by],
         place_name=None if test.place_id is None else named.places[test.place_id],
         source=None if test.source_id is None else named.sources[test.source_id],
         tested_at=test.tested_at,
@@ -346,7 +350,7 @@ async def samples(
             product=sample.product_id,
             product_name=catalogue.product(sample.product_id).name,
             layer=Layer(sample.layer),
-            taken_by_name=takers[sample.taken_by].name,
+            taken_by_name=party_queries.name_for(caller, takers[sample.taken_by]),
             place_name=None if sample.place_id is None else where[sample.place_id],
             taken_at=sample.taken_at,
             status=Status(sample.status),

@@ -660,22 +660,30 @@ async def _state(
 
 # --- how lots stand -------------------------------------------------------------------------------
 
-# The last step of each sample up to an instant: steps are appended, so that any past standing can
-# be told as it was.
-STANDINGS_SQL = """
-    SELECT s.lot_id, s.public_id, s.layer, s.taken_at, last.status, last.at, last.kind = 'lab'
-    FROM sample s
-    CROSS JOIN LATERAL (
-        SELECT step.status, step.at, t.kind FROM sample_step step
-        LEFT JOIN test t ON t.id = step.test_id
-        WHERE step.sample_id = s.id AND step.at <= :at ORDER BY step.id DESC LIMIT 1
-    ) last
-    WHERE s.lot_id = ANY(CAST(:lots AS bigint[]))
-    ORDER BY s.id
-"""
-"""Answers what samples of lots had come to; other packages may make it part of a statement."""
 
-_STANDINGS = prepared(STANDINGS_SQL)
+def standings_sql(lots: str) -> str:
+    """Write the statement that answers what samples of lots had come to at `:at`.
+
+    The last step of each sample up to an instant counts: steps are appended, so that any past
+    standing can be told as it was.
+
+    Args:
+        lots: An array of internal ids, as SQL; other packages make this part of a statement.
+    """
+    return f"""
+        SELECT s.lot_id, s.public_id, s.layer, s.taken_at, last.status, last.at, last.kind = 'lab'
+        FROM sample s
+        CROSS JOIN LATERAL (
+            SELECT step.status, step.at, t.kind FROM sample_step step
+            LEFT JOIN test t ON t.id = step.test_id
+            WHERE step.sample_id = s.id AND step.at <= :at ORDER BY step.id DESC LIMIT 1
+        ) last
+        WHERE s.lot_id = ANY({lots})
+        ORDER BY s.id
+    """  # noqa: S608 (written by us)
+
+
+_STANDINGS = prepared(standings_sql("CAST(:lots AS bigint[])"))
 
 
 async def standings(
@@ -704,7 +712,7 @@ async def all_standings(
 
 
 def grouped(rows: Iterable[Iterable[Any]], lot_ids: Iterable[int]) -> dict[int, list[Standing]]:
-    """Put rows of `STANDINGS_SQL` to their lots; each that was asked about has its list."""
+    """Put rows of `standings_sql` to their lots; each that was asked about has its list."""
     found: dict[int, list[Standing]] = {lot: [] for lot in lot_ids}
     for lot_id, sample, layer, taken_at, status, since, by_lab in rows:
         found[lot_id].append(

@@ -17,6 +17,8 @@ from app.core.db import Database, fetch, prepared
 from app.core.errors import DomainError
 from app.core.gathering import Gathering
 from app.core.ids import NewId, NewSerial
+from app.core.logging import report_fault
+from app.core.replica import DATABASE_FAULTS
 from app.party import access, credentials
 from app.party.access import Caller
 from app.party.credentials import Credential
@@ -91,15 +93,22 @@ class Counter:
 
         Returns:
             None if there is anything to say but that the ticket is issued: who asks may not, the
-            ticket was issued before, a rule refuses it. The route finds out what.
-
-        Raises:
-            DomainError, and those of `replica.DATABASE_FAULTS`: nobody of the group was served, for
-                whatever reason; each may be alone.
+            ticket was issued before, a rule refuses it, or nobody of its group was served, for
+            whatever reason. The route finds out what.
         """
         return await self._gathering.ask(slip)
 
-    async def _serve(self, slips: Sequence[Slip]) -> list[bytes | None]:
+    async def _serve(self, slips: Sequence[Slip]) -> Sequence[bytes | None]:
+        """Serve a group; whatever it fails with concerns one of them, and the others not at all."""
+        try:
+            return await self._serve_together(slips)
+        except (DomainError, *DATABASE_FAULTS):
+            pass  # the route meets it again, and says it to whom it concerns
+        except Exception as error:  # noqa: BLE001 (a bug that one of them met must not fail all)
+            report_fault(error)
+        return [None] * len(slips)
+
+    async def _serve_together(self, slips: Sequence[Slip]) -> list[bytes | None]:
         answers: list[bytes | None] = [None] * len(slips)
         async with together(self._database) as session:
             now = self._clock()
@@ -119,15 +128,12 @@ class Counter:
                 new_id=self._new_id,
                 new_serial=self._new_serial,
             )
-            outcomes = await issue.issue_all(session, list(drafts.values()), around)
-            issued = {
-                place: draft.public_id
-                for (place, draft), outcome in zip(drafts.items(), outcomes, strict=True)
-                if not isinstance(outcome, DomainError) and outcome[1]
-            }
-            told = await queries.write_new(session, issued.values(), base_url=self._base_url)
-            for place, public_id in issued.items():
-                answers[place] = told[public_id]
+            outcomes, written = await issue.issue_together(session, list(drafts.values()), around)
+            if written is not None:
+                told = await queries.write_new(session, written, around, base_url=self._base_url)
+                for (place, draft), outcome in zip(drafts.items(), outcomes, strict=True):
+                    if not isinstance(outcome, DomainError) and outcome[1]:
+                        answers[place] = told[draft.public_id]
         return answers
 
 

@@ -172,7 +172,9 @@ class Named:
     corrects_id: int | None
     corrects_seller: int | None
     corrects_status: str | None
+    seller_name: str
     seller_identity: str
+    buyer_name: str | None
     buyer_identity: str | None
 
     @property
@@ -216,3 +218,18 @@ class Signed:
     def ticket_id(self) -> int:
         """Answer the internal id, which the token states."""
         return self.issuance.named.next_id
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Tickets as they were written.
+
+    Attributes:
+        event_ids: The internal ids of their events, by their own public ids.
+        certificates: Those of the draws whose lots had any, by ticket, line and lot: what a lot
+            has may have changed while its lock was waited for.
+    """
+
+    tickets: Sequence[Signed]
+    event_ids: Mapping[UUID, int]
+    certificates: Mapping[tuple[int, int, int], Sequence[int]]

@@ -29,7 +29,15 @@ from app.product.rules import Catalogue
 from app.signing.stamp import stamp
 from app.signing.token import Flags, TokenType
 from app.ticket import handover, record, rules, service
-from app.ticket.drafts import Circumstances, Issuance, LineDraft, Named, Signed, TicketDraft
+from app.ticket.drafts import (
+    Circumstances,
+    Issuance,
+    LineDraft,
+    Named,
+    Signed,
+    TicketDraft,
+    Written,
+)
 from app.ticket.handover import Passing
 from app.ticket.models import (
     TicketReceipt,
@@ -46,8 +54,8 @@ from app.transparency.rules import commitment
 _LOOK_UP = prepared("""
     SELECT t.id, t.digest, nextval(pg_get_serial_sequence('ticket', 'id')),
         b.id, b.status, market.id, stall.id, c.id, c.seller_id, cs.status,
-        s.commit_salt, s.name || chr(31) || coalesce(s.uscc, s.id_number_masked, ''),
-        b.commit_salt, b.name || chr(31) || coalesce(b.uscc, b.id_number_masked, '')
+        s.commit_salt, s.name, s.name || chr(31) || coalesce(s.uscc, s.id_number_masked, ''),
+        b.commit_salt, b.name, b.name || chr(31) || coalesce(b.uscc, b.id_number_masked, '')
     FROM unnest(
         CAST(:ids AS uuid[]), CAST(:sellers AS bigint[]), CAST(:buyers AS uuid[]),
         CAST(:markets AS uuid[]), CAST(:stalls AS uuid[]), CAST(:corrects AS uuid[])
@@ -84,9 +92,9 @@ async def _look_up(session: AsyncSession, drafts: Sequence[TicketDraft]) -> list
 
 
 def _named(row: Any) -> Named:
-    *found, seller_salt, seller_name, buyer_salt, buyer_name = row
-    found.append(commitment(seller_salt, seller_name))
-    found.append(None if buyer_salt is None else commitment(buyer_salt, buyer_name))
+    *found, seller_salt, seller, seller_in_full, buyer_salt, buyer, buyer_in_full = row
+    found += [seller, commitment(seller_salt, seller_in_full)]
+    found += [buyer, None if buyer_salt is None else commitment(buyer_salt, buyer_in_full)]
     return Named(*found)
 
 
@@ -124,13 +132,22 @@ async def issue_all(
     Returns:
         For each draft the ticket, or why it was refused.
     """
+    outcomes, _ = await issue_together(session, drafts, around)
+    return outcomes
+
+
+async def issue_together(
+    session: AsyncSession, drafts: Sequence[TicketDraft], around: Circumstances
+) -> tuple[list[Issued | DomainError], Written | None]:
+    """Issue tickets as `issue_all` does; answer also how the new ones were written, if any."""
     stock = await _lock(session, drafts)  # 1 lock
     outcomes, passed = await _decide_all(session, drafts, stock, around)
     signed = await _sign(session, passed, around)  # 4 sign
+    written = None
     if signed:
-        event_ids = await record.write(session, signed, now=around.now)  # 5 write
-        await _hand_over_at_once(session, signed, event_ids)
-    return _with_ids(outcomes, signed)
+        written = await record.write(session, signed, now=around.now)  # 5 write
+        await _hand_over_at_once(session, written)
+    return _with_ids(outcomes, signed), written
 
 
 async def preview_all(
@@ -405,15 +422,17 @@ async def _received_at_once(
     }
 
 
-async def _hand_over_at_once(
-    session: AsyncSession, signed: Sequence[Signed], event_ids: Mapping[UUID, int]
-) -> None:
+async def _hand_over_at_once(session: AsyncSession, written: Written) -> None:
     """Bring the buyers' lots of one-sided hand-overs into being together with the tickets."""
-    at_once = [one for one in signed if one.received]
+    at_once = [one for one in written.tickets if one.received]
     if not at_once:
         return
     births = [
-        Birth(event_ids[one.issuance.draft.public_id], one.issuance.draft.sold_at, one.received)
+        Birth(
+            written.event_ids[one.issuance.draft.public_id],
+            one.issuance.draft.sold_at,
+            one.received,
+        )
         for one in at_once
     ]
     ids = await lots.make(session, births)

@@ -18,7 +18,7 @@ from app.event.rules import EventKind
 from app.event.service import Happening
 from app.lot import service as lots
 from app.lot.service import Withdrawal
-from app.ticket.drafts import Signed
+from app.ticket.drafts import Signed, Written
 from app.ticket.service import DIRECTORY_KIND
 from app.transparency import service as transparency
 from app.transparency.service import Statement
@@ -66,6 +66,7 @@ _DRAWS = """
         CAST(:td_mass AS bigint[]), CAST(:td_pieces AS bigint[]), CAST(:td_cover AS bigint[])
     ) AS d (ticket_id, line_no, lot_id, mass_g, pieces, cover_g)
     JOIN lot l ON l.id = d.lot_id
+    RETURNING ticket_id, line_no, lot_id, certificate_ids
 """
 _STATES = """
     INSERT INTO ticket_state (ticket_id, status)
@@ -79,19 +80,27 @@ _WRITE = prepared(f"""
     new_state AS ({_STATES}),
     new_event AS ({events.RECORD_SQL}),
     new_entry AS ({transparency.APPEND_SQL})
-    SELECT (SELECT count(*) FROM drawn) AS drawn, id, public_id FROM new_event
+    SELECT (SELECT count(*) FROM drawn) AS drawn, id, public_id,
+        NULL::bigint AS ticket_id, NULL::smallint AS line_no, NULL::bigint AS lot_id,
+        NULL::bigint[] AS certificate_ids
+    FROM new_event
+    UNION ALL
+    SELECT NULL, NULL, NULL, ticket_id, line_no, lot_id, certificate_ids
+    FROM new_draw WHERE certificate_ids <> '{{}}'
 """)  # noqa: S608 (constants)
 # Where a cluster spreads the tables, the rows of one ticket lie on several nodes, and a statement
 # writes one table. A line refers to its ticket, and a draw to its line.
 _DRAW = text(lots.DRAW_SQL)
 _RECORD = text(events.RECORD_SQL)
-_ONE_BY_ONE = [text(part) for part in (_TICKETS, _LINES, _DRAWS, _STATES, transparency.APPEND_SQL)]
+_PUT_DRAWS = text(_DRAWS)
+_BEFORE, _AFTER = (
+    [text(part) for part in parts]
+    for parts in ((_TICKETS, _LINES), (_STATES, transparency.APPEND_SQL))
+)
 
 
-async def write(
-    session: AsyncSession, signed: Sequence[Signed], *, now: datetime
-) -> dict[UUID, int]:
-    """Write tickets that the rules let pass; answer the ids of their events by the tickets' own."""
+async def write(session: AsyncSession, signed: Sequence[Signed], *, now: datetime) -> Written:
+    """Write tickets that the rules let pass."""
     total = Withdrawal()
     for one in signed:
         total.include(one.issuance.withdrawal)
@@ -108,24 +117,36 @@ async def write(
         return await _write_one_by_one(session, signed, values, drawn=len(total))
     rows = await fetch(session, _WRITE, values)
     event_ids: dict[UUID, int] = {}
+    certified: list[Any] = []
     for row in rows:
+        if row.id is None:
+            certified.append(row)
+            continue
         assert row.drawn == len(total), "the rules let through what the balances refuse"
         event_ids[row.public_id] = row.id
-    return event_ids
+    return Written(signed, event_ids, _certificates(certified))
+
+
+def _certificates(draws: Iterable[Any]) -> dict[tuple[int, int, int], Sequence[int]]:
+    return {(row.ticket_id, row.line_no, row.lot_id): row.certificate_ids for row in draws}
 
 
 async def _write_one_by_one(
     session: AsyncSession, signed: Sequence[Signed], values: Mapping[str, Any], *, drawn: int
-) -> dict[UUID, int]:
+) -> Written:
     """Do what `_WRITE` does, a table at a time, and enter the names that it keeps unique."""
     taken = await session.execute(_DRAW, values)
     assert len(taken.all()) == drawn, "the rules let through what the balances refuse"
     for kind, name_of in _NAMES.items():
         await directory.enter(session, kind, {name_of(one): one.ticket_id for one in signed})
-    for statement in _ONE_BY_ONE:
+    for statement in _BEFORE:
+        await session.execute(statement, values)
+    draws = await session.execute(_PUT_DRAWS, values)
+    for statement in _AFTER:
         await session.execute(statement, values)
     rows = await session.execute(_RECORD, values)
-    return {row.public_id: row.id for row in rows}
+    event_ids = {row.public_id: row.id for row in rows}
+    return Written(signed, event_ids, _certificates(draws))
 
 
 _NAMES: Mapping[str, Callable[[Signed], str]] = {

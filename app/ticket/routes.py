@@ -16,7 +16,6 @@ from app.core.db import DbSession
 from app.core.errors import DomainError, IdReused
 from app.core.http import Shortcut
 from app.core.problems import MalformedRequest, declare, speaks_english
-from app.core.replica import DATABASE_FAULTS
 from app.core.schemas import Instant
 from app.event.rules import ImpossibleDate
 from app.evidence import service as evidences
@@ -78,10 +77,7 @@ async def _issue_with_others(request: Request) -> Response | None:
     if body.repeat_of is not None or body.buyer is None or body.buyer.invite is not None:
         return None
     at: Counter = request.app.state.counter
-    try:
-        written = await at.issue(Slip(ticket_id, body, (credential, secret)))
-    except (DomainError, *DATABASE_FAULTS):
-        return None
+    written = await at.issue(Slip(ticket_id, body, (credential, secret)))
     if written is None:
         return None
     return Response(written, status_code=HTTPStatus.CREATED, media_type=JSON)

@@ -6,14 +6,19 @@ no edge is only claimed is remembered, and a walk asks the books for what can di
 there are, what is left of each, and which are held. A party's name, form and seat do not change
 either; its roles do, and what a trace says about them may be five minutes old.
 
+So what a lot was made of is settled with everything behind it, and what became of it is settled as
+long as nothing else was taken from any of those lots: edges are never removed, and their number
+tells. An answer is remembered with all that the books had said, and holds as long as they say the
+same.
+
 A recall makes everybody ask for the same lots within minutes, and every way back ends in the same
 few farms and wholesalers.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from datetime import date
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -21,12 +26,17 @@ from sqlalchemy.pool import Pool
 
 from app.lot.rules import Proof
 from app.party.access import DatedRole
-from app.trace.rules import Edge, Node
+from app.trace.rules import Direction, Edge, Node
 
 LOTS_MAX = 1 << 14
-"""Lots of each of two generations; a lot and its words are 1.7 KB, so that all are 55 MB."""
+"""Lots of each of two generations; a lot is 0.6 KB, so that all are 20 MB."""
+WORDS_MAX = 1 << 13
+"""Lots of which the words are remembered; those of a lot are 1.1 KB, so that all are 18 MB."""
 PARTIES_MAX = 1 << 12
-ROLES_LAST_S = 300
+ANSWERS_BYTES_MAX = 12 << 20
+ROLES_LAST_S = 240
+ANSWERS_LAST_S = 60
+"""An answer may have been written with roles that were to be forgotten: five minutes together."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -35,18 +45,35 @@ Value = TypeVar("Value")
 class Generations(Generic[Key, Value]):
     """What was asked for last, in two generations: forgetting is dropping the older one."""
 
-    def __init__(self, most: int, *, lasts_s: float | None = None) -> None:
+    def __init__(
+        self,
+        most: int,
+        *,
+        lasts_s: float | None = None,
+        weigh: Callable[[Value], int] | None = None,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             most: How much a generation holds.
             lasts_s: When to begin with nothing again, in seconds.
+            weigh: Says how much a value is; without it each counts as one.
         """
         self._most = most
         self._lasts_s = lasts_s
+        self._weigh = weigh
         self._begun_s = 0.0
+        self._held = 0
         self._young: dict[Key, Value] = {}
         self._old: dict[Key, Value] = {}
+
+    def get(self, key: Key) -> Value | None:
+        """Answer what is remembered of one."""
+        self._age()
+        found = self._young.get(key)
+        if found is None and (found := self._old.get(key)) is not None:
+            self.keep({key: found})
+        return found
 
     def all_of(self, keys: Iterable[Key]) -> list[Value] | None:
         """Answer what is remembered of some, in their order; None if that is not all of them."""
@@ -71,15 +98,17 @@ class Generations(Generic[Key, Value]):
 
     def keep(self, values: Mapping[Key, Value]) -> None:
         """Remember values, unless they are so many that they would drive out themselves."""
-        if len(values) > self._most:
+        more = len(values) if self._weigh is None else sum(map(self._weigh, values.values()))
+        if more > self._most:
             return
-        if len(self._young) + len(values) > self._most:
-            self._old, self._young = self._young, {}
+        if self._held + more > self._most:
+            self._old, self._young, self._held = self._young, {}, 0
         self._young |= values
+        self._held += more
 
     def forget(self) -> None:
         """Begin with nothing again."""
-        self._young, self._old = {}, {}
+        self._young, self._old, self._held = {}, {}, 0
         self._begun_s = time.monotonic()
 
 
@@ -139,6 +168,34 @@ class EdgeWords(NamedTuple):
     tail: bytes
 
 
+class Answer(NamedTuple):
+    """What was answered to a question, and all of it that can change.
+
+    Attributes:
+        lot: The internal id of the lot in question.
+        met: The lots that the walk met, ascending, as PostgreSQL writes an array: the driver takes
+            a quarter of a microsecond to write an id.
+        lots: How many these are.
+        said: What the books said beside, as `queries.still_holds` asks them.
+        written: The answers, by what decides what a reader sees.
+    """
+
+    lot: int
+    met: str
+    lots: int
+    said: tuple[Any, ...]
+    written: Mapping[Hashable, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much of the memory it takes."""
+        return len(self.met) + sum(map(len, self.written.values()))
+
+
+Asked: TypeAlias = tuple[UUID, Direction]
+"""A question: the public id of a lot, and which way."""
+
+
 class Memory:
     """What is remembered of the books that a pool leads to."""
 
@@ -149,8 +206,11 @@ class Memory:
         self.roles: Generations[int, list[DatedRole]] = Generations(
             PARTIES_MAX, lasts_s=ROLES_LAST_S
         )
-        self.lot_words: Generations[int, LotWords] = Generations(LOTS_MAX)
-        self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(LOTS_MAX)
+        self.lot_words: Generations[int, LotWords] = Generations(WORDS_MAX)
+        self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(WORDS_MAX)
+        self.answers: Generations[Asked, Answer] = Generations(
+            ANSWERS_BYTES_MAX, lasts_s=ANSWERS_LAST_S, weigh=lambda answer: answer.size_bytes
+        )
         self.villages: dict[tuple[str, date], str | None] = {}
         self._words_of: tuple[object, ...] = ()
 
@@ -161,7 +221,26 @@ class Memory:
         ):
             self._words_of = sources
             self.lot_words.forget()
+            self.answers.forget()
             self.villages.clear()
+
+    def behind(self, lots: Collection[int], *, limit: int) -> list[Settled] | None:
+        """Answer lots and all that went into them, oldest first; None if not all is remembered.
+
+        Args:
+            lots: Where to begin.
+            limit: Do not go on when there are more.
+        """
+        known: dict[int, Settled] = {}
+        ahead = [*lots]
+        while ahead and len(known) <= limit:
+            lot = ahead.pop()
+            if lot not in known:
+                if (settled := self.lots.get(lot)) is None:
+                    return None
+                known[lot] = settled
+                ahead += [edge[0] for edge in settled[1]]
+        return [known[lot] for lot in sorted(known)]
 
     def settle(self, lots: Iterable[Settled]) -> None:
         """Remember lots about which nothing changes any more."""

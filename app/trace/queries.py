@@ -1,7 +1,7 @@
 """Walks the graph of lots, and finds the names for what it met. Reads only."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -19,7 +19,7 @@ from app.party.access import Caller, DatedRole, RoleKind
 from app.party.credentials import Credential
 from app.party.identifiers import mask_name
 from app.trace import levels
-from app.trace.memory import Memory, Named, Settled, memory_of
+from app.trace.memory import Answer, Asked, Memory, Named, Settled, memory_of
 from app.trace.rules import Direction, Edge, Node, SubGraph, TraceTooLarge, ending_of
 
 
@@ -146,6 +146,11 @@ async def walk_at_once(
     Raises:
         TraceTooLarge: the graph has more lots than `limit`.
     """
+    if kind is Walk.BACK and not stocked:
+        # What lots were made of never changes: the books need not be asked again.
+        behind = books.memory.behind(lots, limit=limit)
+        if behind is not None:
+            return _graph(behind, limit)
     rows = await books.ask(_WALKS[kind, stocked], {"lots": list(lots), "most": limit + 1})
     return await graph_of(books, *rows[0], limit=limit)
 
@@ -157,9 +162,22 @@ LOT = """
 EDGE = "src, dst, mass_g, proof, occurred_at"
 """Columns as `settled` reads them."""
 
-_LOTS = prepared(f"SELECT {LOT} FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))")  # noqa: S608
-_INTO = prepared(f"""
-    SELECT {EDGE} FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[])) ORDER BY dst, src
+_PARTY = "id, public_id, name, form, division_code"
+# Lots, all that went into them, and who had them. The driver decodes no array inside a row that has
+# no type, and there is none in these.
+_MEET = prepared(f"""
+    SELECT
+        ARRAY(SELECT ROW({LOT}) FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))) AS lots,
+        ARRAY(
+            SELECT ROW({EDGE}) FROM lot_edge WHERE dst = ANY(CAST(:lots AS bigint[]))
+            ORDER BY dst, src
+        ) AS edges,
+        ARRAY(
+            SELECT ROW({_PARTY}) FROM party WHERE id = ANY(ARRAY(
+                SELECT unnest(ARRAY[holder_id, producer_id]) FROM lot
+                WHERE id = ANY(CAST(:lots AS bigint[]))
+            ))
+        ) AS parties
 """)  # noqa: S608
 _ORIGINS = {origin.value: origin for origin in LotOrigin}
 _PROOFS = {proof.value: proof for proof in Proof}
@@ -226,17 +244,26 @@ async def graph_of(
         if unknown:
             known |= await _settle(books, unknown)
         lots = [known[lot] for lot in ids if lot in known]
+    graph = _graph(lots, limit)
+    left_g = dict.fromkeys(graph.nodes, 0)
+    left_g.update(zip(stocked or (), grams or (), strict=True))
+    return replace(graph, left_g=left_g, held=frozenset(held or ()))
+
+
+def _graph(lots: Sequence[Settled], limit: int) -> SubGraph:
+    """Put lots, oldest first, and the edges among them together."""
+    if len(lots) > limit:
+        raise TraceTooLarge(limit=limit)
     nodes = {node[0]: node for node, _ in lots}
     # An edge leads from an older lot to a younger one, and has its parents' order.
-    edges = [edge for _, into in lots for edge in into if edge[0] in nodes]
-    left_g = dict.fromkeys(nodes, 0)
-    left_g.update(zip(stocked or (), grams or (), strict=True))
-    return SubGraph(nodes, edges, left_g, frozenset(held or ()))
+    return SubGraph(nodes, [edge for _, into in lots for edge in into if edge[0] in nodes])
 
 
 async def _settle(books: Books, lots: Collection[int]) -> dict[int, Settled]:
-    rows = await books.ask(_LOTS, {"lots": lots})
-    return settled(books, rows, await books.ask(_INTO, {"lots": lots}))
+    """Read lots that nobody has met; whoever had them will be named next."""
+    (met,) = await books.ask(_MEET, {"lots": lots})
+    books.memory.parties.keep({row[0]: _named(*row[1:]) for row in met.parties})
+    return settled(books, met.lots, met.edges)
 
 
 def settled(books: Books, rows: Iterable[Any], edges: Iterable[Any]) -> dict[int, Settled]:
@@ -481,10 +508,9 @@ async def market_divisions(
     return list((await session.execute(_MARKET_DIVISIONS, parameters)).scalars())
 
 
-_PARTIES = prepared("""
-    SELECT id, public_id, name, form, division_code
-    FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
-""")
+_PARTIES = prepared(f"""
+    SELECT {_PARTY} FROM party WHERE id = ANY(CAST(:parties AS bigint[]))
+""")  # noqa: S608
 
 
 async def parties(books: Books, party_ids: Iterable[int | None]) -> dict[int, Named]:
@@ -569,31 +595,33 @@ async def transits(
 
 # Who asks, what is asked about, the walk, what is left, and what is on its way: all that a trace
 # asks the books when it has met the lots before. Without a valid credential nothing is walked.
-_ON_THE_WAY = """
-    SELECT array_agg(w.public_id), array_agg(w.lot_id), array_agg(w.buyer_id),
-        array_agg(w.buyer_kind), array_agg(w.mass_g), array_agg(w.sold_at)
-    FROM (
-        SELECT t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind,
-            CAST(sum(d.mass_g) AS bigint) AS mass_g, t.sold_at
-        FROM (
-            SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
-        ) d
-        CROSS JOIN LATERAL (
-            SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
-        ) s
-        CROSS JOIN LATERAL (
-            SELECT id, public_id, buyer_id, buyer_kind, sold_at FROM ticket
-            WHERE id = d.ticket_id AND hand_over = 'two_sided' OFFSET 0
-        ) t
-        GROUP BY t.id, t.public_id, d.lot_id, t.buyer_id, t.buyer_kind, t.sold_at
-        ORDER BY t.id, d.lot_id OFFSET 0
-    ) w
+_WHO = "who (account, duty, scopes, party_id, party, roles, created_at, seen_at)"
+_WHO_COLUMNS = 8
+_DRAWN = """
+    SELECT ticket_id, lot_id, mass_g FROM (
+        SELECT ticket_id, lot_id, mass_g FROM ticket_draw WHERE lot_id = ANY(met.ids) OFFSET 0
+    ) d
+    CROSS JOIN LATERAL (
+        SELECT FROM ticket_state WHERE ticket_id = d.ticket_id AND status = 'issued' OFFSET 0
+    ) s OFFSET 0
 """
+_ON_THE_WAY = f"""
+    SELECT array_agg(d.ticket_id), array_agg(d.lot_id), array_agg(d.mass_g),
+        array_agg(t.hand_over = 'two_sided'), array_agg(t.public_id), array_agg(t.buyer_id),
+        array_agg(t.buyer_kind), array_agg(t.sold_at)
+    FROM ({_DRAWN}) d
+    CROSS JOIN LATERAL (
+        SELECT public_id, buyer_id, buyer_kind, sold_at, hand_over
+        FROM ticket WHERE id = d.ticket_id OFFSET 0
+    ) t
+"""  # noqa: S608
+_CREDENTIALS = {
+    Credential.SESSION: credentials.BY_SESSION,
+    Credential.KEY: credentials.BY_KEY,
+}
 _WHOLE = {
     (credential, walk): prepared(f"""
-        WITH RECURSIVE who (
-            account, duty, scopes, party_id, party, roles, created_at, seen_at
-        ) AS MATERIALIZED ({found}), asked AS MATERIALIZED (
+        WITH RECURSIVE {_WHO} AS MATERIALIZED ({found}), asked AS MATERIALIZED (
             SELECT l.id, l.public_id, l.holder_id, l.from_party_id, l.mass_g,
                 {_BOUGHT.format(party="who.party_id")} AS bought
             FROM who JOIN lot l ON l.public_id = :lot
@@ -602,35 +630,74 @@ _WHOLE = {
         FROM who CROSS JOIN asked CROSS JOIN met CROSS JOIN LATERAL ({_LEFT}) b
         CROSS JOIN LATERAL ({_ON_THE_WAY if walk is Walk.FORWARD else "SELECT NULL"}) w
     """)  # noqa: S608
-    for credential, found in (
-        (Credential.SESSION, credentials.BY_SESSION),
-        (Credential.KEY, credentials.BY_KEY),
-    )
+    for credential, found in _CREDENTIALS.items()
     for walk in (Walk.BACK, Walk.FORWARD)
 }
+
+# Edges are never removed: as long as there are as many, they lead to the same lots. What a ticket
+# is never changes either. The order is what makes two arrays of grams comparable.
+_AGAIN = {
+    Walk.BACK: "SELECT NULL, NULL, NULL, NULL",
+    Walk.FORWARD: f"""
+        SELECT (SELECT count(*) FROM lot_edge WHERE src = ANY(met.ids)),
+            array_agg(d.ticket_id), array_agg(d.lot_id), array_agg(d.mass_g)
+        FROM ({_DRAWN}) d
+    """,  # noqa: S608
+}
+_HOLDS = {
+    (credential, walk): prepared(f"""
+        WITH {_WHO} AS MATERIALIZED ({found}), met AS MATERIALIZED (
+            SELECT CAST(CAST(:met AS text) AS bigint[]) AS ids FROM who
+        )
+        SELECT who.*, {_BOUGHT.format(party="who.party_id")}, b.*, w.*
+        FROM who CROSS JOIN met CROSS JOIN (SELECT CAST(:id AS bigint) AS id) l
+        CROSS JOIN LATERAL (
+            SELECT array_agg(remaining_g), array_agg(lot_id) FILTER (WHERE holds > 0)
+            FROM (
+                SELECT lot_id, remaining_g, holds
+                FROM lot_balance WHERE lot_id = ANY(met.ids) ORDER BY lot_id
+            ) ordered
+        ) b
+        CROSS JOIN LATERAL ({again}) w
+    """)  # noqa: S608
+    for credential, found in _CREDENTIALS.items()
+    for walk, again in _AGAIN.items()
+}
+
+
+class Asker(NamedTuple):
+    """Who asks about a lot.
+
+    Attributes:
+        is_noted: Whether nothing has to be noted about its session.
+        bought: Whether it is the buyer of a ticket that draws on the lot.
+    """
+
+    caller: Caller
+    is_noted: bool
+    bought: bool
 
 
 class Whole(NamedTuple):
     """All that the books say about one lot's trace.
 
     Attributes:
-        caller: Who asks.
-        is_noted: Whether nothing has to be noted about its session.
+        transits: What is on its way forward.
+        said: The same as `still_holds` compares it, if nothing else about the graph can change.
     """
 
-    caller: Caller
-    is_noted: bool
+    asker: Asker
     asked: AskedLot
     graph: SubGraph
     transits: Sequence[Transit]
+    said: tuple[Any, ...] | None
 
 
 async def whole(
     books: Books,
     credential: Credential,
     secret: str,
-    lot: UUID,
-    kind: Walk,
+    asked: Asked,
     *,
     limit: int,
     now: datetime,
@@ -641,17 +708,64 @@ async def whole(
         TraceTooLarge: the graph has more lots than `limit`.
         TraceTimedOut: it took too long.
     """
+    lot, direction = asked
     parameters = credentials.proffered(secret, now) | {"lot": lot, "most": limit + 1}
     with levels.in_time():
-        rows = await books.ask(_WHOLE[credential, kind], parameters)
+        rows = await books.ask(_WHOLE[credential, Walk(direction)], parameters)
     if not rows:
         return None
     row = tuple(rows[0])
-    caller, noted = credentials.read_caller(row[:8], now)
-    graph = await graph_of(books, *row[14:18], limit=limit)
-    ways = [] if row[18] is None else zip(*row[18:], strict=True)
-    transits = [
-        Transit(ticket, graph.nodes[lot_id].public_id, lot_id, buyer, kind, mass_g, sold_at)
-        for ticket, lot_id, buyer, kind, mass_g, sold_at in ways
-    ]
-    return Whole(caller, noted, AskedLot(*row[8:14]), graph, transits)
+    who, row = row[:_WHO_COLUMNS], row[_WHO_COLUMNS:]
+    found = AskedLot(*row[:6])
+    graph = await graph_of(books, *row[6:10], limit=limit)
+    ways = row[10:] if direction is Direction.FORWARD else (None,) * 8
+    said = None
+    if not any(edge[3] is Proof.CLAIMED for edge in graph.edges):
+        edges = len(graph.edges) if direction is Direction.FORWARD else None
+        held = sorted(graph.held) if graph.held else None
+        said = (list(graph.left_g.values()), held, edges, *ways[:3])
+    asker = Asker(*credentials.read_caller(who, now), found.bought)
+    return Whole(asker, found, graph, _on_the_way(graph, ways), said)
+
+
+def _on_the_way(graph: SubGraph, columns: Sequence[Any]) -> list[Transit]:
+    sums: dict[tuple[int, int], Transit] = {}
+    ways = zip(*(column or () for column in columns), strict=True)
+    for ticket_id, lot, mass_g, is_two_sided, *ticket in ways:
+        if is_two_sided:
+            so_far = sums.get((ticket_id, lot))
+            grams = mass_g if so_far is None else so_far.mass_g + mass_g
+            public_id, buyer, kind, sold_at = ticket
+            sums[ticket_id, lot] = Transit(
+                public_id, graph.nodes[lot].public_id, lot, buyer, kind, grams, sold_at
+            )
+    return [sums[key] for key in sorted(sums)]
+
+
+async def still_holds(
+    books: Books,
+    credential: Credential,
+    secret: str,
+    asked: Asked,
+    known: Answer,
+    *,
+    now: datetime,
+) -> Asker | None:
+    """Find out at once who asks, and that the books say what they said when this was answered.
+
+    Returns:
+        Who asks; None if they do not, and without a credential.
+
+    Raises:
+        TraceTimedOut: it took too long.
+    """
+    parameters = credentials.proffered(secret, now) | {"id": known.lot, "met": known.met}
+    with levels.in_time():
+        rows = await books.ask(_HOLDS[credential, Walk(asked[1])], parameters)
+    if not rows:
+        return None
+    row = tuple(rows[0])
+    who, bought, said = row[:_WHO_COLUMNS], row[_WHO_COLUMNS], row[_WHO_COLUMNS + 1 :]
+    if said != known.said:
+        return None
+    return Asker(*credentials.read_caller(who, now), bought)

@@ -221,12 +221,18 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
     for lot, mass_g in asked.items():
         flow[lot] = mass_g << _FRACTION_BITS
     for lot in sorted(into, reverse=True):
-        edges, deeper = into[lot], depth[lot] + 1
-        for edge, part in zip(edges, _parted(flow[lot], edges), strict=True):
-            src = edge[0]
+        edges, total, so_deep = into[lot], flow[lot], depth[lot]
+        # As `split` does it, without its lists.
+        whole_g = sum([edge[2] for edge in edges])
+        upto_g = given = 0
+        for src, _, mass_g, _, _ in edges:
+            upto_g += mass_g
+            upto = total * upto_g // whole_g
+            part, given = upto - given, upto
             flow[src] += part
             edge_grams[src, lot] = (part + _HALF) >> _FRACTION_BITS
-            depth[src] = max(depth[src], deeper)
+            if depth[src] <= so_deep:
+                depth[src] = so_deep + 1
     asked_g = sum(asked.values())
     source = Ending.SOURCE
     ends = [node for node in graph.nodes.values() if node[-1] is not None]
@@ -244,7 +250,7 @@ def back(graph: SubGraph, asked: Mapping[int, int]) -> Reckoning:
         depth=depth,
         share_to_producer=ratio(sum([flow[lot] for lot in sources]), whole),
         proved_share=ratio(sum([proved[lot] for lot in sources]), whole),
-        broken_g=sum(part for end, part in zip(ends, ends_g, strict=True) if end[-1] is not source),
+        broken_g=sum(ends_g) - sum([grams[lot] for lot in sources]),
     )
 
 

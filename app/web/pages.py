@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.core.clock import SHANGHAI
@@ -73,28 +75,36 @@ def tell(page: PublicTicket, digits: str) -> bytes:
     What a program is told and what a person reads are the same.
     """
     folded = _fold(page, _ROOMS[0])
-    content = folded.model_dump_json()
+    content = write(folded)
     if _html_bytes_most(folded, content) <= BYTES_MAX:
-        return content.encode()
-    return render(page, digits)[0].model_dump_json().encode()
+        return content
+    return write(render(page, digits)[0])
+
+
+def write(page: PublicTicket) -> bytes:
+    """Write a page as JSON, as it stands."""
+    return orjson.dumps(page, option=orjson.OPT_UTC_Z)
 
 
 _FRAME_BYTES: Final = 5_500
 """What stands around a page's words, of whatever state; a test holds it against the templates."""
 
+_MARKS: Final = (b"&", b"<", b">", b"'", b'\\"')
+_MONTH: Final = "月".encode()
 
-def _html_bytes_most(page: PublicTicket, content: str) -> int:
+
+def _html_bytes_most(page: PublicTicket, content: bytes) -> int:
     """Say how large a page's HTML can be at most, from its JSON, which has the same words.
 
     Beside them stand the tags of each row; marks are escaped, dates and masked names get joints,
     and blanks before units take a byte more.
     """
     rows = 80 * len(page.chain) + 80 * len(page.tests) + 300 * len(page.certificates)
-    rows += sum(120 + 30 * len(promise.text) for promise in page.promises)
+    rows += sum([120 + 30 * len(promise.text) for promise in page.promises])
     rows += 300 * len(page.ticket.lines) if page.ticket else 0
-    marks = 4 * sum(map(content.count, ("&", "<", ">", "'", '\\"')))
-    joints = 30 * content.count("月") + 6 * content.count("**") + content.count(" ")
-    return _FRAME_BYTES + len(content.encode()) + rows + marks + joints
+    marks = 4 * sum(map(content.count, _MARKS))
+    joints = 30 * content.count(_MONTH) + 6 * content.count(b"**") + content.count(b" ")
+    return _FRAME_BYTES + len(content) + rows + marks + joints
 
 
 def home(*, demo: bool, typed: str = "", saying: Text | None = None) -> str:
@@ -131,11 +141,11 @@ def _fold(page: PublicTicket, room: _Room) -> PublicTicket:
     if page.ticket is not None:
         hidden = page.ticket.lines[room.lines :]
         shown = page.ticket.lines[: room.lines]
-        update["ticket"] = page.ticket.model_copy(update={"lines": shown})
+        update["ticket"] = replace(page.ticket, lines=shown)
         if hidden:
             mass = spell_mass(sum(line.mass_g for line in hidden))
             more |= {"lines": len(hidden), "lines_mass": Words(zh=mass.zh, en=mass.en)}
-    return page.model_copy(update={**update, "more": More(**more)})
+    return replace(page, **update, more=More(**more))
 
 
 def _ends(steps: Sequence[Any], most: int) -> list[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,7 @@ from app.certificate import service as certificates
 from app.certificate.models import Certificate
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
-from app.core.db import Database, Row, prepared
+from app.core.db import Database, prepared
 from app.core.errors import Text
 from app.label.models import LabelBinding
 from app.lot import service as lots
@@ -32,7 +33,7 @@ from app.signing.token import TokenType
 from app.testing import queries as testing
 from app.testing.rules import AGAINST
 from app.testing.rules import Standing as TestStanding
-from app.testing.service import STANDINGS_SQL, grouped
+from app.testing.service import grouped, standings_sql
 from app.ticket import service as tickets
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 from app.trace import levels
@@ -125,7 +126,7 @@ _FOUND = prepared(f"""
         SELECT array_agg(t.public_id ORDER BY t.public_id) AS samples,
             array_agg(t.status ORDER BY t.public_id) AS statuses,
             array_agg(t.at ORDER BY t.public_id) AS instants
-        FROM ({STANDINGS_SQL}) t
+        FROM ({standings_sql("CAST(:lots AS bigint[])")}) t
     ) tested
     WHERE s.ticket_id = :ticket
 """)  # noqa: S608 (constants)
@@ -148,7 +149,7 @@ async def still_hold(database: Database, grounds: Grounds, *, now: datetime) -> 
     return tuple(row) == grounds.found
 
 
-def _grounds(ticket: Row, known: "_Known") -> Grounds | None:
+def _grounds(ticket: "_Paper", known: "_Known") -> Grounds | None:
     """Answer what a page rests on; none, if that is too much to remember."""
     if known.graph is None:
         return None
@@ -303,15 +304,19 @@ def _labelled(
 
 def nothing(state: PageState, frame: Frame) -> PublicTicket:
     """Say a state, and nothing of any document."""
+    return _page(state, frame, document=None, code=None)
+
+
+def _page(state: PageState, frame: Frame, **facts: Any) -> PublicTicket:
+    said = SAYINGS[state]
     return PublicTicket(
         state=state,
-        headline=words(SAYINGS[state].headline),
-        advice=words(SAYINGS[state].advice),
-        document=None,
-        code=None,
+        headline=words(said.headline),
+        advice=words(said.advice),
         checked_at=frame.now,
         address=frame.address,
         demo=frame.demo,
+        **facts,
     )
 
 
@@ -354,6 +359,8 @@ class _Party(NamedTuple):
     masked: bool
 
 
+# The same few farms and wholesalers are behind every ticket.
+@lru_cache(4_096)
 def _shown(name: str, form: str) -> _Party:
     if form == "natural":
         return _Party(identifiers.mask_name(name), masked=True)
@@ -422,15 +429,25 @@ class _Known:
         return story.Names(self.name, self.product, self.village)
 
 
-# Whatever a document refers to, once the lots behind it are known. The driver decodes no array
-# inside a row that has no type: those go as JSON.
-_ABOUT = prepared(f"""
-    SELECT
+class _About(NamedTuple):
+    """What the books say about whatever a document refers to: rows as `_about` writes them."""
+
+    parties: Sequence[tuple[int, str, str]]
+    certificates: Sequence[tuple[Any, ...]]
+    held: Sequence[int]
+    standings: Sequence[tuple[Any, ...]]
+
+
+def _about(*, parties: str, certificates: str, lots: str) -> str:
+    """Write the columns of `_About`, each argument being an array of ids as SQL.
+
+    The driver decodes no array inside a row that has no type: those go as JSON.
+    """
+    return f"""
         ARRAY(
             SELECT ROW(p.id, p.name, p.form) FROM party p
-            WHERE p.id = ANY(CAST(:parties AS bigint[]) || ARRAY(
-                SELECT c.issuer_id FROM certificate c
-                WHERE c.id = ANY(CAST(:certificates AS bigint[]))
+            WHERE p.id = ANY({parties} || ARRAY(
+                SELECT c.issuer_id FROM certificate c WHERE c.id = ANY({certificates})
             ))
         ) AS parties,
         ARRAY(
@@ -442,61 +459,133 @@ _ABOUT = prepared(f"""
             FROM certificate c
             JOIN certificate_form f ON (f.kind, f.edition) = (c.kind, c.form_edition)
             LEFT JOIN certificate_void v ON v.certificate_id = c.id
-            WHERE c.id = ANY(CAST(:certificates AS bigint[])) ORDER BY c.id
+            WHERE c.id = ANY({certificates}) ORDER BY c.id
         ) AS certificates,
         ARRAY(
             SELECT b.lot_id FROM lot_balance b
-            WHERE b.lot_id = ANY(CAST(:lots AS bigint[])) AND b.holds > 0 ORDER BY b.lot_id
+            WHERE b.lot_id = ANY({lots}) AND b.holds > 0 ORDER BY b.lot_id
         ) AS held,
-        ARRAY(SELECT t FROM ({STANDINGS_SQL}) t) AS standings
-""")  # noqa: S608 (constants)
+        ARRAY(SELECT t FROM ({standings_sql(lots)}) t) AS standings
+    """  # noqa: S608 (written by us)
+
+
+_IDS = {name: f"CAST(:{name} AS bigint[])" for name in ("parties", "certificates", "lots")}
+_ABOUT = prepared(f"SELECT {_about(**_IDS)}")
+
+
+async def _ask_about(
+    library: Library,
+    graph: SubGraph | None,
+    *,
+    lots: Collection[int],
+    party_ids: Iterable[int | None],
+    certificate_ids: Iterable[int],
+    at: datetime,
+) -> _About:
+    asked = {
+        "parties": [party for party in party_ids if party is not None],
+        "certificates": sorted(set(certificate_ids)),
+        "lots": list({*lots, *(graph.nodes if graph else ())}),
+        "at": at,
+    }
+    (row,) = await library.books.ask(_ABOUT, asked)
+    return _About._make(row)
 
 
 async def _gather(
     library: Library,
     graph: SubGraph | None,
+    about: _About,
     *,
     lots: Mapping[int, LotState | Node | _Received],
-    party_ids: Iterable[int | None],
-    certificate_ids: Iterable[int],
     at: datetime,
 ) -> _Known:
-    nodes: Iterable[Node] = graph.nodes.values() if graph else ()
-    behind = {*lots, *(graph.nodes if graph else ())}
-    wanted = {
-        *party_ids,
-        *(node.holder_id for node in nodes),
-        *(node.producer_id for node in nodes),
-    }
-    asked = {
-        "parties": [party for party in wanted if party is not None],
-        "certificates": sorted(set(certificate_ids)),
-        "lots": list(behind),
-        "at": at,
-    }
-    (about,) = await library.books.ask(_ABOUT, asked)
+    """Put together what a page is told with; whoever had the lots is named from memory."""
+    nodes: Collection[Node] = graph.nodes.values() if graph else ()
+    parties = {number: _shown(name, form) for number, name, form in about.parties}
+    had = {party for node in nodes for party in (node.holder_id, node.producer_id)}
+    if unnamed := had - parties.keys() - {None}:
+        named = await trace.parties(library.books, unnamed)
+        parties |= {number: _shown(party.name, party.form) for number, party in named.items()}
+    results: Sequence[tuple[int, TestStanding]] = ()
+    if about.standings:
+        behind = {*lots, *(graph.nodes if graph else ())}
+        results = testing.latest_first(grouped(about.standings, behind), at)
     return _Known(
         catalogue=library.catalogue,
         gazetteer=library.gazetteer,
         graph=graph,
-        parties={number: _shown(name, form) for number, name, form in about.parties},
+        parties=parties,
         certificates=[_Certificate(*row) for row in about.certificates],
         held=about.held,
         lots=lots,
-        results=testing.latest_first(grouped(about.standings, behind), at),
+        results=results,
     )
 
 
 # --- a ticket -------------------------------------------------------------------------------------
 
 
+class _Paper(NamedTuple):
+    """A ticket as `_finding` reads it.
+
+    Attributes:
+        ids: All lots behind it, where the statement has walked.
+    """
+
+    id: int
+    kind: str
+    code: str
+    seller_id: int
+    buyer_id: int | None
+    buyer_kind: str
+    sold_at: datetime
+    issued_at: datetime
+    expires_at: datetime
+    mass_g: int
+    token: str
+    status: str
+    market: str | None
+    stall: str | None
+    ids: Sequence[int] | None
+    lines: Sequence[tuple[Any, ...]]
+    draws: Sequence[tuple[Any, ...]]
+    lots: Sequence[tuple[Any, ...]]
+    edges: Sequence[tuple[Any, ...]]
+    received: Sequence[tuple[int, int]]
+
+
 def _finding(*, walked: bool) -> str:
-    """Write the statement that finds a ticket, with all lots behind it if it shall walk as well.
+    """Write the statement that finds a ticket; if it shall walk as well, with all lots behind it.
 
     The lots that it drew on come with everything that went into them: nobody has met them before,
-    while those behind them are behind other tickets too, and mostly remembered.
+    while those behind them are behind other tickets too, and mostly remembered. Whatever can stand
+    against any of these lots is asked in the same breath.
     """
-    met = walking(Walk.BACK, "SELECT unnest(ids) FROM drawn") if walked else "met AS (SELECT)"
+    more, about, joined = "met AS (SELECT CAST(NULL AS bigint[]) AS ids)", "", ""
+    if walked:
+        more = f"""
+            {walking(Walk.BACK, "SELECT unnest(ids) FROM drawn")}, behind AS MATERIALIZED (
+                SELECT ARRAY(
+                    SELECT received_lot_id FROM ticket_receipt
+                    WHERE ticket_id = (SELECT id FROM paper) AND received_lot_id IS NOT NULL
+                ) || CASE WHEN cardinality(met.ids) < :most THEN met.ids ELSE drawn.ids END AS ids
+                FROM drawn CROSS JOIN met
+            ), proved AS MATERIALIZED (
+                SELECT ARRAY(
+                    SELECT DISTINCT unnest(certificate_ids) FROM ticket_draw
+                    WHERE ticket_id = (SELECT id FROM paper)
+                ) AS ids
+            )
+        """  # noqa: S608 (constants)
+        joined = "CROSS JOIN behind CROSS JOIN proved"
+        about = _about(
+            parties="""(ARRAY[paper.seller_id, paper.buyer_id] || ARRAY(
+                SELECT unnest(ARRAY[holder_id, producer_id]) FROM lot WHERE id = ANY(drawn.ids)
+            ))""",
+            certificates="proved.ids",
+            lots="behind.ids",
+        )
     return f"""
         WITH RECURSIVE paper AS MATERIALIZED (
             SELECT t.id, t.kind, t.code, t.seller_id, t.buyer_id, t.buyer_kind, t.sold_at,
@@ -511,8 +600,8 @@ def _finding(*, walked: bool) -> str:
             SELECT ARRAY(
                 SELECT lot_id FROM ticket_draw WHERE ticket_id = (SELECT id FROM paper)
             ) AS ids
-        ), {met}
-        SELECT paper.*, met.*,
+        ), {more}
+        SELECT paper.*, met.ids,
             ARRAY(
                 SELECT ROW(n.no, n.product_id, n.trade_name, n.mass_g, n.quantity, n.unit)
                 FROM ticket_line n WHERE n.ticket_id = paper.id ORDER BY n.no
@@ -529,8 +618,8 @@ def _finding(*, walked: bool) -> str:
                 SELECT ROW(l.id, l.product_id)
                 FROM ticket_receipt r JOIN lot l ON l.id = r.received_lot_id
                 WHERE r.ticket_id = paper.id
-            ) AS received
-        FROM paper CROSS JOIN drawn CROSS JOIN met
+            ) AS received{"," if walked else ""} {about}
+        FROM paper CROSS JOIN drawn CROSS JOIN met {joined}
     """  # noqa: S608 (constants)
 
 
@@ -549,51 +638,65 @@ async def read_ticket(
         TraceTimedOut: the lots behind it took too long to walk.
     """
     assert code.parsed is not None, "its signature was checked"
-    asked_for = {"serial": code.parsed.claims.serial, "most": CHAIN_LOTS_MAX + 1}
+    serial, now = code.parsed.claims.serial, frame.now
+    asked_for = {"serial": serial, "most": CHAIN_LOTS_MAX + 1, "at": now}
     with levels.in_time():
         rows = await library.books.ask(_FIND_AND_WALK if library.at_once else _FIND, asked_for)
-    if not rows or rows[0].token != code.reference:
+    if not rows:
         return None
-    (ticket,) = rows
-    draws = [_Draw(*row) for row in ticket.draws]
-    found = settled(library.books, ticket.lots, ticket.edges)
-    drawn = {lot: of_lot.node for lot, of_lot in found.items()}
-    known = await _gather(
-        library,
-        await _behind(library, ticket, drawn),
-        lots={**drawn, **{row[0]: _Received(*row) for row in ticket.received}},
-        party_ids=(
-            ticket.seller_id,
-            ticket.buyer_id,
-            *(lot.producer_id for lot in drawn.values()),
-        ),
-        certificate_ids=(number for draw in draws for number in draw.certificate_ids),
-        at=frame.now,
-    )
+    row = tuple(rows[0])
+    ticket = _Paper._make(row[: len(_Paper._fields)])
+    if ticket.token != code.reference:
+        return None
+    draws = [_Draw._make(draw) for draw in ticket.draws]
+    drawn = {
+        lot: of_lot.node
+        for lot, of_lot in settled(library.books, ticket.lots, ticket.edges).items()
+    }
+    received: dict[int, Node | _Received] = {
+        row[0]: _Received._make(row) for row in ticket.received
+    }
+    lots = {**drawn, **received}
+    graph = await _behind(library, ticket, drawn)
+    if library.at_once:
+        about = _About._make(row[len(_Paper._fields) :])
+    else:
+        about = await _ask_about(
+            library,
+            graph,
+            lots=lots,
+            party_ids=(
+                ticket.seller_id,
+                ticket.buyer_id,
+                *(lot.producer_id for lot in drawn.values()),
+            ),
+            certificate_ids=(number for draw in draws for number in draw.certificate_ids),
+            at=now,
+        )
+    known = await _gather(library, graph, about, lots=lots, at=now)
     status = TicketStatus(ticket.status)
-    expired = frame.now >= ticket.expires_at
-    page_state = ticket_state(status, held=bool(known.held), expired=expired)
+    state = ticket_state(status, held=bool(known.held), expired=now >= ticket.expires_at)
     asked: dict[int, int] = {}
     for draw in draws:
         asked[draw.lot_id] = asked.get(draw.lot_id, 0) + draw.mass_g
-    sold_on = local_date(ticket.sold_at)
-    page = nothing(page_state, frame).model_copy(
-        update={
-            "document": "ticket",
-            "code": shortcode.show(ticket.code),
-            "issued_at": ticket.issued_at,
-            "expires_at": ticket.expires_at,
-            "ticket": _ticket_facts(ticket, draws, drawn, known),
-        }
+    page = _page(
+        state,
+        frame,
+        document="ticket",
+        code=shortcode.show(ticket.code),
+        issued_at=ticket.issued_at,
+        expires_at=ticket.expires_at,
+        ticket=_ticket_facts(ticket, draws, drawn, known),
+        **_story(
+            known, asked, local_date(ticket.sold_at), frame, last=_sale(ticket, status, known)
+        ),
     )
-    last = _sale(ticket, status, known)
-    page = page.model_copy(update=_story(known, asked, sold_on, frame, last=last))
     return page, _grounds(ticket, known)
 
 
-async def _behind(library: Library, ticket: Row, drawn: Collection[int]) -> SubGraph | None:
+async def _behind(library: Library, ticket: _Paper, drawn: Collection[int]) -> SubGraph | None:
     """Answer the lots behind a ticket; None if these are too many to tell."""
-    if not library.at_once:
+    if ticket.ids is None:
         return await library.behind(drawn)
     try:
         return await trace.graph_of(
@@ -604,9 +707,9 @@ async def _behind(library: Library, ticket: Row, drawn: Collection[int]) -> SubG
 
 
 def _ticket_facts(
-    ticket: Row, draws: Sequence[_Draw], drawn: Mapping[int, Node], known: _Known
+    ticket: _Paper, draws: Sequence[_Draw], drawn: Mapping[int, Node], known: _Known
 ) -> PublicTicketFacts:
-    lines = [_Line(*row) for row in ticket.lines]
+    lines = [_Line._make(row) for row in ticket.lines]
     return PublicTicketFacts(
         kind=TicketKind(ticket.kind),
         status=TicketStatus(ticket.status),
@@ -667,7 +770,7 @@ _DECIDED = {
 }
 
 
-def _sale(ticket: Row, status: TicketStatus, known: _Known) -> Text:
+def _sale(ticket: _Paper, status: TicketStatus, known: _Known) -> Text:
     buyer = _WALK_IN
     if ticket.buyer_id is not None:
         name = known.name(ticket.buyer_id)
@@ -689,17 +792,16 @@ async def _certificate_page(
     session: AsyncSession, library: Library, certificate: Certificate, frame: Frame
 ) -> PublicTicket:
     behind = await lots.states_by_id(session, [certificate.lot_id])
-    known = await _gather(
+    graph = await library.behind(behind)
+    about = await _ask_about(
         library,
-        await library.behind(behind),
+        graph,
         lots=behind,
         party_ids=[certificate.issuer_id],
-        certificate_ids=[
-            certificate.id,
-            *behind[certificate.lot_id].certificate_ids,
-        ],
+        certificate_ids=[certificate.id, *behind[certificate.lot_id].certificate_ids],
         at=frame.now,
     )
+    known = await _gather(library, graph, about, lots=behind, at=frame.now)
     shown = next(row for row in known.certificates if row.id == certificate.id)
     state = certificate_state(
         voided=shown.voided,
@@ -711,21 +813,21 @@ async def _certificate_page(
         origin=known.village(certificate.division_code, certificate.issued_on),
         spoken=_spoken(certificate.quantity, certificate.unit),
     )
-    page = nothing(state, frame).model_copy(
-        update={
-            "document": "certificate",
-            "code": shortcode.show(certificate.code),
-            "issued_at": certificate.issued_at,
-            "expires_at": certificate.expires_at,
-            "certificate": facts,
-        }
-    )
     asked = {certificate.lot_id: certificate.mass_g}
-    update = _story(known, asked, certificate.issued_on, frame, last=None)
-    update["certificates"] = [
-        row for row in update["certificates"] if row.code != facts.certificate.code
+    told = _story(known, asked, certificate.issued_on, frame, last=None)
+    told["certificates"] = [
+        row for row in told["certificates"] if row.code != facts.certificate.code
     ]
-    return page.model_copy(update=update)
+    return _page(
+        state,
+        frame,
+        document="certificate",
+        code=shortcode.show(certificate.code),
+        issued_at=certificate.issued_at,
+        expires_at=certificate.expires_at,
+        certificate=facts,
+        **told,
+    )
 
 
 # --- what both show -------------------------------------------------------------------------------

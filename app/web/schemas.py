@@ -1,8 +1,14 @@
-"""What anybody may know of a ticket or certificate: the page's content, and its JSON form."""
+"""What anybody may know of a ticket or certificate: the page's content, and its JSON form.
 
+A page is written all the time and never read in: its parts are plain data classes, which orjson
+writes as pydantic would at a tenth of its time (`pages.write`; a test compares the two). They have
+no slots, for orjson is ten times slower with them.
+"""
+
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,33 +19,41 @@ from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
 from app.web.rules import PageState
 
 
-class Words(Out):
+@dataclass
+class Words:
     """The same in Chinese and English."""
 
     zh: str
     en: str
 
 
-class PublicParty(Out):
+@dataclass
+class PublicParty:
     """A party; a natural person by family name only."""
 
     name: str
     masked: bool
 
 
-class PublicLine(Out):
+@dataclass
+class PublicLine:
     """A product of a ticket."""
 
     product: str
-    trade_name: str | None = Field(description="What the seller calls it, if something else.")
+    trade_name: Annotated[
+        str | None, Field(description="What the seller calls it, if something else.")
+    ]
     mass_g: int
     mass: Words
-    spoken: str | None = Field(description="Boxes, heads or eggs, as the seller counted them.")
-    origins: list[str] = Field(description="Villages, from the county down.")
-    producer: Words | None = Field(description="Null where it is not known; else names.")
+    spoken: Annotated[
+        str | None, Field(description="Boxes, heads or eggs, as the seller counted them.")
+    ]
+    origins: Annotated[list[str], Field(description="Villages, from the county down.")]
+    producer: Annotated[Words | None, Field(description="Null where it is not known; else names.")]
 
 
-class More(Out):
+@dataclass
+class More:
     """What was left out, so that the page stays small."""
 
     lines: int = 0
@@ -50,18 +64,20 @@ class More(Out):
     certificates: int = 0
 
 
-class PublicSource(Out):
+@dataclass
+class PublicSource:
     """Where goods began."""
 
-    village: str | None = Field(description="From the county down; null if unknown.")
+    village: Annotated[str | None, Field(description="From the county down; null if unknown.")]
     producers: Words | None
     product: str
     made_on: date | None
-    share: str = Field(description="Part of the goods that came from here.")
-    known: bool = Field(description="Whether a producer stands in the books.")
+    share: Annotated[str, Field(description="Part of the goods that came from here.")]
+    known: Annotated[bool, Field(description="Whether a producer stands in the books.")]
 
 
-class Step(Out):
+@dataclass
+class Step:
     """Something that happened to the goods, in plain words."""
 
     zh: str
@@ -76,7 +92,8 @@ class Standing(StrEnum):
     VOIDED = "voided"
 
 
-class PublicCertificate(Out):
+@dataclass
+class PublicCertificate:
     """A certificate that came with the goods."""
 
     kind: CertificateKind
@@ -86,18 +103,20 @@ class PublicCertificate(Out):
     product: str
     mass: Words
     issued_on: date
-    bases: list[Words] = Field(description="On what its promise rests.")
+    bases: Annotated[list[Words], Field(description="On what its promise rests.")]
     standing: Standing
 
 
-class Promise(Out):
+@dataclass
+class Promise:
     """The wording of a form that certificates of these goods are on."""
 
     title: Words
     text: list[Words]
 
 
-class PublicTicketFacts(Out):
+@dataclass
+class PublicTicketFacts:
     """What a ticket states."""
 
     kind: TicketKind
@@ -113,7 +132,8 @@ class PublicTicketFacts(Out):
     lines: list[PublicLine]
 
 
-class PublicCertificateFacts(Out):
+@dataclass
+class PublicCertificateFacts:
     """What a certificate states."""
 
     certificate: PublicCertificate
@@ -137,30 +157,32 @@ class PublicLabel(Out):
     demo: bool = Field(description="Made-up data.")
 
 
-class PublicTicket(Out):
+@dataclass(kw_only=True)
+class PublicTicket:
     """Everything that the public page says."""
 
     state: PageState
     headline: Words
     advice: Words
     document: Literal["ticket", "certificate"] | None
-    code: str | None = Field(description="The short code, in groups.")
+    code: Annotated[str | None, Field(description="The short code, in groups.")]
     issued_at: datetime | None = None
     expires_at: datetime | None = None
     ticket: PublicTicketFacts | None = None
     certificate: PublicCertificateFacts | None = None
-    sources: list[PublicSource] = Field(default_factory=list)
-    chain: list[Step] = Field(default_factory=list)
-    traced: str | None = Field(
-        default=None, description="Share of the goods whose way from a producer is unbroken."
-    )
-    certificates: list[PublicCertificate] = Field(default_factory=list)
-    promises: list[Promise] = Field(default_factory=list)
-    tests: list[Words] = Field(default_factory=list)
-    more: More = Field(default_factory=More)
+    sources: list[PublicSource] = field(default_factory=list)
+    chain: list[Step] = field(default_factory=list)
+    traced: Annotated[
+        str | None,
+        Field(description="Share of the goods whose way from a producer is unbroken."),
+    ] = None
+    certificates: list[PublicCertificate] = field(default_factory=list)
+    promises: list[Promise] = field(default_factory=list)
+    tests: list[Words] = field(default_factory=list)
+    more: More = field(default_factory=More)
     checked_at: datetime
-    address: str = Field(description="What the address of a genuine page begins with.")
-    demo: bool = Field(description="Made-up data.")
+    address: Annotated[str, Field(description="What the address of a genuine page begins with.")]
+    demo: Annotated[bool, Field(description="Made-up data.")]
 
 
 class ProofField(Out):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from app.core import ids
 from app.core.clock import local_date, system_clock
-from benchmarks import stage
+from benchmarks import floors, stage
 from benchmarks.bench import Bench
-from benchmarks.floors import DRAW_G, LEAF_BYTES
 from benchmarks.measure import Row, Target, WrongAnswerError, median, spread
 from benchmarks.stage import Connection
 
@@ -22,35 +21,6 @@ PARENTS = 50
 """As many as the largest merge of the graph has."""
 _MARK = b"bench-import"
 
-# The same rows that a ticket leaves, for a thousand tickets at a time, and no rule applied.
-_ISSUE_MANY = f"""
-    WITH new AS (
-        SELECT nextval(pg_get_serial_sequence('floor.ticket', 'id')) AS id, uuidv7() AS public_id,
-            serial, lot
-        FROM unnest($1::bigint[], $2::bigint[]) AS n (serial, lot)
-    ), drawn AS (
-        UPDATE floor.balance b SET remaining_g = remaining_g - n.count * {DRAW_G}
-        FROM (SELECT lot, count(*) FROM new GROUP BY lot) n
-        WHERE b.lot_id = n.lot AND b.remaining_g >= n.count * {DRAW_G}
-    ), made AS (
-        INSERT INTO floor.ticket (id, public_id, serial, code, token, digest, seller_id, buyer_id,
-            mass_g, sold_at, issued_at, expires_at)
-        SELECT id, public_id, serial, serial::text, repeat('7', 246), repeat('d', 32)::bytea, 1, 2,
-            {DRAW_G}, now(), now(), now() + interval '3 days'
-        FROM new
-    ), line AS (
-        INSERT INTO floor.line SELECT id, 1, 18, '青菜', 1.0, '公斤', {DRAW_G} FROM new
-    ), draw AS (
-        INSERT INTO floor.draw SELECT id, 1, lot, {DRAW_G} FROM new
-    ), state AS (
-        INSERT INTO floor.state SELECT id, 'issued' FROM new
-    ), event AS (
-        INSERT INTO floor.event (public_id, kind, party_id, occurred_at)
-        SELECT public_id, 'hand_over', 1, now() FROM new
-    )
-    INSERT INTO floor.entry (kind, subject, leaf, appended_at)
-    SELECT 'ticket.issued', public_id, repeat('7', {LEAF_BYTES})::bytea, now() FROM new
-"""  # noqa: S608
 _EDGES = """
     INSERT INTO floor.edge (dst, src, mass_g, proof, event_id, occurred_at)
     SELECT dst, src, 1000, 3, 1, now() FROM unnest($1::bigint[], $2::bigint[]) AS e (dst, src)
@@ -69,6 +39,9 @@ async def measure(bench: Bench) -> list[Row]:
 async def _tickets(bench: Bench, connection: Connection) -> list[Row]:
     count = TICKETS_SMOKE if bench.smoke else TICKETS
     lots = [lot for place, lot in enumerate(bench.book.actors.stock) if _is_first_sellers(place)]
+    actors = bench.book.actors
+    # The same rows that a ticket leaves, for a thousand tickets at a time, and no rule applied.
+    issuing = floors.issue_many(actors.buyer[0])
     grown_bytes: list[int] = []
 
     async def floor(_round: int) -> float:
@@ -76,7 +49,7 @@ async def _tickets(bench: Bench, connection: Connection) -> list[Row]:
         for _ in range(count // ROWS_A_TRANSACTION):
             serials = [ids.serial63() for _ in range(ROWS_A_TRANSACTION)]
             drawn = [bench.chance.choice(lots)[0] for _ in serials]
-            await connection.execute(_ISSUE_MANY, serials, drawn)
+            await connection.execute(issuing, serials, drawn, actors.sellers[0][0])
         return count / (time.perf_counter() - began)
 
     async def own(number: int) -> float:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -151,3 +153,27 @@ def spread(values: Sequence[float]) -> str:
 def load_now() -> float:
     """Answer how many processes wanted a core in the last minute."""
     return round(os.getloadavg()[0], 2)
+
+
+def cpu_s(server: int) -> float:
+    """Answer the CPU time in seconds that we, what we ran, and a database server have had by now.
+
+    Args:
+        server: The process that the server's other processes are children of.
+    """
+    spent = sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+    ticks = 0
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # Behind the name, which may hold anything: the state, and the parent.
+            fields = place.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(place.parent.name) == server:
+            ticks += sum(map(int, fields[11:15]))  # with its children that have ended
+        elif int(fields[1]) == server:
+            ticks += sum(map(int, fields[11:13]))
+    return spent + ticks / os.sysconf("SC_CLK_TCK")

@@ -7,9 +7,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, SmallInteger, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from app.core import ids
 from app.core.clock import system_clock
@@ -23,11 +33,14 @@ class _Base(DeclarativeBase):
         bytes: LargeBinary,
         datetime: DateTime(timezone=True),
         UUID: Uuid,
+        list[int]: ARRAY(BigInteger),
+        list[str]: JSONB,
+        dict[str, str]: JSONB,
     }
 
 
 class _Balance(_Base):
-    __tablename__ = "balance"
+    __tablename__ = "lot_balance"
     __table_args__ = {"schema": "floor"}  # noqa: RUF012  # SQLAlchemy's own declaration
 
     lot_id: Mapped[int] = mapped_column(primary_key=True)
@@ -40,20 +53,25 @@ class _Ticket(_Base):
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[UUID]
-    serial: Mapped[int]
-    code: Mapped[str]
-    token: Mapped[str]
     digest: Mapped[bytes]
+    kind: Mapped[str]
+    code: Mapped[str]
+    serial: Mapped[int]
+    kid: Mapped[int]
+    token: Mapped[str]
     seller_id: Mapped[int]
     buyer_id: Mapped[int]
+    buyer_kind: Mapped[str]
+    hand_over: Mapped[str]
     mass_g: Mapped[int]
+    documents: Mapped[list[str]]
     sold_at: Mapped[datetime]
     issued_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
 
 class _Line(_Base):
-    __tablename__ = "line"
+    __tablename__ = "ticket_line"
     __table_args__ = {"schema": "floor"}  # noqa: RUF012  # SQLAlchemy's own declaration
 
     ticket_id: Mapped[int] = mapped_column(primary_key=True)
@@ -66,17 +84,25 @@ class _Line(_Base):
 
 
 class _Draw(_Base):
-    __tablename__ = "draw"
-    __table_args__ = {"schema": "floor"}  # noqa: RUF012  # SQLAlchemy's own declaration
+    __tablename__ = "ticket_draw"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["ticket_id", "line_no"], ["floor.ticket_line.ticket_id", "floor.ticket_line.no"]
+        ),
+        {"schema": "floor"},
+    )
 
     ticket_id: Mapped[int] = mapped_column(primary_key=True)
     line_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     lot_id: Mapped[int] = mapped_column(primary_key=True)
     mass_g: Mapped[int]
+    cover_g: Mapped[int]
+    certificate_ids: Mapped[list[int]]
+    line: Mapped[_Line] = relationship()
 
 
 class _State(_Base):
-    __tablename__ = "state"
+    __tablename__ = "ticket_state"
     __table_args__ = {"schema": "floor"}  # noqa: RUF012  # SQLAlchemy's own declaration
 
     ticket_id: Mapped[int] = mapped_column(primary_key=True)
@@ -92,6 +118,8 @@ class _Event(_Base):
     kind: Mapped[str]
     party_id: Mapped[int]
     occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    details: Mapped[dict[str, str]]
 
 
 class _Entry(_Base):
@@ -113,13 +141,18 @@ async def issue(engine: AsyncEngine, lot: int) -> None:
         balance.remaining_g -= DRAW_G
         ticket = _Ticket(
             public_id=public_id,
-            serial=serial,
-            code=str(serial),
-            token="7" * 246,
             digest=bytes(32),
+            kind="sale",
+            code=str(serial),
+            serial=serial,
+            kid=1,
+            token="7" * 246,
             seller_id=1,
             buyer_id=2,
+            buyer_kind="registered",
+            hand_over="two_sided",
             mass_g=DRAW_G,
+            documents=[],
             sold_at=now,
             issued_at=now,
             expires_at=now + timedelta(days=3),
@@ -129,10 +162,22 @@ async def issue(engine: AsyncEngine, lot: int) -> None:
         spoken = {"trade_name": "青菜", "quantity": Decimal(1), "unit": "公斤"}
         session.add_all(
             [
-                _Line(ticket_id=ticket.id, no=1, product_id=18, mass_g=DRAW_G, **spoken),
-                _Draw(ticket_id=ticket.id, line_no=1, lot_id=lot, mass_g=DRAW_G),
+                _Draw(
+                    line=_Line(ticket_id=ticket.id, no=1, product_id=18, mass_g=DRAW_G, **spoken),
+                    lot_id=lot,
+                    mass_g=DRAW_G,
+                    cover_g=0,
+                    certificate_ids=[],
+                ),
                 _State(ticket_id=ticket.id, status="issued"),
-                _Event(public_id=public_id, kind="hand_over", party_id=1, occurred_at=now),
+                _Event(
+                    public_id=public_id,
+                    kind="hand_over",
+                    party_id=1,
+                    occurred_at=now,
+                    recorded_at=now,
+                    details={},
+                ),
                 _Entry(
                     kind="ticket.issued", subject=public_id, leaf=bytes(LEAF_BYTES), appended_at=now
                 ),

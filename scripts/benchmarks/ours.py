@@ -59,13 +59,17 @@ class Ours:
 
         Like the floor, without what is left of each lot now.
         """
-        books = queries.books_beside(self.database)
-        graph = await queries.walk_at_once(
-            books, [lot], Walk(direction), limit=LOTS_MAX, stocked=False
-        )
+        graph = await self.walk(lot, direction)
         if direction is Direction.BACK:
             return graph, rules.back(graph, {lot: graph.nodes[lot].mass_g})
         return graph, rules.forward(graph, [lot])
+
+    async def walk(self, lot: int, direction: Direction) -> SubGraph:
+        """Answer which lots are behind or ahead of one, and the edges among them with grams."""
+        books = queries.books_beside(self.database)
+        return await queries.walk_at_once(
+            books, [lot], Walk(direction), limit=LOTS_MAX, stocked=False
+        )
 
     def forget(self) -> None:
         """Let the next trace meet its lots for the first time."""

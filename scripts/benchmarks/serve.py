@@ -17,10 +17,9 @@ import uvicorn
 def application(name: str) -> Any:
     """Build an application by its name."""
     if name == "ours":
-        from app.core.settings import Settings
-        from app.main import create_app
+        from app import server
 
-        return create_app(Settings())
+        return server.application()
     from benchmarks import apps
 
     return {"bare": apps.bare, "framework": apps.framework}[name]

@@ -29,11 +29,14 @@ class Server:
 
     Attributes:
         first_answer_s: From the start of the process to its first answer.
+        first_answer_cpu_s: The time of a core that the process had until then: the same, as far as
+            it does not depend on who else wants the cores.
     """
 
     port: int
     pid: int
     first_answer_s: float
+    first_answer_cpu_s: float
 
     @property
     def url(self) -> str:
@@ -76,7 +79,8 @@ async def serving(name: str, environment: Mapping[str, str], ready: str) -> Asyn
                 raise ServerError(message)
             port = int(line)
             await _first_answer(port, ready)
-            server = Server(port, process.pid, time.perf_counter() - began)
+            took_s = time.perf_counter() - began
+            server = Server(port, process.pid, took_s, _cpu_s(process.pid))
         # What it prints from now on (its log) must be read, or it would block; nobody needs it.
         swallowing = asyncio.create_task(_swallow(process.stdout))
         yield server
@@ -84,6 +88,12 @@ async def serving(name: str, environment: Mapping[str, str], ready: str) -> Asyn
         process.stdin.close()
         await process.wait()
     await swallowing
+
+
+def _cpu_s(pid: int) -> float:
+    """Answer how much time of a core a process has had, its own and the kernel's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _first_answer(port: int, path: str) -> None:

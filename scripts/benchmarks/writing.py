@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -13,7 +14,7 @@ from app.lot.rules import LotExhausted
 from benchmarks import floors, orm, ours, stage, wire
 from benchmarks.bench import Bench
 from benchmarks.floors import DRAW_G
-from benchmarks.measure import Row, Target, WrongAnswerError, median, spread
+from benchmarks.measure import Row, Target, WrongAnswerError, cpu_s, median, spread
 from benchmarks.stage import CONNECTIONS, STOCK_LOTS, Connection
 
 EDGES_A_TRANSACTION = 1_000
@@ -21,20 +22,21 @@ _REQUESTS_A_S_MAX = 3_000
 _FEWER_CONNECTIONS = (1, 8)
 _SCARCE_TICKETS = 100
 _SCARCE_ATTEMPTS = 300
+_FAREWELL_S = 0.3
+"""In which processes that have ended are missed by their parents."""
 
 
 def _floor(
     bench: Bench, *, hot: bool = False, clients: int = CONNECTIONS
 ) -> Callable[[int], Awaitable[float]]:
     actors = bench.book.actors
-    first, last = actors.stock[0][0], actors.stock[-1][0]
-    if hot:
-        first = last = actors.hot[0]
+    lots = [lot for lot, _ in ([actors.hot] if hot else actors.stock)]
+    script = floors.issue(lots, [seller for seller, _ in actors.sellers], actors.buyer[0])
 
     async def run(_round: int) -> float:
         outcome = await floors.run(
             bench.book.url,
-            [floors.issue(first, last)],
+            [script],
             clients=clients,
             seconds=bench.effort.slice_s,
         )
@@ -84,7 +86,25 @@ def _own(
 
 async def issue(bench: Bench) -> list[Row]:
     """Issue tickets through the data layer."""
-    found = await bench.interleave({"floor": _floor(bench), "ours": _own(bench)})
+    cpu_us: dict[str, list[float]] = {"floor": [], "ours": []}
+    async with bench.connection() as connection:
+        server = await _server_pid(connection)
+
+    def weighed(
+        name: str, method: Callable[[int], Awaitable[float]]
+    ) -> Callable[[int], Awaitable[float]]:
+        async def run(number: int) -> float:
+            before_s = cpu_s(server)
+            rate = await method(number)
+            await asyncio.sleep(_FAREWELL_S)
+            cpu_us[name].append((cpu_s(server) - before_s) / (rate * bench.effort.slice_s) * 1e6)
+            return rate
+
+        return run
+
+    found = await bench.interleave(
+        {"floor": weighed("floor", _floor(bench)), "ours": weighed("ours", _own(bench))}
+    )
     await _check_books(bench)
     rates = {CONNECTIONS: (median(found["floor"]), median(found["ours"]))}
     if not bench.smoke:
@@ -101,13 +121,21 @@ async def issue(bench: Bench) -> list[Row]:
             target=Target(0.55, at_least=True),
             unit="tickets/s",
             note=f"{CONNECTIONS} connections; rounds {spread(found['floor'])} and "
-            f"{spread(found['ours'])}",
+            f"{spread(found['ours'])}; CPU time a ticket, clients and server, "
+            f"{min(cpu_us['floor']):.0f} and {min(cpu_us['ours']):.0f} us at best",
             points=[
                 {"connections": clients, "floor": floor, "ours": own}
                 for clients, (floor, own) in sorted(rates.items())
             ],
         )
     ]
+
+
+async def _server_pid(connection: Connection) -> int:
+    """Answer the process that all of the server's other processes are children of."""
+    directory = await connection.fetchval("SELECT current_setting('data_directory')")
+    file = Path(directory) / "postmaster.pid"
+    return int((await asyncio.to_thread(file.read_text)).split()[0])
 
 
 async def issue_http(bench: Bench) -> list[Row]:

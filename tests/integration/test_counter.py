@@ -12,10 +12,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from app.core import logging
 from app.core.db import LOCK_TIMEOUT_MS
 from app.party import credentials
+from app.ticket import counter
 from tests.factories import CHIVES, TOMATOES, Actor, Json, Trade, line, new_id
 from tests.laboratory import signed_in
 
@@ -129,6 +133,43 @@ async def test_who_is_refused_hears_it_from_the_route_and_the_others_are_served(
     told = [answer.json().get("code") if answer.status_code >= 400 else None for answer in answers]
     assert told == [code for *_, code in asked]
     assert (await farmer.lot(lot))["remaining_g"] == 1_000
+
+
+async def test_a_bug_that_one_of_a_group_meets_fails_nobody_else(
+    own_trade: Trade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trade, state = own_trade, own_trade.app.state
+    farmer, stall = await trade.farmer(), await trade.stall()
+    lot = await farmer.opens(kg=100)
+
+    def none_left() -> UUID:
+        raise RuntimeError(farmer.headers)
+
+    state.new_id = none_left  # asked for the lots of hand-overs that nobody confirms
+    state.counter = counter.Counter(
+        trade.database,
+        state.ring,
+        clock=trade.clock,
+        new_id=none_left,
+        new_serial=state.new_serial,
+        base_url=trade.settings.public_url,
+    )
+    bodies = {new_id(): sale(stall, line(CHIVES, 1, lot)) for _ in range(TICKETS)}
+    spoilt = list(bodies)[TICKETS // 2]
+    bodies[spoilt] = sale(stall, line(CHIVES, 1, lot), hand_over="one_sided")
+    with capture_logs() as lines:
+        monkeypatch.setattr(logging, "log", structlog.get_logger())  # the old one keeps its way
+        answers = dict(zip(bodies, await put_all(farmer, bodies), strict=True))
+    trade.faults.clear()
+    assert answers.pop(spoilt).status_code == 500
+    assert {answer.status_code for answer in answers.values()} == {201}
+    assert (await farmer.lot(lot))["remaining_g"] == 1000 * (100 - TICKETS + 1)
+    faults = [line for line in lines if line["event"] == "fault"]
+    assert [line["error"] for line in faults] == ["RuntimeError"] * 2, "the group's, and its own"
+    for fault in faults:
+        assert fault["log_level"] == "error"
+        assert "none_left" in "".join(fault["stack"])
+        assert farmer.headers["authorization"] not in repr(fault)
 
 
 async def test_one_lot_is_sold_once_however_many_want_it(trade: Trade) -> None:

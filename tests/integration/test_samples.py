@@ -392,6 +392,23 @@ async def test_a_sample_is_sent_once_and_only_that_laboratory_reports(trade: Tra
     assert decided["status"] == "confirmed_fail"
 
 
+async def test_the_name_of_a_person_who_took_a_sample_is_masked_for_strangers(
+    trade: Trade,
+) -> None:
+    farmer, laboratory, supervisors = await trade.farmer(), await lab(trade), await office(trade)
+    lot = await farmer.opens(CHIVES, 10)
+    sample = await sampled(farmer, lot, **OWN)
+    await sent(sample, laboratory)
+    name = (await farmer.read(f"/samples/{sample}"))["taken_by_name"]
+    assert (await supervisors.read(f"/samples/{sample}"))["taken_by_name"] == name
+    told = await laboratory.read(f"/samples/{sample}")
+    (listed,) = await laboratory.read("/samples")
+    shown = {told["taken_by_name"], told["sent_to"][0]["sent_by_name"], listed["taken_by_name"]}
+    assert name not in shown
+    assert len(shown) == 1
+    assert all("*" in masked for masked in shown)
+
+
 async def test_a_sampler_names_the_laboratory_as_the_sample_is_taken(trade: Trade) -> None:
     farmer, supervisors, laboratory = await trade.farmer(), await office(trade), await lab(trade)
     lot = await farmer.opens(CHIVES, 10)

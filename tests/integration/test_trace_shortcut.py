@@ -27,7 +27,7 @@ from app.product import service as products
 from app.trace import schemas, service
 from app.trace.rules import Direction
 from tests.conftest import START, AdminConnection
-from tests.story import BACK, CLAIMED, FORWARD, Books, key_of, tell
+from tests.story import BACK, CLAIMED, FORWARD, PROVED, Books, key_of, tell
 
 SOON = START + timedelta(minutes=1)
 
@@ -190,6 +190,106 @@ async def test_what_changes_is_never_remembered(asking: Asking) -> None:
         await lots.prove_edges(session, [(lot, books.lots["new"])])
     now = await asking.told("运营方", "C", FORWARD)
     assert [edge.proof for edge in now.edges if edge.dst == books.public["new"]] == ["proved"]
+
+
+# --- answers that are remembered ------------------------------------------------------------------
+
+_CHANGES = {
+    "a hold": "UPDATE lot_balance SET holds = 1 WHERE lot_id = :c",
+    "a sale": "UPDATE lot_balance SET remaining_g = 29999 WHERE lot_id = :c",
+    # The same grams in another order.
+    "a swap": """
+        UPDATE lot_balance SET remaining_g = (
+            SELECT remaining_g FROM lot_balance o
+            WHERE o.lot_id = CAST(:c AS bigint) + CAST(:c3 AS bigint) - lot_balance.lot_id
+        ) WHERE lot_id IN (:c, :c3)
+    """,
+    "a ticket on its way": "UPDATE ticket_state SET status = 'issued' WHERE ticket_id = :ticket",
+}
+
+
+@pytest.mark.parametrize(
+    ("who", "lot", "direction"),
+    [
+        ("运营方", "S1", FORWARD),
+        ("王五", "S1", FORWARD),
+        ("学校", "C", FORWARD),
+        ("运营方", "A2", BACK),
+        ("合作社", "A2", BACK),
+    ],
+)
+async def test_an_answer_is_given_again_while_the_books_say_the_same(
+    asking: Asking, who: str, lot: str, direction: Direction
+) -> None:
+    first = await asking.short(who, lot, direction)
+    assert first is not None
+    assert await asking.short(who, lot, direction) is first
+    assert first == await asking.long(who, lot, direction)
+
+
+@pytest.mark.parametrize("what", _CHANGES)
+async def test_each_thing_that_changes_makes_another_answer(asking: Asking, what: str) -> None:
+    books = asking.books
+    parameters = {"c": books.lots["C"], "c3": books.lots["C3"], "ticket": books.tickets["t-C"]}
+    readers = ("运营方", "王五")
+    before = {who: await asking.told(who, "S1", FORWARD) for who in readers}
+    async with asking.database.transaction() as session:
+        await session.execute(text("UPDATE lot_balance SET produced_g = 100000"))
+        await session.execute(text(_CHANGES[what]), parameters)
+    for who in readers:
+        assert (await asking.told(who, "S1", FORWARD) == before[who]) is (
+            who == "王五" and what in {"a hold", "a sale", "a swap"}  # others' books are not shown
+        )
+
+
+async def test_another_edge_makes_another_answer(asking: Asking) -> None:
+    before = await asking.told("运营方", "S1", FORWARD)
+    async with asking.database.transaction() as session:
+        asking.books.session = session
+        await asking.books.lot("new", "路人", 100, {"C3": (100, PROVED)}, origin=LotOrigin.PURCHASE)
+    after = await asking.told("运营方", "S1", FORWARD)
+    assert len(after.nodes) == len(before.nodes) + 1
+
+
+async def test_nobody_is_given_what_another_may_read(asking: Asking) -> None:
+    books = asking.books
+    async with asking.database.transaction() as session:
+        books.session = session
+        await books.party("本市监管", RoleKind.REGULATOR, answers_for="3206")
+        await books.party("外市监管", RoleKind.REGULATOR, answers_for="3201")
+        await books.ticket("t-buy", "学校", "路人", {"C": 1_000})
+    for who in ("本市监管", "外市监管", "路人"):
+        key = await key_of(asking.database, books, who)
+        asking.keys[who] = key["Authorization"].removeprefix("Bearer ")
+    assert await asking.short("本市监管", "A2", BACK) is not None
+    assert await asking.short("外市监管", "A2", BACK) is None
+    everything = await asking.told("运营方", "C", FORWARD)
+    school = await asking.told("学校", "C", FORWARD)
+    buyer = await asking.told("路人", "C", FORWARD)
+    assert len({one.model_dump_json() for one in (everything, school, buyer)}) == 3
+    assert await asking.short("分校", "C", FORWARD) is None
+    async with asking.database.transaction() as session:
+        await session.execute(
+            text("UPDATE ticket_state SET status = 'voided' WHERE ticket_id = :ticket"),
+            {"ticket": books.tickets["t-buy"]},
+        )
+    assert await asking.told("学校", "C", FORWARD) == school
+    assert await asking.short("路人", "C", FORWARD) is None
+
+
+async def test_what_is_remembered_opens_nothing_to_a_key_that_was_revoked(asking: Asking) -> None:
+    assert await asking.short("学校", "C", FORWARD) is not None
+    async with asking.database.transaction() as session:
+        await session.execute(text("UPDATE api_key SET scopes = ARRAY['lot.read']"))
+    assert await asking.short("学校", "C", FORWARD) is None
+    async with asking.database.transaction() as session:
+        await session.execute(text("UPDATE api_key SET revoked_at = :at"), {"at": START})
+    assert await asking.short("学校", "C", FORWARD) is None
+
+
+async def test_a_smaller_limit_is_kept_to(asking: Asking) -> None:
+    assert await asking.short("运营方", "C", FORWARD, limit=2) is not None
+    assert await asking.short("运营方", "C", FORWARD, limit=1) is None
 
 
 async def test_a_process_that_knows_no_names_yet_takes_the_long_way(

@@ -1,8 +1,14 @@
 """What is remembered for traces, and how it is forgotten."""
 
 from datetime import date
+from uuid import UUID
 
-from app.trace.memory import Generations, Memory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.trace.memory import Answer, Generations, Memory, Settled
+from app.trace.rules import Direction, SubGraph
+from tests.graphs import CLAIMED, graphs, part_of
 
 
 def test_the_older_generation_goes_when_the_younger_one_is_full() -> None:
@@ -31,6 +37,35 @@ def test_what_may_change_lasts_for_a_while() -> None:
     assert known.all_of([1]) is None
 
 
+def test_what_weighs_more_drives_out_more() -> None:
+    known: Generations[int, str] = Generations(4, weigh=len)
+    known.keep({1: "aa", 2: "bb"})
+    known.keep({3: "ccc"})
+    assert (known.get(1), known.get(3)) == ("aa", "ccc")  # each drove the other to the older ones
+    known.keep({4: "ddd"})
+    assert [known.get(key) for key in (3, 1, 4)] == ["ccc", None, "ddd"]
+    known.keep({5: "eeeee"})
+    assert known.get(5) is None
+
+
+@given(graphs(), st.data())
+def test_what_lots_were_made_of_is_found_as_long_as_all_of_it_is_settled(
+    graph: SubGraph, data: st.DataObject
+) -> None:
+    memory, into = Memory(), graph.into()
+    settled = {lot: Settled(node, tuple(into.get(lot, ()))) for lot, node in graph.nodes.items()}
+    memory.settle(settled.values())
+    asked = data.draw(st.sets(st.sampled_from([*graph.nodes]), min_size=1))
+    right = part_of(graph, asked, Direction.BACK)
+    found = memory.behind(asked, limit=len(right.nodes))
+    if any(edge.proof is CLAIMED for lot in right.nodes for edge in into.get(lot, ())):
+        assert found is None
+    else:
+        assert found == [settled[lot] for lot in sorted(right.nodes)]
+    more = memory.behind(asked, limit=0)
+    assert more is None or len(more) == 1
+
+
 def test_words_are_forgotten_with_the_names_that_they_came_from() -> None:
     memory, catalogue, gazetteer = Memory(), object(), object()
     memory.speak(catalogue, gazetteer)
@@ -39,3 +74,6 @@ def test_words_are_forgotten_with_the_names_that_they_came_from() -> None:
     assert memory.villages
     memory.speak(catalogue, object())
     assert not memory.villages
+    memory.answers.keep({(UUID(int=1), Direction.BACK): Answer(1, "{1}", 1, (), {})})
+    memory.speak(catalogue, object())
+    assert memory.answers.get((UUID(int=1), Direction.BACK)) is None

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from random import Random
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.certificate.rules import CertificateKind
 from app.ticket.rules import BuyerKind, TicketKind, TicketStatus
@@ -15,6 +16,7 @@ from app.web.schemas import (
     PublicCertificateFacts,
     PublicLine,
     PublicParty,
+    PublicSource,
     PublicTicket,
     PublicTicketFacts,
     Standing,
@@ -77,6 +79,17 @@ def facts(chance: Random, most: int) -> PublicTicketFacts:
     )
 
 
+def source(chance: Random) -> PublicSource:
+    return PublicSource(
+        village=chance.choice([None, text(chance, 5)]),
+        producers=chance.choice([None, words(chance)]),
+        product=text(chance, 3),
+        made_on=chance.choice([None, date(2026, 6, 17)]),
+        share="<1%",
+        known=chance.random() < 0.5,
+    )
+
+
 def page(chance: Random, most: int) -> PublicTicket:
     """Make a page of anything that can be on one, with up to so many rows in each list."""
     state = chance.choice(list(PageState))
@@ -99,6 +112,7 @@ def page(chance: Random, most: int) -> PublicTicket:
             origin=chance.choice([None, text(chance, 8)]),
             spoken=chance.choice([None, text(chance, 8)]),
         ),
+        sources=[source(chance) for _ in several],
         chain=[Step(zh=text(chance, 20), en=text(chance, 20)) for _ in several],
         traced=chance.choice([None, "100%"]),
         certificates=[certificate(chance) for _ in range(chance.randrange(most + 1))],
@@ -110,14 +124,24 @@ def page(chance: Random, most: int) -> PublicTicket:
     )
 
 
+def test_a_page_is_written_as_its_contract_says() -> None:
+    contract = TypeAdapter(PublicTicket)
+    chance = Random(7)
+    for _ in range(200):
+        one = page(chance, 8)
+        written = pages.write(one)
+        assert contract.dump_json(one) == written
+        assert contract.validate_json(written) == one
+
+
 @pytest.mark.parametrize("most", [1, 3, 8, 45])
 def test_a_program_is_told_what_the_html_shows(most: int) -> None:
     chance = Random(most)
     for _ in range(150):
         whole = page(chance, most)
         shown, html = pages.render(whole, DIGITS)
-        assert pages.tell(whole, DIGITS) == shown.model_dump_json().encode()
-        assert len(html.encode()) <= pages._html_bytes_most(shown, shown.model_dump_json())
+        assert pages.tell(whole, DIGITS) == pages.write(shown)
+        assert len(html.encode()) <= pages._html_bytes_most(shown, pages.write(shown))
 
 
 def test_no_html_is_written_for_a_small_page(monkeypatch: pytest.MonkeyPatch) -> None:
