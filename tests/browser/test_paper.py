@@ -40,18 +40,19 @@ async def trade(database_url: str) -> AsyncIterator[Trade]:
 
 def pictures_of(pdf: bytes) -> list[Image.Image]:
     """Draw the pages of a PDF as a viewer does."""
-    pages = len(PdfReader(io.BytesIO(pdf)).pages)
     folder = SHOTS.parent / "paper"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "paper.pdf").write_bytes(pdf)
-    source = "".join(
-        f'#page(width: auto, height: auto, margin: 0pt, image("paper.pdf", page: {page}))\n'
-        for page in range(1, pages + 1)
-    )
-    (folder / "pages.typ").write_text(source)
-    drawn = typst.compile(folder / "pages.typ", root=folder, format="png", ppi=DOTS_PER_INCH)
-    each = drawn if isinstance(drawn, list) else [drawn]
-    return [Image.open(io.BytesIO(one)).convert("L") for one in each]
+    page = folder / "page.typ"
+    pictures = []
+    for number in range(1, len(PdfReader(io.BytesIO(pdf)).pages) + 1):
+        page.write_text(
+            "#set page(width: auto, height: auto, margin: 0pt)\n"
+            f'#image("paper.pdf", page: {number})\n'
+        )
+        drawn = typst.compile(page, root=folder, format="png", ppi=DOTS_PER_INCH)
+        pictures.append(Image.open(io.BytesIO(drawn)).convert("L"))
+    return pictures
 
 
 async def keep(actor: Actor, path: str, name: str, *, body: Json | None = None) -> None:
