@@ -393,7 +393,8 @@ class MainJob:
 
     def _accept(self) -> None:
         part = {"no": 1, "mass_g": scenario.ACCEPTED_KG * 1000}
-        decision = {"outcome": "accepted_in_part", "lines": [part], "reason": "部分叶片发黄，退回"}
+        # To the letter as ever: demonstrations that were played before are played on.
+        decision = {"outcome": "accepted_in_part", "lines": [part], "reason": "部分叶片发黄, 退回"}
         self._decide(STALL.login, STALL, decision)
 
     def _retail(self) -> None:
