@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select, tuple_
@@ -168,13 +168,27 @@ async def by_ids(session: AsyncSession, place_ids: Iterable[int]) -> dict[int, P
     return {place.id: place for place in found}
 
 
-async def full_names(session: AsyncSession, place_ids: Iterable[int | None]) -> dict[int, str]:
-    """Name places with what they lie in: the market, then its gate or stall."""
+class Whereabouts(NamedTuple):
+    """How a place is told.
+
+    Attributes:
+        name: With what it lies in: the market, then its gate or stall.
+    """
+
+    public_id: UUID
+    name: str
+
+
+async def whereabouts(
+    session: AsyncSession, place_ids: Iterable[int | None]
+) -> dict[int, Whereabouts]:
+    """Name places, by their internal ids; None among these is passed over."""
     found = await by_ids(session, {one for one in place_ids if one is not None})
     within = await by_ids(session, {one.parent_id for one in found.values() if one.parent_id})
     return {
-        place.id: " · ".join(
-            [*([within[place.parent_id].name] if place.parent_id else []), place.name]
+        place.id: Whereabouts(
+            place.public_id,
+            f"{within[place.parent_id].name} · {place.name}" if place.parent_id else place.name,
         )
         for place in found.values()
     }

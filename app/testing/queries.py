@@ -20,6 +20,7 @@ from app.party.access import Audience, Caller, may_supervise
 from app.party.models import Party
 from app.place import service as places
 from app.place.models import Place
+from app.place.service import Whereabouts
 from app.product import service as products
 from app.testing import cases, commissions, service
 from app.testing.calendar import ClockKind
@@ -117,9 +118,7 @@ async def _describe(
     catalogue = await products.catalogue(session)
     shown = await _names(session, sample, sent, tests, caller)
     named = shown.parties
-    place = None
-    if sample.place_id is not None:
-        place = (await places.by_ids(session, [sample.place_id]))[sample.place_id].public_id
+    place = None if sample.place_id is None else shown.places[sample.place_id]
     hold = None if sample.hold_id is None else await session.get_one(Hold, sample.hold_id)
     steps = await session.scalars(
         select(SampleStep).where(SampleStep.sample_id == sample.id).order_by(SampleStep.id)
@@ -138,8 +137,8 @@ async def _describe(
         holder=named[sample.holder_id].public_id,
         taken_by=named[sample.taken_by].public_id,
         taken_by_name=shown.names[sample.taken_by],
-        place=place,
-        place_name=None if sample.place_id is None else shown.places[sample.place_id],
+        place=None if place is None else place.public_id,
+        place_name=None if place is None else place.name,
         taken_at=sample.taken_at,
         recorded_at=sample.recorded_at,
         samplers=_people(vault, sample.samplers, sample.taken_by, caller, purpose=SAMPLERS),
@@ -173,7 +172,7 @@ class _Named:
 
     parties: Mapping[int, Party]
     names: Mapping[int, str]
-    places: Mapping[int, str]
+    places: Mapping[int, Whereabouts]
     sources: Mapping[int, str]
 
 
@@ -223,7 +222,7 @@ async def _names(
         {sample.holder_id, sample.taken_by, *(test.tested_by for test in tests)}
         | {party for one in sent for party in (one.lab_id, one.sent_by)},
     )
-    where = await places.full_names(session, {sample.place_id, *(one.place_id for one in tests)})
+    where = await places.whereabouts(session, {sample.place_id, *(one.place_id for one in tests)})
     pushed = await session.execute(
         select(TestSource.id, TestSource.name).where(
             TestSource.id.in_([one.source_id for one in tests if one.source_id])
@@ -258,7 +257,7 @@ def _test(test: TestRow, named: _Named, caller: Caller, vault: Vault) -> TestOut
         details={key: value for key, value in test.raw.items() if key != "reading"},
         tested_by=named.parties[test.tested_by].public_id,
         tested_by_name=named.names[test.tested_by],
-        place_name=None if test.place_id is None else named.places[test.place_id],
+        place_name=None if test.place_id is None else named.places[test.place_id].name,
         source=None if test.source_id is None else named.sources[test.source_id],
         tested_at=test.tested_at,
         recorded_at=test.recorded_at,
@@ -340,7 +339,7 @@ async def samples(
     )
     found = rows.all()
     catalogue = await products.catalogue(session)
-    where = await places.full_names(session, [sample.place_id for sample, _ in found])
+    where = await places.whereabouts(session, [sample.place_id for sample, _ in found])
     takers = await parties.by_ids(session, {sample.taken_by for sample, _ in found})
     return [
         SampleLine(
@@ -351,7 +350,7 @@ async def samples(
             product_name=catalogue.product(sample.product_id).name,
             layer=Layer(sample.layer),
             taken_by_name=party_queries.name_for(caller, takers[sample.taken_by]),
-            place_name=None if sample.place_id is None else where[sample.place_id],
+            place_name=None if sample.place_id is None else where[sample.place_id].name,
             taken_at=sample.taken_at,
             status=Status(sample.status),
             verdict=VERDICT_OF[Status(sample.status)],
@@ -397,7 +396,7 @@ async def recent(
     catalogue = await products.catalogue(session)
     every = [test for of_sample in tests.values() for test, _ in of_sample]
     stood = [*(one.place_id for one in samples), *(test.place_id for test in every)]
-    where = await places.full_names(session, stood)
+    where = await places.whereabouts(session, stood)
     testers = await parties.by_ids(session, {test.tested_by for test in every})
     return [
         RecentSample(
@@ -407,14 +406,14 @@ async def recent(
             product_name=catalogue.product(sample.product_id).name,
             status=Status(sample.status),
             repeats_left=repeats_left([cases.fact_of(test) for test, _ in tests[sample.id]]),
-            place_name=None if sample.place_id is None else where[sample.place_id],
+            place_name=None if sample.place_id is None else where[sample.place_id].name,
             taken_at=sample.taken_at,
             tests=[
                 _recent(
                     test,
                     source,
                     by=testers[test.tested_by].name,
-                    at=None if test.place_id is None else where[test.place_id],
+                    at=None if test.place_id is None else where[test.place_id].name,
                 )
                 for test, source in tests[sample.id]
             ],
@@ -441,8 +440,7 @@ def _recent(test: TestRow, source: str | None, *, by: str, at: str | None) -> Re
 
 async def sources(session: AsyncSession, found: Sequence[TestSource]) -> list[SourceOut]:
     """Write feeds as they go out, never with their keys."""
-    known = await places.by_ids(session, {row.place_id for row in found if row.place_id})
-    where = await places.full_names(session, known)
+    where = await places.whereabouts(session, [row.place_id for row in found])
     return [
         SourceOut(
             source=row.public_id,
@@ -452,8 +450,8 @@ async def sources(session: AsyncSession, found: Sequence[TestSource]) -> list[So
             layer=Layer(row.layer),
             authority=None if row.authority is None else Authority(row.authority),
             algorithm=Algorithm(row.algorithm),
-            place=None if row.place_id is None else known[row.place_id].public_id,
-            place_name=None if row.place_id is None else where[row.place_id],
+            place=None if row.place_id is None else where[row.place_id].public_id,
+            place_name=None if row.place_id is None else where[row.place_id].name,
             created_at=row.created_at,
             revoked_at=row.revoked_at,
         )
