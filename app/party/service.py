@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, exists, select, text
+from sqlalchemy import Exists, case, exists, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -580,6 +580,11 @@ async def open_account_by(
     return account, party, new
 
 
+def came_by_invitation() -> Exists:
+    """Write whether a party of the statement was itself invited, and so is its person's own."""
+    return exists().where(Invitation.party_id == Party.id, Invitation.account_id.is_(None))
+
+
 async def check_may_open(
     session: AsyncSession, caller: Caller, party: Party, duty: Duty, *, today: date
 ) -> None:
@@ -597,7 +602,7 @@ async def check_may_open(
     if Audience.OPERATOR in caller.audiences:
         return
     invited = await session.scalar(
-        select(exists().where(Invitation.party_id == party.id, Invitation.account_id.is_(None)))
+        select(came_by_invitation()).select_from(Party).where(Party.id == party.id)
     )
     registered = Audience.MARKET in caller.audiences and party.created_by == caller.party_id
     if not registered or invited:

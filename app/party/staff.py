@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import case, exists, select
+from sqlalchemy import case, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -270,10 +270,11 @@ async def registered_by(
         UnknownParty: there is no party `after`.
     """
     start = 0 if after is None else (await service.find(session, after)).id
-    invited = exists().where(Invitation.party_id == Party.id, Invitation.account_id.is_(None))
     found = await session.scalars(
         select(Party)
-        .where(Party.created_by == caller.acting_party, Party.id > start, ~invited)
+        .where(
+            Party.created_by == caller.acting_party, Party.id > start, ~service.came_by_invitation()
+        )
         .order_by(Party.id)
         .limit(limit)
     )
