@@ -537,8 +537,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "quick-test-of-one-lot-of-a-mixture": Mutant(
             "app/bundle/quicktests.py",
-            "        found = {draw.lot_id for draw in draws if draw.line_no in of_product}",
-            "        found = {draw.lot_id for draw in draws[:1] if draw.line_no in of_product}",
+            "    return [draw for draw in draws if draw.line_no in of_product]",
+            "    return [draw for draw in draws[:1] if draw.line_no in of_product]",
             (f"{_GATE_TESTS}::test_what_was_mixed_on_a_ticket_is_held_altogether",),
         ),
         "report-lies-with-every-department": Mutant(

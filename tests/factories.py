@@ -47,7 +47,7 @@ OTHER_VILLAGE = "320682105004"
 OWNER = "none"
 """The role that PostgreSQL reads as: stay whoever connected, who owns the tables."""
 
-SINCE = date(2020, 1, 1)
+SINCE = date(2019, 1, 1)
 KEY_FROM = datetime(2021, 1, 1, tzinfo=UTC)
 KEY_DAYS = 4000
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import rules
-from app.admission.policy import Proof, Trait
+from app.admission import rules, seed
+from app.admission.policy import Lateness, Proof, Trait, judged_on, late
 from app.admission.rules import Code, CodeKind, Goods, Paper, Stated, TestFact, TestOutcome
 from app.certificate import service as certificates
 from app.certificate.models import Certificate
@@ -263,6 +263,7 @@ class _Known:
 
     at: datetime
     catalogue: Catalogue
+    lateness: Sequence[Lateness]
     draws: Mapping[int, Sequence[TicketDraw]]
     received: Mapping[tuple[int, int, int], int]
     states: Mapping[int, LotState]
@@ -361,6 +362,7 @@ async def _read(
     return _Known(
         at=at,
         catalogue=await products.catalogue(session),
+        lateness=await seed.lateness(session),
         draws=draws,
         received=received,
         states=states,
@@ -401,16 +403,22 @@ def _paper_of_ticket(found: FoundTicket, caller: Caller, known: _Known) -> Paper
     draws = known.draws[ticket.id]
     cited = sorted({number for draw in draws for number in draw.certificate_ids})
     status = status_at(state, known.at)
+    told_late = late(known.lateness, ticket.sold_at, ticket.issued_at)
     paper = Paper(
         status=status,
         expires_at=ticket.expires_at,
         voided=status is TicketStatus.VOIDED,
         addressed=ticket.buyer_id is None or caller.supervises or ticket.id in known.involved,
         plate=ticket.plate,
-        goods=_goods(ticket, draws, known),
+        goods=tuple(
+            item
+            for on in judged_on(ticket.sold_at, told_late)
+            for item in _goods(ticket, draws, known, on)
+        ),
         voided_certificates=tuple(
             known.certificates[number].public_id for number in cited if number in known.voided
         ),
+        told_late=told_late,
     )
     received = {lot for (ticket_id, _, _), lot in known.received.items() if ticket_id == ticket.id}
     return _with_ancestors(paper, {draw.lot_id for draw in draws} | received, known.ancestry)
@@ -448,8 +456,10 @@ def status_at(state: TicketState, at: datetime) -> TicketStatus:
     return status
 
 
-def _goods(ticket: Ticket, draws: Sequence[TicketDraw], known: _Known) -> tuple[Goods, ...]:
-    on = local_date(ticket.sold_at)
+def _goods(
+    ticket: Ticket, draws: Sequence[TicketDraw], known: _Known, on: date
+) -> tuple[Goods, ...]:
+    """Write the goods of a ticket as they are judged by the rules of a day."""
     # What goes back, or from one store to another, is no sale: no certificate is due.
     certified = ticket.kind in _CERTIFIED_SALES
     advised = certified and _is_advised(known, ticket.seller_id, on)

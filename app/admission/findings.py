@@ -414,10 +414,19 @@ OBSERVATIONS: Final = {
             _HOUSE,
         ),
         _observation(
+            "told-late",
+            Severity.WARN,
+            "发生时间远早于平台获知时间，按两日规定中较严者处理；请核对设备时间，必要时报监管部门",
+            "It is said to have been long before we heard of it: the graver of both days' rules "
+            "counts. Check the device's clock; if it is right, tell the office",
+            _HOUSE,
+        ),
+        _observation(
             "clock-skew",
             Severity.WARN,
-            "设备时间与平台相差超过 5 分钟",
-            "The device's clock and ours differ by more than 5 minutes",
+            "设备时间与平台相差超过 5 分钟（未说明发送时间的，与收到时间比较）",
+            "The device's clock and ours differ by more than 5 minutes (without the time of "
+            "sending, it is compared with when this arrived)",
             _HOUSE,
         ),
     )

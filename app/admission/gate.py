@@ -255,6 +255,18 @@ class Clocking:
         """By how much the device's clock is behind the server's."""
         return timedelta(0) if self.sent_at is None else self.received_at - self.sent_at
 
+    def shown_at(self, at: datetime) -> datetime:
+        """Answer what the device's clock showed, or would have shown, at an instant.
+
+        Of one that does not say what it showed when it sent, nobody knows that it was right: what
+        it showed at the gate is then held against the instant at which that arrived.
+        """
+        if self.device_at is None:
+            return at - self.offset
+        if self.sent_at is None:
+            return at + (self.device_at - self.received_at)
+        return self.device_at
+
 
 def happened_at(
     clocking: Clocking, *, after: datetime | None = None, before: datetime | None = None

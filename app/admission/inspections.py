@@ -21,7 +21,19 @@ from app.admission.models import (
     InspectionLine,
     PaperDocument,
 )
-from app.admission.policy import LET_IN, Decision, Proof, Rate, Risk, Trait, is_drawn
+from app.admission.policy import (
+    LET_IN,
+    Decision,
+    Late,
+    Lateness,
+    Proof,
+    Rate,
+    Risk,
+    Trait,
+    is_drawn,
+    judged_on,
+    late,
+)
 from app.admission.rules import Admitted, Code, Document, Entry, Facts, Goods, Stated, Verdict
 from app.admission.schemas import InspectionIn, InspectionLineIn
 from app.admission.seed import KindOfPaper
@@ -137,18 +149,28 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where and when an inspection happened, and by whom."""
+    """Where and when an inspection happened, and by whom.
+
+    Attributes:
+        lateness: How late it may be told of.
+    """
 
     caller: Caller
     place: Place
     market: Place
     clocking: Clocking
     at: datetime
+    lateness: Sequence[Lateness]
 
     @property
-    def on(self) -> date:
-        """The day whose rules goods without a ticket are judged by."""
-        return local_date(self.at)
+    def told_late(self) -> Late | None:
+        """Whether it is told of too late to believe when it was."""
+        return late(self.lateness, self.at, self.clocking.received_at)
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days whose rules goods without a ticket are judged by, the first its own."""
+        return judged_on(self.at, self.told_late)
 
 
 def digest(body: InspectionIn, caller: Caller) -> bytes:
@@ -232,7 +254,7 @@ async def _scene(
         repeated = same > 0
     at = gate.happened_at(clocking, after=after, before=before)
     check_occurred(at, now=now, pointer="/device_at")
-    return Scene(caller, place, market, clocking, at), repeated
+    return Scene(caller, place, market, clocking, at, await seed.lateness(session)), repeated
 
 
 async def _check_new(session: AsyncSession, body: InspectionIn) -> None:
@@ -283,9 +305,8 @@ async def _look(
     looks = []
     for no, line in enumerate(body.lines, start=1):
         code, found, facts = gathered.get(line.id, (None, Found(), Facts(None, scene.at)))
-        # What the device's clock showed at the gate, or would have shown.
-        shown_at = scene.clocking.device_at or scene.at - scene.clocking.offset
-        facts = replace(facts, device_at=shown_at)
+        shown_at = scene.clocking.shown_at(scene.at)
+        facts = replace(facts, device_at=shown_at, told_late=scene.told_late)
         goods = facts.paper.goods if facts.paper else ()
         looks.append(
             Look(
@@ -393,21 +414,20 @@ async def _judge(
     history = await sampling.failed_permille(
         session, {look.product for look in looks if look.product is not None}, draw_on
     )
-    agreements = await papers.in_force(
-        session,
-        scene.market.id,
-        [look.seller_id for look in looks if look.seller_id is not None],
-        scene.on,
-    )
+    sellers = [look.seller_id for look in looks if look.seller_id is not None]
+    agreements = {
+        on: await papers.in_force(session, scene.market.id, sellers, on) for on in scene.days
+    }
     came_in = await admitted_on(session, {look.shown for look in looks if look.shown})
     laid = await _laid(session, looks, scene)
     judged: list[Judged] = []
     for look in looks:
-        agreement = agreements.get(look.seller_id or 0)
+        agreed = {on: known.get(look.seller_id or 0) for on, known in agreements.items()}
+        latest = agreed[scene.days[-1]]
         risk = Risk(
             look.product,
             draw_on,
-            None if agreement is None else agreement.grade,
+            None if latest is None else latest.grade,
             history.get(look.product or 0, 0),
         )
         rate = await sampling.rate(session, risk)
@@ -416,7 +436,7 @@ async def _judge(
         others = (*before, *_in_this(judged, look, scene))
         facts = replace(
             look.facts,
-            **_with_goods(look, scene, agreement, catalogue, laid),
+            **_with_goods(look, agreed, catalogue, laid, scene.caller),
             entry=_entry(look, scene, others, catalogue, drawn=drawn),
         )
         verdict = rules.decide(policy, facts)
@@ -451,12 +471,15 @@ def _entry(
     drawn: bool,
 ) -> Entry:
     """Say what stands there, beside what had come in on the same ticket by then."""
-    tolerance = 0 if look.product is None else catalogue.tolerance_permille(look.product, scene.on)
+    product = look.product
+    tolerances = [
+        0 if product is None else catalogue.tolerance_permille(product, on) for on in scene.days
+    ]
     return Entry(
         market=scene.market.public_id,
         mass_g=look.mass_g or 0,
         issued_g=look.issued_g,
-        tolerance_permille=tolerance,
+        tolerance_permille=min(tolerances),
         admitted=tuple(other for other in others if other.at <= scene.at),
         drawn=drawn,
     )
@@ -469,13 +492,13 @@ class _Laid:
     Attributes:
         kinds: By the paper's internal id.
         used: Grams that came in on each sheet so far.
-        present: Papers that are certificates on the form in force on the day of the inspection.
+        present: Papers that are certificates on the form in force, by the day of that.
         named: What the numbers of reports stand for.
     """
 
     kinds: Mapping[int, KindOfPaper]
     used: defaultdict[papers.Sheet, int]
-    present: Collection[int]
+    present: Mapping[date, Collection[int]]
     named: Mapping[str, Sequence[NamedTest]]
 
 
@@ -489,7 +512,7 @@ async def _laid(session: AsyncSession, looks: Iterable[Look], scene: Scene) -> _
     return _Laid(
         kinds,
         defaultdict(int, await papers.used_g(session, map(papers.sheet_of, documents.values()))),
-        await _on_present_form(session, documents.values(), scene.on),
+        {on: await _on_present_form(session, documents.values(), on) for on in scene.days},
         await samples.named(session, reports, scene.clocking.received_at),
     )
 
@@ -501,37 +524,52 @@ def _is_report(kind: KindOfPaper) -> bool:
 
 def _with_goods(
     look: Look,
-    scene: Scene,
+    agreed: Mapping[date, Agreement | None],
+    catalogue: Catalogue,
+    laid: _Laid,
+    caller: Caller,
+) -> dict[str, Any]:
+    """Write the goods of a line with what the market knows of them, once for each day of rules."""
+    goods = tuple(
+        item
+        for on, agreement in agreed.items()
+        for item in _goods_on(on, look, agreement, catalogue, laid, caller)
+    )
+    paper = look.facts.paper
+    return {"goods": goods} if paper is None else {"paper": replace(paper, goods=goods)}
+
+
+def _goods_on(
+    on: date,
+    look: Look,
     agreement: Agreement | None,
     catalogue: Catalogue,
     laid: _Laid,
-) -> dict[str, Any]:
-    """Write the goods of a line with what the market knows of them."""
+    caller: Caller,
+) -> tuple[Goods, ...]:
+    """Write the goods of a line with what the market knows of them on a day."""
     paper = look.facts.paper
     own = () if paper is None else paper.goods
     if not own and look.product is not None and look.mass_g is not None:
-        needed = catalogue.requirement(look.product, Production.ANY, scene.on)
+        needed = catalogue.requirement(look.product, Production.ANY, on)
         own = (
             Goods(
                 None,
                 look.product,
                 look.mass_g,
-                scene.on,
+                on,
                 needs=None if needed is None else needed.requirement,
                 needs_source="" if needed is None else needed.source,
             ),
         )
     proofs, traits = _of_line(look, agreement)
-    if any(document.id in laid.present for document in look.documents):
+    if any(document.id in laid.present[on] for document in look.documents):
         traits |= {Trait.PRESENT_FORM}
     goods = tuple(
         replace(item, proofs=item.proofs | proofs, traits=item.traits | traits) for item in own
     )
-    documents = [_document(document, look, scene, laid) for document in look.documents]
-    goods = rules.with_documents(goods, documents, laid.named)
-    if paper is None:
-        return {"goods": goods}
-    return {"paper": replace(paper, goods=goods)}
+    documents = [_document(document, on, look, laid, caller) for document in look.documents]
+    return rules.with_documents(goods, documents, laid.named)
 
 
 def _of_line(look: Look, agreement: Agreement | None) -> tuple[frozenset[Proof], frozenset[Trait]]:
@@ -553,21 +591,21 @@ def _of_line(look: Look, agreement: Agreement | None) -> tuple[frozenset[Proof],
     return frozenset(proofs), frozenset(traits)
 
 
-def _document(paper: PaperDocument, look: Look, scene: Scene, laid: _Laid) -> Document:
+def _document(paper: PaperDocument, on: date, look: Look, laid: _Laid, caller: Caller) -> Document:
     kind = laid.kinds[paper.id]
     proofs = set(kind.proofs)
     if Proof.CONFORMITY_CERTIFICATE in proofs and paper.bases:
         proofs.add(Proof.CERTIFICATE_BASIS)
     stated = None
     if _is_report(kind):
-        by = stated_by(look.seller_id, scene.caller)
+        by = stated_by(look.seller_id, caller)
         stated = Stated(paper.number, on=paper.issued_on, by=by)
     return Document(
         str(paper.public_id),
         paper.kind,
         frozenset(proofs),
         paper.issued_on,
-        scene.on,
+        on,
         paper.valid_through,
         paper.product_id,
         paper.mass_g,

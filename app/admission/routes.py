@@ -21,6 +21,7 @@ from app.admission.schemas import (
     InspectionIn,
     InspectionListed,
     InspectionOut,
+    LatenessOut,
     PaperIn,
     PaperKindOut,
     PaperOut,
@@ -345,7 +346,7 @@ async def list_agreements(
 
 @router.get("/entry-policy", dependencies=[public])
 async def read_policy(request: Request, session: DbSession, on: Day = None) -> EntryPolicyOut:
-    """Read the rules of entry and of sampling that were in force on a day, with their sources."""
+    """Read the rules of entry, sampling and lateness of a day, with their sources."""
     day = on or local_date(request.app.state.clock())
     return EntryPolicyOut(
         on=day,
@@ -357,6 +358,11 @@ async def read_policy(request: Request, session: DbSession, on: Day = None) -> E
         sampling=[
             SamplingRuleOut.model_validate(rule)
             for rule in await seed.sampling(session)
+            if rule.in_force(day)
+        ],
+        lateness=[
+            LatenessOut.model_validate(rule)
+            for rule in await seed.lateness(session)
             if rule.in_force(day)
         ],
     )

@@ -14,6 +14,7 @@ from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.policy import (
     GRAVEST_FIRST,
     Decision,
+    Late,
     Policy,
     Proof,
     Severity,
@@ -495,6 +496,7 @@ class Paper:
         held: Lots behind it on hold.
         sources_held: Lots further back on hold.
         voided_certificates: Certificates of its goods that were taken back.
+        told_late: That its sale is said to have been long before it was issued.
     """
 
     status: TicketStatus | None
@@ -507,6 +509,7 @@ class Paper:
     sources_held: tuple[UUID, ...] = ()
     goods: tuple[Goods, ...] = ()
     voided_certificates: tuple[UUID, ...] = ()
+    told_late: Late | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,6 +524,7 @@ class Facts:
         entry: What somebody sees at the gate; None for a mere scan.
         plate: The vehicle that the scanner saw, if told.
         device_at: What the scanner's clock said, if told.
+        told_late: That the goods are said to have stood there long before we heard of it.
     """
 
     code: Code | None
@@ -531,6 +535,7 @@ class Facts:
     device_at: datetime | None = None
     goods: tuple[Goods, ...] = ()
     entry: Entry | None = None
+    told_late: Late | None = None
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -591,24 +596,22 @@ def decide(policy: Policy, facts: Facts) -> Verdict:
     what is said twice is said once. Where nothing at all is known the goods are held.
 
     Args:
-        policy: The rules of all days; each of the goods names the day that it is judged by.
+        policy: The rules of all days; each of the goods names the day that it is judged by. Goods
+            that are judged by two are there twice.
         facts: What is known.
     """
     goods = [*(facts.paper.goods if facts.paper else ()), *facts.goods]
-    on = goods[0].on if goods else local_date(facts.now)
+    days = {item.on for item in goods} or {local_date(facts.now)}
     found = [
         *_of_code(facts),
         *_of_signature(facts),
-        *(_of_state(facts.paper, facts.now) if facts.paper else ()),
+        *(_of_state(facts.paper, _known_at(facts)) if facts.paper else ()),
         *(_of_lots(facts.paper) if facts.paper else ()),
         *(finding for item in goods for finding in _of_goods(policy, item)),
         *(_of_entry(facts.entry) if facts.entry else ()),
         *_of_circumstances(facts),
     ]
-    ruled = [
-        finding if finding.by else replace(finding, by=policy.about(finding.kind.code, on))
-        for finding in found
-    ]
+    ruled = [finding if finding.by else _ruled(policy, finding, days) for finding in found]
     once = [finding for place, finding in enumerate(ruled) if finding not in ruled[:place]]
     findings = tuple(sorted(once, key=lambda finding: _ORDER[finding.kind.code]))
     # Goods that met every rule need no finding to come in; what names no goods at all waits.
@@ -617,6 +620,17 @@ def decide(policy: Policy, facts: Facts) -> Verdict:
         (finding.severity for finding in findings), key=GRAVEST_FIRST.index, default=nothing
     )
     return Verdict(_DECISION_OF[gravest], findings)
+
+
+def _ruled(policy: Policy, finding: Finding, days: Collection[date]) -> Finding:
+    """Weigh a finding by the rule about it, on the day on which that weighs the most."""
+    weighed = [replace(finding, by=policy.about(finding.kind.code, on)) for on in sorted(days)]
+    return min(weighed, key=lambda each: GRAVEST_FIRST.index(each.severity))
+
+
+def _known_at(facts: Facts) -> datetime:
+    """Answer when the code was shown, as far as that is believed."""
+    return facts.now if facts.told_late is None else facts.told_late.told_at
 
 
 def _finding(code: str, **facts: Any) -> Finding:
@@ -797,6 +811,10 @@ def _of_circumstances(facts: Facts) -> Iterator[Finding]:
     expected = facts.paper.plate if facts.paper else None
     if facts.plate and expected and _plate(facts.plate) != _plate(expected):
         yield _finding("plate-mismatch")
+    for told_late in (facts.told_late, facts.paper.told_late if facts.paper else None):
+        if told_late is not None:
+            at, told_at = told_late.at.isoformat(), told_late.told_at.isoformat()
+            yield _finding("told-late", at=at, told_at=told_at)
     if facts.device_at is not None and abs(facts.device_at - facts.now) > CLOCK_SKEW_MAX:
         skew = facts.device_at - facts.now
         yield _finding("clock-skew", skew_s=round(skew.total_seconds()))

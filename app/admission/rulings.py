@@ -14,7 +14,7 @@ from app.admission.books import Found, FoundTicket
 from app.admission.findings import Finding
 from app.admission.gate import CaseKind, CaseState
 from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
-from app.admission.policy import LET_IN, Decision, Severity
+from app.admission.policy import LET_IN, Decision, Severity, judged_on, late
 from app.admission.rules import (
     CodeKind,
     Entry,
@@ -195,11 +195,10 @@ async def _of_test(
     goods = () if paper is None else paper.goods
     if not goods and line.product_id is not None and line.mass_g is not None:
         goods = (Goods(None, line.product_id, line.mass_g, local_date(now)),)
-    stated = Stated(
-        body.test,
-        by=inspections.stated_by(line.seller_id, caller),
-        since=local_date(inspection.inspected_at),
-    )
+    # A test of before the goods came is none of theirs; when they came is believed if told in time.
+    at, told_at = inspection.inspected_at, inspection.received_at
+    *_, since = judged_on(at, late(await seed.lateness(session), at, told_at))
+    stated = Stated(body.test, by=inspections.stated_by(line.seller_id, caller), since=since)
     named = (await samples.named(session, [body.test], now)).get(body.test, ())
     # Goods that nobody has told the product of leave nothing to compare a test with.
     reports = [report for report in reports_on(stated, named, goods) if report is not None]

@@ -494,12 +494,24 @@ class SamplingRuleOut(Out):
     verified: bool
 
 
+class LatenessOut(Out):
+    """How late the books may hear of something and judge it by its own day alone."""
+
+    code: str
+    hours: int
+    valid_from: date
+    valid_to: date | None
+    source: str
+    verified: bool
+
+
 class EntryPolicyOut(Out):
     """All rules of a day."""
 
     on: date
     rules: list[EntryRuleOut]
     sampling: list[SamplingRuleOut]
+    lateness: list[LatenessOut]
 
 
 class SeedOut(Out):

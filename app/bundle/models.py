@@ -97,6 +97,15 @@ class Device(Base):
     list_at: Mapped[datetime | None]  # when the list was made that it fetched last
 
 
+class GateSample(Base):
+    """Of which line at a gate a sample was taken: what stands there bounds what is taken of it."""
+
+    __tablename__ = "gate_sample"
+
+    sample_id: Mapped[int] = mapped_column(ForeignKey("sample.id"), primary_key=True)
+    line_id: Mapped[int] = mapped_column(ForeignKey("inspection_line.id"), index=True)
+
+
 class Upload(Base):
     """A statement of a device, as it signed it, and what became of it; never changed.
 

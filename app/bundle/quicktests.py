@@ -11,7 +11,7 @@ from app.admission.gate import Clocking, UnknownInspection, happened_at
 from app.admission.models import Inspection, InspectionLine
 from app.admission.policy import Decision
 from app.bundle.device import NoLotToTest
-from app.bundle.models import Device
+from app.bundle.models import Device, GateSample
 from app.bundle.schemas import QuickTestIn, QuickTestOut, WaitingLine
 from app.certificate import service as certificates
 from app.core.sealing import Vault
@@ -22,6 +22,7 @@ from app.place import service as places
 from app.product import service as products
 from app.testing import cases
 from app.testing import service as testing
+from app.testing.allowances import Portion
 from app.testing.models import Sample, TestRow
 from app.testing.rules import (
     Outcome,
@@ -35,6 +36,7 @@ from app.testing.rules import (
 )
 from app.testing.schemas import SampleIn, TestIn
 from app.ticket import service as tickets
+from app.ticket.models import TicketDraw
 
 
 async def record(
@@ -59,8 +61,8 @@ async def record(
         UnknownSample: no line is named, and the number is new.
         NoLotToTest: the goods have no lot in the books.
         SampleNumberTaken: the number stands for a sample of other goods.
-        LayerNotYours, UnknownMethod, UnknownSubstance, ReadingMissing, RetestNotQuick: as for any
-            sample and test.
+        LayerNotYours, SampleLimit, HeldSampleLimit, UnknownMethod, UnknownSubstance,
+        ReadingMissing, RetestNotQuick: as for any sample and test.
     """
     line = None if body.line is None else await _line(session, device, body.line)
     goods = await _goods(session, line, body, caller)
@@ -205,13 +207,7 @@ async def _goods(
     product = body.product or line.product_id
     found: set[int] = set()
     if line.ticket_id is not None:
-        of_product = {
-            sold.no
-            for sold in await tickets.lines_of(session, line.ticket_id)
-            if sold.product_id == product
-        }
-        draws = await tickets.draws_of(session, line.ticket_id)
-        found = {draw.lot_id for draw in draws if draw.line_no in of_product}
+        found = {draw.lot_id for draw in await _draws(session, line.ticket_id, product)}
     elif line.certificate_id is not None:
         (certificate,) = await certificates.by_ids(session, [line.certificate_id])
         found = {certificate.lot_id}
@@ -231,13 +227,74 @@ async def _take(
     now: datetime,
 ) -> Sample:
     """Take a sample of goods that stand at the gate, whoever holds their lot."""
+    stands, *more = await _standing(session, line, body.lot)
     if line.ticket_id is not None:
-        return await testing.take_on_the_way(session, public_id, body, caller, vault=vault, now=now)
+        sample = await testing.take_on_the_way(
+            session, public_id, body, caller, portions=[stands, *more], vault=vault, now=now
+        )
+    else:
 
-    async def stands_here(_session: AsyncSession, _lot: LotState, _caller: Caller) -> None:
-        """Let the market sample what was inspected at its own gate."""
+        async def stands_here(_session: AsyncSession, _lot: LotState, _caller: Caller) -> None:
+            """Let the market sample what was inspected at its own gate."""
 
-    sample, _ = await testing.take(
-        session, public_id, body, caller, answers_for=stands_here, vault=vault, now=now
-    )
+        sample, _ = await testing.take(
+            session,
+            public_id,
+            body,
+            caller,
+            answers_for=stands_here,
+            vault=vault,
+            now=now,
+            stands=stands,
+        )
+    session.add(GateSample(sample_id=sample.id, line_id=line.id))
+    await session.flush()
     return sample
+
+
+# What was sampled of a line, and of all loads that came on its ticket; the lots' locks let samplers
+# count one by one, for all lots of a product are locked together.
+_SAMPLED = text("""
+    SELECT coalesce(sum(s.mass_g) FILTER (WHERE g.line_id = :line), 0),
+        coalesce(sum(s.mass_g) FILTER (WHERE s.lot_id = :lot), 0)
+    FROM gate_sample g
+    JOIN inspection_line l ON l.id = g.line_id
+    JOIN sample s ON s.id = g.sample_id
+    WHERE s.product_id = :product AND (l.id = :line OR l.ticket_id = :ticket)
+""")
+
+
+async def _standing(session: AsyncSession, line: InspectionLine, lot_id: UUID) -> list[Portion]:
+    """Say what stands on a line of a lot's product, and what its ticket brings of the lot.
+
+    An inspector may write down any grams, and inspect a ticket as often as he likes: a line stands
+    for no more than its document, and all loads of a ticket for no more than that.
+    """
+    lot = (await lots.lock(session, [lot_id]))[lot_id]
+    sampled = await session.execute(
+        _SAMPLED,
+        {
+            "line": line.id,
+            "lot": lot.id,
+            "product": lot.product_id,
+            "ticket": line.ticket_id,
+        },
+    )
+    of_line_g, of_lot_g = map(int, sampled.one())
+    assert line.mass_g is not None, "a document of ours says for how many grams it is"
+    if line.ticket_id is None:
+        assert line.certificate_id is not None, "goods without a lot are not sampled here"
+        (certificate,) = await certificates.by_ids(session, [line.certificate_id])
+        return [Portion(min(line.mass_g, certificate.mass_g), of_line_g)]
+    draws = await _draws(session, line.ticket_id, lot.product_id)
+    brought_g = sum(draw.mass_g for draw in draws)
+    drawn_g = sum(draw.mass_g for draw in draws if draw.lot_id == lot.id)
+    return [Portion(min(line.mass_g, brought_g), of_line_g), Portion(drawn_g, of_lot_g)]
+
+
+async def _draws(session: AsyncSession, ticket_id: int, product: int | None) -> list[TicketDraw]:
+    """List what a ticket drew of a product."""
+    lines = await tickets.lines_of(session, ticket_id)
+    of_product = {sold.no for sold in lines if sold.product_id == product}
+    draws = await tickets.draws_of(session, ticket_id)
+    return [draw for draw in draws if draw.line_no in of_product]

@@ -1,6 +1,6 @@
-"""How much of goods on hold may be sampled without the word of the office in charge."""
+"""How much of goods may be sampled without the word of the office in charge."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
@@ -8,6 +8,21 @@ from typing import ClassVar
 from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 from app.testing.rules import Layer
+
+
+class SampleLimit(DomainError):
+    """A sample is what a test needs; goods do not leave as samples."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "sample-limit"
+    title: ClassVar[Text] = Text(
+        "抽样累计超过检测所需的数量",
+        "Samples of these goods add up to more than a test needs",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请少取样品；确需多取的，请联系负责的监管部门由其抽样",
+        "Take less; if more is needed, ask the office in charge of the goods, which may take it",
+    )
 
 
 class HeldSampleLimit(DomainError):
@@ -28,15 +43,16 @@ class HeldSampleLimit(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What samplers of a layer may take of a lot on hold, as in force for a while.
+    """What samplers of a layer may take of goods, as in force for a while.
 
     Attributes:
+        held: Whether it is for lots on hold, or for all others.
         lot_g: Grams of one lot, all samples and samplers together.
-        permille: Of what is kept still, in thousandths: a lot that was split before the hold is not
-            carried off part by part.
+        permille: Of the goods, in thousandths: what was split is not carried off part by part.
     """
 
     layer: Layer
+    held: bool
     valid_from: date
     valid_to: date | None
     lot_g: int
@@ -45,45 +61,78 @@ class Allowance:
     verified: bool
 
 
-def allowed_g(allowances: Iterable[Allowance], layer: Layer, on: date, *, kept_g: int) -> int:
-    """Answer how many grams of a lot on hold may be sampled in all.
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Goods that a sample is taken of: what is left of a lot, or what stands at a gate.
+
+    Attributes:
+        whole_g: Their grams, with those sampled so far.
+        taken_g: Grams that others than offices sampled of them so far.
+    """
+
+    whole_g: int
+    taken_g: int
+
+
+def allowed_g(
+    allowances: Iterable[Allowance],
+    layer: Layer,
+    days: Collection[date],
+    *,
+    held: bool,
+    whole_g: int,
+) -> int:
+    """Answer how many grams of goods may be sampled in all.
 
     Args:
         allowances: The dated rules.
         layer: Who samples; a layer that no rule names has the office in charge do it.
-        on: The day of the sample.
-        kept_g: Grams that are left of the lot, with those sampled so.
+        days: The day of the sample and the one on which the books hear of it: the least of them
+            counts, for whoever samples tells the first.
+        held: Whether the goods are on hold.
+        whole_g: Grams of the goods, with those sampled so far.
     """
-    for rule in allowances:
-        if rule.layer is layer and dated.in_force(rule.valid_from, rule.valid_to, on):
-            return min(rule.lot_g, kept_g * rule.permille // 1000)
-    return 0
+    of_layer = [rule for rule in allowances if rule.layer is layer and rule.held is held]
+    return min(
+        next(
+            (
+                min(rule.lot_g, whole_g * rule.permille // 1000)
+                for rule in of_layer
+                if dated.in_force(rule.valid_from, rule.valid_to, on)
+            ),
+            0,
+        )
+        for on in days
+    )
 
 
-def check_held(
+def check_sample(
     allowances: Iterable[Allowance],
     layer: Layer,
-    on: date,
+    days: Collection[date],
     *,
+    held: bool,
     wanted_g: int,
-    taken_g: int,
-    left_g: int,
+    portion: Portion,
 ) -> None:
-    """Refuse a sample by which too much of a lot on hold would be gone.
+    """Refuse a sample by which too much of goods would be gone.
 
     Args:
         allowances: The dated rules.
         layer: Who samples.
-        on: The day of the sample.
+        days: See `allowed_g`.
+        held: Whether the goods are on hold.
         wanted_g: Grams of the sample.
-        taken_g: Grams that others than offices took of the lot so far while it was on hold.
-        left_g: Grams left of the lot.
+        portion: The goods.
 
     Raises:
-        HeldSampleLimit: that is so.
+        SampleLimit, HeldSampleLimit: that is so.
     """
-    most_g = allowed_g(allowances, layer, on, kept_g=left_g + taken_g)
-    if taken_g + wanted_g > most_g:
-        raise HeldSampleLimit(
-            wanted_g=wanted_g, taken_g=taken_g, allowed_g=max(most_g - taken_g, 0)
+    most_g = allowed_g(allowances, layer, days, held=held, whole_g=portion.whole_g)
+    if portion.taken_g + wanted_g > most_g:
+        refusal = HeldSampleLimit if held else SampleLimit
+        raise refusal(
+            wanted_g=wanted_g,
+            taken_g=portion.taken_g,
+            allowed_g=max(most_g - portion.taken_g, 0),
         )

@@ -175,7 +175,7 @@ class ExtensionRuleRow(Base):
 
 
 class SampleAllowance(Base):
-    """How many grams of a lot on hold are sampled without the office in charge; dated."""
+    """How many grams of goods are sampled without the office in charge; see `Allowance`."""
 
     __tablename__ = "sample_allowance"
     __table_args__ = (
@@ -186,6 +186,7 @@ class SampleAllowance(Base):
     )
 
     layer: Mapped[str] = mapped_column(primary_key=True)
+    held: Mapped[bool] = mapped_column(primary_key=True)
     valid_from: Mapped[date] = mapped_column(primary_key=True)
     valid_to: Mapped[date | None]
     lot_g: Mapped[int]
@@ -214,8 +215,10 @@ class Sample(Base):
     Who took it by name is sealed: it is shown to the sampler's own party and its supervisors.
 
     Attributes:
+        on_the_way: Whether its grams had left the lot before, with the ticket of goods that came to
+            a gate.
         while_held: Whether its grams left a lot that was on hold or recalled; never those of goods
-            on their way, which had left it with their ticket.
+            on their way.
     """
 
     __tablename__ = "sample"
@@ -254,6 +257,7 @@ class Sample(Base):
     event_id: Mapped[int]
     status: Mapped[str]
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("hold.id"))
+    on_the_way: Mapped[bool] = mapped_column(server_default=false())
     while_held: Mapped[bool] = mapped_column(server_default=false())
 
 

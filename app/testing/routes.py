@@ -21,7 +21,7 @@ from app.place.rules import UnknownPlace
 from app.product.rules import UnknownProduct
 from app.product.schemas import ProductId
 from app.testing import cases, commissions, devices, push, queries, rules, service
-from app.testing.allowances import HeldSampleLimit
+from app.testing.allowances import HeldSampleLimit, SampleLimit
 from app.testing.devices import Signed
 from app.testing.rules import State, Status
 from app.testing.schemas import (
@@ -87,6 +87,7 @@ async def _described(
             LotOnHold,
             LotExhausted,
             HeldSampleLimit,
+            SampleLimit,
         ),
     },
 )

@@ -18,7 +18,7 @@ from app.product.rules import Catalogue
 from app.testing.limits import BANNED, UG_PER_KG, Scope, SubstanceGroup
 
 Row = dict[str, Any]
-_FILES: Final = ("substances.json", "methods.json", "limits.csv", "held_samples.json")
+_FILES: Final = ("substances.json", "methods.json", "limits.csv", "sample_allowances.json")
 
 HEADINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -290,7 +290,7 @@ def read() -> Content:
         clocks=[_dated(row) for row in methods["clocks"]],
         extensions=[_dated(row) for row in methods["extensions"]],
         working_days=[_dated(row) for row in methods["working_days"]],
-        allowances=[_dated(row) for row in json.loads(raw["held_samples.json"])],
+        allowances=[_dated(row) for row in json.loads(raw["sample_allowances.json"])],
         limits=list(enumerate(csv.DictReader(io.StringIO(raw["limits.csv"].decode())), start=2)),
     )
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -28,7 +28,7 @@ from app.party.access import Caller, OtherParty, RoleKind, may_supervise
 from app.place import service as places
 from app.product import service as products
 from app.testing import cases, commissions, rules
-from app.testing.allowances import check_held
+from app.testing.allowances import Portion, check_sample
 from app.testing.limits import Food, Limit, Ruling, Standards, judge
 from app.testing.models import Sample, TestRow
 from app.testing.rules import (
@@ -77,11 +77,22 @@ async def take(
     answers_for: AnswersFor,
     vault: Vault,
     now: datetime,
+    stands: Portion | None = None,
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold, be it a market. One that
-    answers for it takes a little of it, an office in charge what it needs.
+    Its holder could else carry off as samples what may not be sold, be it a market. Everybody takes
+    what a test needs, of goods on hold a little; an office in charge what it needs.
+
+    Args:
+        session: The caller's transaction.
+        public_id: The sample's id, chosen by the client.
+        body: What was taken.
+        caller: Who took it.
+        answers_for: Refuses whoever does not answer for a lot.
+        vault: Seals the names of people.
+        now: The present instant.
+        stands: What of the lot stands at a gate, where it is sampled there.
 
     Returns:
         The sample, and whether it is new.
@@ -96,6 +107,7 @@ async def take(
         SampleNumberTaken: the number stands for another sample of the caller's.
         LotOnHold, HeldSampleLimit: it may not move: its holder takes none, its market little.
         LotExhausted: less than that is left.
+        SampleLimit: it is more than a test needs.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
     # Where nothing is said of a laboratory the digest is what it was before one could be named.
@@ -119,8 +131,9 @@ async def take(
         await _check_not_above(session, lot, caller)
     await _check_number(session, body.number, caller)
     draw = _drawn(lot, body, by=caller.acting_party)
-    if lot.holds and body.authority is None:
-        await _check_held(session, draw, body.layer, on=local_date(taken_at))
+    whole = await _sampled_of(session, lot)
+    portions = [whole] if stands is None else [whole, stands]
+    await _check_portions(session, body, portions, held=lot.holds > 0, now=now)
     sample = await _take(
         session,
         public_id,
@@ -146,23 +159,26 @@ async def take_on_the_way(
     body: SampleIn,
     caller: Caller,
     *,
+    portions: Sequence[Portion],
     vault: Vault,
     now: datetime,
 ) -> Sample:
     """Take a sample of goods that a ticket brings to a gate.
 
     Its grams were drawn from the lot with the ticket, and the lot may be sold out: they leave the
-    vehicle, and the buyer weighs what arrives. Whether the goods stand at the caller's gate is for
-    whoever calls this to know.
+    vehicle, and the buyer weighs what arrives. Whether the goods stand at the caller's gate, and
+    how much of them, is for whoever calls this to know.
 
     Raises:
-        UnknownLot, LayerNotYours, UnknownPlace, ImpossibleDate, SampleNumberTaken: see `take`.
+        UnknownLot, LayerNotYours, UnknownPlace, ImpossibleDate, SampleNumberTaken, SampleLimit: see
+            `take`.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
     rules.check_layer(body.layer, body.authority, caller.roles)
     place_id = None if body.place is None else (await places.find_place(session, body.place)).id
     check_occurred(body.taken_at or now, now=now, pointer="/taken_at")
     await _check_number(session, body.number, caller)
+    await _check_portions(session, body, portions, held=False, now=now)
     return await _take(
         session,
         public_id,
@@ -187,21 +203,40 @@ def _drawn(lot: LotState, body: SampleIn, *, by: int) -> Draw:
     return draw
 
 
-async def _check_held(session: AsyncSession, draw: Draw, layer: Layer, *, on: date) -> None:
-    """Refuse too large a sample of goods on hold; the lot's lock lets samplers count one by one."""
+async def _sampled_of(session: AsyncSession, lot: LotState) -> Portion:
+    """Say what is left of a lot and was sampled of it; its lock lets samplers count one by one.
+
+    Of one on hold counts what was sampled while it was.
+    """
     taken_g = await session.scalar(
         select(func.coalesce(func.sum(Sample.mass_g), 0)).where(
-            Sample.lot_id == draw.lot.id, Sample.while_held, Sample.authority.is_(None)
+            Sample.lot_id == lot.id,
+            Sample.while_held if lot.holds else ~Sample.on_the_way,
+            Sample.authority.is_(None),
         )
     )
-    check_held(
-        await allowances(session),
-        layer,
-        on,
-        wanted_g=draw.mass_g,
-        taken_g=int(taken_g or 0),
-        left_g=draw.lot.remaining_g,
-    )
+    return Portion(lot.remaining_g + int(taken_g or 0), int(taken_g or 0))
+
+
+async def _check_portions(
+    session: AsyncSession,
+    body: SampleIn,
+    portions: Sequence[Portion],
+    *,
+    held: bool,
+    now: datetime,
+) -> None:
+    """Refuse a sample that is more than a test needs of any of these; offices take what they need.
+
+    Raises:
+        SampleLimit, HeldSampleLimit: it is.
+    """
+    if body.authority is not None:
+        return
+    known = await allowances(session)
+    days = {local_date(body.taken_at or now), local_date(now)}
+    for portion in portions:
+        check_sample(known, body.layer, days, held=held, wanted_g=body.mass_g, portion=portion)
 
 
 async def _check_not_above(session: AsyncSession, lot: LotState, caller: Caller) -> None:
@@ -282,6 +317,7 @@ async def _take(
         recorded_at=now,
         event_id=event_id,
         status=Status.SAMPLED,
+        on_the_way=on_the_way,
         while_held=lot.holds > 0 and not on_the_way,
     )
     session.add(sample)

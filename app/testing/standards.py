@@ -328,6 +328,7 @@ async def _read_allowances(session: AsyncSession) -> list[Allowance]:
     return [
         Allowance(
             Layer(row.layer),
+            row.held,
             row.valid_from,
             row.valid_to,
             row.lot_g,
@@ -340,4 +341,4 @@ async def _read_allowances(session: AsyncSession) -> list[Allowance]:
 
 
 allowances = Snapshot(_read_allowances, lasts_s=STANDARDS_LAST_S)
-"""Answers how much of goods on hold may be sampled without the office in charge."""
+"""Answers how much of goods may be sampled without the office in charge."""

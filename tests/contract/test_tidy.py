@@ -124,7 +124,7 @@ FURTHER_FILES = {
         "token.py",  # the compact signed token
     },
     "testing": {
-        "allowances.py",  # how much of goods on hold is sampled without the office in charge
+        "allowances.py",  # how much of goods is sampled without the office in charge
         "calendar.py",  # working days, and the clocks that count in them
         "cases.py",  # what follows from tests: status, holds, clocks, objections, measures
         "commissions.py",  # to whom samples were sent, and who may therefore report on them

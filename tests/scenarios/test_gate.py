@@ -402,9 +402,8 @@ async def test_12_a_document_of_2019_is_read_by_the_rules_and_names_of_2019(
     database_url: str, clock: FakeClock
 ) -> None:
     """(12) 海门市 document from 2019 shown with old code 320684."""
-    # In January 2024 a market types in the papers of its box file of June 2019.
-    clock.set(datetime(2024, 1, 15, 1, tzinfo=UTC))
-    then, at_the_gate = date(2019, 6, 3), "2019-06-03T04:30:00+08:00"
+    then = date(2019, 6, 3)
+    clock.set(datetime(2019, 6, 2, 20, 30, tzinfo=UTC))
     async with open_market(database_url, clock) as market:
         await agrees(market, market.stall, signed_on="2019-02-01")
         seller = {"seller": str(market.stall.public_id)}
@@ -413,28 +412,29 @@ async def test_12_a_document_of_2019_is_read_by_the_rules_and_names_of_2019(
         )
         trial = await paper(market, "conformity_certificate", then, product=GREENS)
 
-        shown = await market.office.read(f"/papers/{origin}")
-        assert shown["division_code"] == "320684106001"
-        assert shown["origin"] == "海门市常乐镇状元街居委会"
+        def loads() -> list[Json]:
+            papers = ([origin, trial], [trial], [origin], [])
+            return [brought(GREENS, 1_000, *laid, **seller) for laid in papers]
 
         # By Order 20 a proof of origin was a proof of source, and the trial certificate one too.
-        told = await inspects(
-            market,
-            brought(GREENS, 1_000, origin, trial, **seller),
-            brought(GREENS, 1_000, trial, **seller),
-            brought(GREENS, 1_000, origin, **seller),
-            brought(GREENS, 1_000, **seller),
-            device_at=at_the_gate,
-        )
-        assert [came_to(line_) for line_ in told["lines"]] == [
+        of_2019 = [
             ("ADMIT", []),
             ("ADMIT", []),
             ("ADMIT_AFTER_TEST", ["certificate-missing"]),
             ("ADMIT_AFTER_TEST", ["no-source-proof", "certificate-missing"]),
         ]
+        told = await inspects(market, *loads())
+        assert [came_to(line_) for line_ in told["lines"]] == of_2019
         assert {finding["policy"] for finding in told["lines"][3]["findings"]} >= {"order-20"}
 
-        # The same papers in 2024: without a source nothing comes in, and 产地证明 is none.
+        # In January 2024 it is what it was, and the paper bears the names of its day.
+        clock.set(datetime(2024, 1, 15, 1, tzinfo=UTC))
+        assert await market.office.read(f"/inspections/{told['inspection']}") == told
+        shown = await market.office.read(f"/papers/{origin}")
+        assert shown["division_code"] == "320684106001"
+        assert shown["origin"] == "海门市常乐镇状元街居委会"
+
+        # Goods of 2024 without a source do not come in, and 产地证明 is none.
         recent = await paper(
             market, "origin_proof", date(2024, 1, 14), product=GREENS, division_code="320614103001"
         )
@@ -444,3 +444,12 @@ async def test_12_a_document_of_2019_is_read_by_the_rules_and_names_of_2019(
             ["no-source-proof", "certificate-missing"],
         )
         assert today["lines"][0]["findings"][0]["policy"] == "order-81"
+
+        # A market that says in 2024 what it saw in 2019 may say so, with the rules of both days
+        # side by side. The graver stands, for else it would choose the law that it is judged by.
+        late = await inspects(market, *loads(), device_at="2019-06-03T04:30:00+08:00")
+        assert {line_["decision"] for line_ in late["lines"]} == {"REFUSE"}
+        for line_, (_, found) in zip(late["lines"], of_2019, strict=True):
+            then_found = [one for one in line_["findings"] if one["policy"] == "order-20"]
+            assert [one["code"] for one in then_found] == found
+            assert {"told-late", "clock-skew"} <= set(codes(line_))
