@@ -12,6 +12,7 @@ from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
 from tests.factories import (
+    CARCASSES,
     CHIVES,
     EGGS,
     GREENS,
@@ -840,7 +841,7 @@ async def test_what_was_suspect_at_the_gate_stays_so_beside_what_cleared_it(mark
     assert found["decision"] == "HOLD"
     assert {"test-suspect", "test-passed"} <= set(codes(found))
     first = (await inspects(market, scanned(ticket), device_at=early))["lines"][0]
-    assert came_to(first) == ("ADMIT", ["in-the-books", "test-passed"])
+    assert came_to(first) == ("ADMIT", ["in-the-books", "test-passed", "clock-skew"])
 
 
 async def test_an_early_clock_revives_no_report_and_no_document(market: Market) -> None:
@@ -864,6 +865,151 @@ async def test_an_early_clock_revives_no_report_and_no_document(market: Market) 
     assert "test-verified" not in codes(told)
     told = (await inspects(market, scanned(taken_back), device_at=early))["lines"][0]
     assert (told["decision"], "voided" in codes(told)) == ("REFUSE", True)
+
+
+# --- a clock that chooses the law -----------------------------------------------------------------
+
+OF_ORDER_20 = "2022-06-18T04:00:00+08:00"
+
+
+def _of_policies(line: Json) -> dict[str, set[str]]:
+    """Answer what a line was found to lack, by the order that asks for it."""
+    found: dict[str, set[str]] = {}
+    for finding in line["findings"]:
+        if finding["satisfied_by"]:
+            found.setdefault(finding["policy"], set()).add(finding["code"])
+    return found
+
+
+@pytest.mark.parametrize("sends_its_clock", [False, True])
+async def test_a_clock_chooses_no_law_for_goods_without_a_code(
+    market: Market, *, sends_its_clock: bool
+) -> None:
+    """By Order 20 a test let in what Order 81 refuses: no source, no entry."""
+    seller = await market.add("seller", "老摊位", RoleKind.STALL, at=market.booth)
+    await agrees(market, seller, signed_on="2022-01-05")
+    line = brought(GREENS, 1_000, seller=str(seller.public_id))
+    told: Json = {"device_at": OF_ORDER_20}
+    if sends_its_clock:
+        told["sent_at"] = market.clock().isoformat()
+    truck = await inspects(market, {**line, "decided_offline": "ADMIT"}, **told)
+    (late,) = truck["lines"]
+    assert late["decision"] == "REFUSE"
+    lacking = {"no-source-proof", "certificate-missing"}
+    assert _of_policies(late) == {"order-20": lacking, "order-81": lacking}
+    assert "told-late" in codes(late)
+    # A device that says what it shows now may have been right then; of the other nobody knows.
+    assert ("clock-skew" in codes(late)) is not sends_its_clock
+    # It is kept at the instant that it claims, beside the one at which it came ...
+    assert datetime.fromisoformat(truck["inspected_at"]) == datetime.fromisoformat(OF_ORDER_20)
+    facts = next(found["facts"] for found in late["findings"] if found["code"] == "told-late")
+    assert datetime.fromisoformat(facts["at"]) == datetime.fromisoformat(OF_ORDER_20)
+    assert datetime.fromisoformat(facts["told_at"]) == market.clock()
+    # ... and what was let in on it is looked into, and no market's to set right.
+    kinds = [
+        case["kind"]
+        for case in await market.office.read("/gate-cases?state=open")
+        if case["case"] in truck["cases"]
+    ]
+    assert kinds == ["let_in_against_verdict"]
+    body = {"line": late["line"], "decision": "ADMIT", "reason": "x", "accountable": "吴"}
+    held = await inspects(market, {**line, "id": new_id(), "decided_offline": "HOLD"}, **told)
+    body["line"] = held["lines"][0]["line"]
+    answer = await market.office.put(f"/rulings/{new_id()}", {**body, "test": "KJ-1"})
+    assert code_of(answer) == "ruling-not-yours"
+
+
+async def test_an_hour_too_late_is_judged_by_both_days(market: Market) -> None:
+    line = brought(GREENS, 1_000, seller=str(market.stall.public_id))
+    (limit,) = (await market.trade.client.get("/entry-policy")).json()["lateness"]
+    assert (limit["hours"], limit["verified"]) == (72, False)
+    in_time = (market.clock() - timedelta(hours=72)).isoformat()
+    too_late = (market.clock() - timedelta(hours=72, seconds=1)).isoformat()
+    sent = market.clock().isoformat()
+    for device_at, found in ((in_time, False), (too_late, True)):
+        told = await inspects(market, {**line, "id": new_id()}, device_at=device_at, sent_at=sent)
+        assert ("told-late" in codes(told["lines"][0])) is found
+    # In time, too, a clock that nobody can set right is told of, with a code and without.
+    early = (market.clock() - timedelta(minutes=6)).isoformat()
+    told = await inspects(
+        market, {**line, "id": new_id()}, scanned(await market.sound_ticket()), device_at=early
+    )
+    assert ["clock-skew" in codes(each) for each in told["lines"]] == [True, True]
+
+
+async def test_neighbours_of_an_old_clock_choose_no_law_either(market: Market) -> None:
+    line = brought(GREENS, 1_000, seller=str(market.stall.public_id))
+    counted: Json = {"device": "pad", "sent_at": market.clock().isoformat()}
+    await inspects(market, line, **counted, sequence=2, device_at=OF_ORDER_20)
+    before = await inspects(market, {**line, "id": new_id()}, **counted, sequence=1)
+    assert before["inspected_at"][:4] == "2022"
+    assert came_to(before["lines"][0])[0] == "REFUSE"
+    assert "order-81" in _of_policies(before["lines"][0])
+
+
+async def test_an_old_clock_revives_no_paper_ticket_or_agreement(market: Market) -> None:
+    newcomer = await market.add("newcomer", "新来菜行", RoleKind.STALL, at=market.booth)
+    agreement = await agrees(market, newcomer)
+    ticket = await market.sell(market.coop, newcomer, await market.certified(), 10)
+    seller = {"seller": str(market.stall.public_id)}
+    voucher = await paper(market, "purchase_voucher", TODAY)
+    quarantine = await paper(market, "product_b", TODAY, product=CARCASSES)
+    meat = await paper(market, "meat_inspection", TODAY, product=CARCASSES)
+    pork = brought(CARCASSES, 1_000, voucher, quarantine, meat, **seller)
+    assert (await inspects(market, pork))["decision"] == "ADMIT"
+    at_the_gate = market.clock().isoformat()
+    await market.office.make(f"/agreements/{agreement}/end", {"reason": "退市"}, status=200)
+    market.clock.advance(days=30)
+    told = await inspects(
+        market,
+        {**pork, "id": new_id()},
+        scanned(ticket),
+        device_at=at_the_gate,
+        sent_at=market.clock().isoformat(),
+    )
+    expired, of_ticket = told["lines"]
+    assert (expired["decision"], "paper-expired" in codes(expired)) == ("REFUSE", True)
+    assert of_ticket["decision"] == "REFUSE"
+    assert {"expired", "agreement-missing"} <= set(codes(of_ticket))
+
+
+async def test_an_old_clock_makes_no_old_test_one_of_these_goods(market: Market) -> None:
+    lot = await market.lot(market.farmer, 20)
+    sample = await sampled(market.regulator, lot)
+    await judged(market.regulator, sample, inhibition(10))
+    await agrees(market, market.farmer)
+    voucher = await paper(market, "purchase_voucher", TODAY)
+    at_the_gate = (market.clock() - timedelta(minutes=5)).isoformat()
+    market.clock.advance(days=4)
+    line = brought(CHIVES, 1_000, voucher, seller=str(market.farmer.public_id))
+    told = await inspects(market, line, device_at=at_the_gate, sent_at=market.clock().isoformat())
+    assert told["decision"] == "ADMIT_AFTER_TEST"
+    ruling = {
+        "line": told["lines"][0]["line"],
+        "decision": "ADMIT",
+        "reason": "x",
+        "accountable": "吴",
+        "test": sample,
+    }
+    answer = await market.office.put(f"/rulings/{new_id()}", ruling)
+    assert (code_of(answer), answer.json()["facts"]["misfits"]) == ("test-does-not-fit", ["date"])
+
+
+async def test_a_seller_who_tells_late_of_a_sale_chooses_no_law_either(market: Market) -> None:
+    """Goods of nobody, by Order 20 for a test, are refused by Order 81 whenever they were sold."""
+    lot = await market.lot(market.farmer, 20, origin="declare", made_on="2022-06-17")
+    old = await market.sell(market.farmer, market.stall, lot, 5, sold_at=OF_ORDER_20)
+    told = await market.scan(old["url"])
+    assert (told["decision"], "told-late" in codes(told)) == ("REFUSE", True)
+    lacking = _of_policies(told)
+    assert "no-source-proof" in lacking["order-20"] & lacking["order-81"]
+    # Told in time, from a notebook, it is judged by its own day.
+    evening = (market.clock() - timedelta(hours=71)).isoformat()
+    noted = await market.scan(
+        (await market.sell(market.farmer, market.stall, lot, 5, sold_at=evening))["url"]
+    )
+    assert "told-late" not in codes(noted)
+    assert "order-20" not in _of_policies(noted)
 
 
 async def test_a_device_that_sends_two_of_one_number_at_once_is_noticed(market: Market) -> None:

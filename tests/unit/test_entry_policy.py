@@ -4,6 +4,7 @@
 what becomes of them by which rule.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,12 +19,16 @@ from app.admission.findings import OBSERVATIONS
 from app.admission.policy import (
     GRAVITY,
     Decision,
+    Lateness,
     Policy,
     Proof,
     Risk,
+    Severity,
     Trait,
     commitment_of,
     is_drawn,
+    judged_on,
+    late,
     sampling_rate,
 )
 from app.admission.rules import (
@@ -33,11 +38,13 @@ from app.admission.rules import (
     Facts,
     Goods,
     Paper,
+    Report,
     TestFact,
     TestOutcome,
     decide,
 )
 from app.certificate.rules import CertificateKind
+from app.core.clock import local_date
 from app.product.rules import Requirement
 from app.ticket.rules import TicketStatus
 
@@ -379,3 +386,64 @@ def test_the_draw_comes_out_at_its_rate() -> None:
     # Within four standard deviations of 600.
     assert abs(drawn - 600) < 4 * (20_000 * 0.03 * 0.97) ** 0.5
     assert commitment_of(seed_) != commitment_of(bytes([1] * 32))
+
+
+# --- what is told late ----------------------------------------------------------------------------
+
+LATENESS = [
+    Lateness(date(2016, 3, 1), date(2024, 1, 1), "gate-offline", 240, "test", verified=False),
+    Lateness(date(2024, 1, 1), None, "gate-offline", 72, "test", verified=False),
+]
+TOLD = datetime(2026, 6, 18, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("ago", "days"),
+    [
+        (timedelta(0), [date(2026, 6, 18)]),
+        (timedelta(hours=72), [date(2026, 6, 15)]),
+        (timedelta(hours=72, microseconds=1), [date(2026, 6, 15), date(2026, 6, 18)]),
+        (timedelta(days=5 * 365), [date(2021, 6, 19), date(2026, 6, 18)]),
+    ],
+)
+def test_what_is_told_too_late_is_judged_by_two_days(ago: timedelta, days: list[date]) -> None:
+    told_late = late(LATENESS, TOLD - ago, TOLD)
+    assert (told_late is not None) == (len(days) == 2)
+    assert judged_on(TOLD - ago, told_late) == tuple(days)
+
+
+def test_the_day_on_which_it_is_told_says_how_late_that_may_be() -> None:
+    then = datetime(2023, 12, 31, 8, tzinfo=UTC)
+    assert late(LATENESS, then - timedelta(days=10), then) is None
+    assert late(LATENESS, then, then + timedelta(days=4)) is not None
+    # Where no rule is in force nothing is believed late; of one and the same day there is one.
+    assert late([], TOLD - timedelta(hours=1), TOLD) is not None
+    assert judged_on(TOLD, late([], TOLD - timedelta(hours=1), TOLD)) == (local_date(TOLD),)
+
+
+@pytest.mark.parametrize("days", list(itertools.permutations([Y2019, Y2024])))
+def test_of_two_days_the_graver_stands(days: tuple[date, date]) -> None:
+    goods = tuple(
+        Goods(
+            LOT,
+            18,
+            1_000,
+            on,
+            needs=VEG,
+            traits=frozenset({Trait.IN_MARKET}),
+            proofs=frozenset({AGREED}),
+            reports=(Report("KJ-1"),),
+        )
+        for on in days
+    )
+    weight = POLICY.about("test-not-verified", Y2024)
+    assert weight is not None
+    heavier = replace(weight, consequence=Severity.HOLD)
+    policy = Policy(tuple(heavier if rule is weight else rule for rule in POLICY.rules))
+    verdict = decide(policy, replace(_facts(goods[0], on=days[0]), paper=None, goods=goods))
+    assert verdict.decision is REFUSE
+    by = {finding.by.code for finding in verdict.findings if finding.by is not None}
+    assert {"o20-source", "o81-source"} <= by
+    # A finding that both days know of is told once, as the day says on which it weighs more.
+    told = [found for found in verdict.findings if found.kind.code == "test-not-verified"]
+    assert [found.severity for found in told] == [Severity.HOLD]

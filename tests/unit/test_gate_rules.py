@@ -55,6 +55,15 @@ def test_the_devices_own_count_is_stronger_than_its_clock() -> None:
     assert happened_at(set_forth, after=after, before=before) == before
 
 
+def test_a_clock_that_says_nothing_when_it_sends_is_held_against_its_arrival() -> None:
+    at, ago = NOW - timedelta(hours=2), timedelta(days=4 * 365)
+    assert Clocking(NOW).shown_at(at) == at
+    assert Clocking(NOW, sent_at=NOW - ago).shown_at(at) == at - ago
+    assert Clocking(NOW, NOW - ago).shown_at(NOW - ago) == NOW - 2 * ago
+    assert Clocking(NOW, at - ago, NOW - ago).shown_at(at) == at - ago
+    assert Clocking(NOW, at, NOW).shown_at(at) == at
+
+
 # --- what cannot both be true ---------------------------------------------------------------------
 
 
