@@ -300,9 +300,27 @@ MUTANTS: Final = MappingProxyType(
         ),
         "held-goods-sampled-away": Mutant(
             "app/testing/service.py",
-            "    if lot.holds and body.authority is None:",
-            "    if lot.holds < 0 and body.authority is None:",
+            "portions, held=lot.holds > 0, now=now)",
+            "portions, held=False, now=now)",
             (_SAMPLES,),
+        ),
+        "goods-sampled-away": Mutant(
+            "app/testing/allowances.py",
+            "    if portion.taken_g + wanted_g > most_g:",
+            "    if held and portion.taken_g + wanted_g > most_g:",
+            (f"{_SAMPLES}::test_a_market_takes_what_a_test_needs_and_an_office_takes_more",),
+        ),
+        "goods-sampled-away-bag-by-bag": Mutant(
+            "app/testing/service.py",
+            "Sample.while_held if lot.holds else ~Sample.on_the_way,",
+            "Sample.while_held,",
+            (f"{_SAMPLES}::test_a_market_takes_what_a_test_needs_and_an_office_takes_more",),
+        ),
+        "allowance-of-the-day-that-is-told": Mutant(
+            "app/testing/service.py",
+            "    days = {local_date(body.taken_at or now), local_date(now)}",
+            "    days = {local_date(body.taken_at or now)}",
+            (f"{_SAMPLES}::test_an_earlier_day_allows_no_more",),
         ),
         "held-goods-certified": Mutant(
             "app/certificate/service.py",
@@ -315,6 +333,48 @@ MUTANTS: Final = MappingProxyType(
             "    standings = await testing.standings(session, list(ancestry.lots), now)",
             "    standings = await testing.standings(session, list(ancestry.lots), at)",
             (_INSPECTIONS,),
+        ),
+        "clock-chooses-the-law": Mutant(
+            "app/admission/policy.py",
+            "return Late(at, told_at) if told_at - at > timedelta(hours=most_h) else None",
+            "return None",
+            (f"{_INSPECTIONS}::test_a_clock_chooses_no_law_for_goods_without_a_code",),
+        ),
+        "lateness-of-the-day-that-is-told": Mutant(
+            "app/admission/policy.py",
+            "for rule in rules if rule.in_force(local_date(told_at))",
+            "for rule in rules if rule.in_force(local_date(at))",
+            (_ENTRY,),
+        ),
+        "seller-chooses-the-law": Mutant(
+            "app/admission/books.py",
+            "for on in judged_on(ticket.sold_at, told_late)",
+            "for on in judged_on(ticket.sold_at, None)",
+            (f"{_INSPECTIONS}::test_a_seller_who_tells_late_of_a_sale_chooses_no_law_either",),
+        ),
+        "milder-of-two-days": Mutant(
+            "app/admission/rules.py",
+            "    return min(weighed, key=lambda each: GRAVEST_FIRST.index(each.severity))",
+            "    return max(weighed, key=lambda each: GRAVEST_FIRST.index(each.severity))",
+            (_ENTRY,),
+        ),
+        "old-clock-revives-a-ticket": Mutant(
+            "app/admission/rules.py",
+            "    return facts.now if facts.told_late is None else facts.told_late.told_at",
+            "    return facts.now",
+            (f"{_INSPECTIONS}::test_an_old_clock_revives_no_paper_ticket_or_agreement",),
+        ),
+        "old-clock-revives-a-test": Mutant(
+            "app/admission/rulings.py",
+            "    *_, since = judged_on(",
+            "    since, *_ = judged_on(",
+            (f"{_INSPECTIONS}::test_an_old_clock_makes_no_old_test_one_of_these_goods",),
+        ),
+        "silent-clock-believed": Mutant(
+            "app/admission/gate.py",
+            "        if self.sent_at is None:\n",
+            "        if False:\n",
+            ("tests/unit/test_gate_rules.py",),
         ),
         "held-goods-accepted": Mutant(
             "app/ticket/decide.py",
@@ -540,6 +600,34 @@ MUTANTS: Final = MappingProxyType(
             "    return [draw for draw in draws if draw.line_no in of_product]",
             "    return [draw for draw in draws[:1] if draw.line_no in of_product]",
             (f"{_GATE_TESTS}::test_what_was_mixed_on_a_ticket_is_held_altogether",),
+        ),
+        "line-of-more-than-its-ticket": Mutant(
+            "app/bundle/quicktests.py",
+            "Portion(min(line.mass_g, brought_g), of_line_g)",
+            "Portion(line.mass_g, of_line_g)",
+            (
+                f"{_GATE_TESTS}::test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected",
+            ),
+        ),
+        "line-tested-away-bag-by-bag": Mutant(
+            "app/bundle/quicktests.py",
+            "Portion(min(line.mass_g, brought_g), of_line_g)",
+            "Portion(min(line.mass_g, brought_g), 0)",
+            (f"{_GATE_TESTS}::test_no_more_is_tested_than_a_share_of_what_stands_there",),
+        ),
+        "ticket-tested-away-load-by-load": Mutant(
+            "app/bundle/quicktests.py",
+            "Portion(drawn_g, of_lot_g)]",
+            "Portion(drawn_g, 0)]",
+            (
+                f"{_GATE_TESTS}::test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected",
+            ),
+        ),
+        "certificate-empties-a-far-lot": Mutant(
+            "app/bundle/quicktests.py",
+            "            stands=stands,\n",
+            "",
+            (f"{_GATE_TESTS}::test_a_certificate_at_the_gate_empties_no_far_lot",),
         ),
         "report-lies-with-every-department": Mutant(
             "app/report/service.py",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -448,11 +448,15 @@ def _refused(
     )
 
 
+_FACTS: Final = TypeAdapter(dict[str, Any])
+
+
 def _told(refusal: DomainError) -> dict[str, Any]:
     return {
         "code": refusal.code,
         "zh": {"title": refusal.title.zh, "next_step": refusal.next_step.zh},
         "en": {"title": refusal.title.en, "next_step": refusal.next_step.en},
+        "facts": _FACTS.dump_python(refusal.facts, mode="json"),
     }
 
 

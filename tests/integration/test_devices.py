@@ -133,6 +133,25 @@ async def test_a_record_can_take_its_sample_out_of_a_lot(trade: Trade, market: A
     assert (await market.lot(lot))["remaining_g"] == 9_750
 
 
+async def test_a_record_that_takes_too_much_is_refused_alone(trade: Trade, market: Actor) -> None:
+    lot = await market.opens(CHIVES, 10, origin="declare")
+    device = await feed(trade, market)
+    told = await device.pushes(
+        record_of("n-1", 8, lot=lot, mass_g=1_500),
+        record_of("n-2", 8, lot=lot, mass_g=10_000_000),
+        record_of("n-3", 8, lot=lot, mass_g=501),
+        record_of("n-4", 8, lot=lot, mass_g=500),
+    )
+    assert [one["state"] for one in told["records"]] == ["taken", "refused", "refused", "taken"]
+    problems = [one["problem"] for one in told["records"] if one["problem"]]
+    assert [problem["code"] for problem in problems] == ["lot-exhausted", "sample-limit"]
+    assert problems[1]["facts"] == {"wanted_g": 501, "taken_g": 1_500, "allowed_g": 500}
+    assert (await market.lot(lot))["remaining_g"] == 8_000
+    numbers = "SELECT string_agg(number, ' ' ORDER BY id) FROM sample WHERE lot_id IN"
+    of_lot = f"{numbers} (SELECT id FROM lot WHERE public_id = CAST(:lot AS uuid))"
+    assert await trade.value(of_lot, lot=lot) == "n-1 n-4"
+
+
 async def test_a_source_samples_only_what_its_party_answers_for(
     trade: Trade, market: Actor
 ) -> None:

@@ -58,7 +58,7 @@ async def outcome(device: Device, statement: Json) -> Json:
     """Upload one test and answer what became of it."""
     [told] = (await device.uploads(statement))["outcomes"]
     found: Json = told["test"] or told["problem"]
-    return {"state": told["state"], **found}
+    return {**found, "state": told["state"]}
 
 
 async def listed(device: Device, tag: str = "") -> Any:
@@ -123,6 +123,134 @@ async def test_what_was_mixed_on_a_ticket_is_held_altogether(market: Market) -> 
     assert await market.trade.value("SELECT string_agg(number, ' ' ORDER BY id) FROM sample") == (
         "MK-1 MK-1/2"
     )
+
+
+async def inspected(device: Device, line: Json) -> Json:
+    """Send goods to the test; answer their line."""
+    line = {**line, "decided_offline": "ADMIT_AFTER_TEST"}
+    await device.uploads(device.decides(line))
+    return line
+
+
+async def bag(device: Device, line: Json, mass_g: int, **more: Any) -> Json:
+    """Take a bag of a line's goods under a number of its own; answer what became of it."""
+    test = quick(device, line, number=new_id()[-12:], mass_g=mass_g, value=None, **more)
+    return await outcome(device, test)
+
+
+REFUSED = ("refused", "sample-limit")
+
+
+async def test_no_more_is_tested_than_a_share_of_what_stands_there(market: Market) -> None:
+    device = await enrolled(market)
+    line = await sent_to_test(market, device)
+    before = await _written(market.trade)
+    for mass_g in (50_000_000, 5_000, 1_001):
+        refused = await bag(device, line, mass_g)
+        assert (refused["state"], refused["code"]) == REFUSED
+        assert refused["facts"] == {"wanted_g": mass_g, "taken_g": 0, "allowed_g": 1_000}
+    assert await _written(market.trade) == before
+    # A fifth of five kilograms, in as many bags as one likes; the rest of an upload is kept.
+    good, bad = (
+        quick(device, line, number=number, mass_g=mass_g)
+        for number, mass_g in (("MK-1", 600), ("MK-2", 1_001))
+    )
+    told = await device.uploads(bad, good)
+    states = {one["row"]: one["state"] for one in told["outcomes"]}
+    assert states == {1: "refused", 2: "taken"}
+    refused = await bag(device, line, 401)
+    assert refused["facts"] == {"wanted_g": 401, "taken_g": 600, "allowed_g": 400}
+    assert (await bag(device, line, 400))["state"] == "taken"
+    # What a number stands for is tested again without taking more.
+    again = await outcome(device, quick(device, line, number="MK-1", mass_g=50_000, value=12))
+    assert again["state"] == "taken"
+    assert await market.trade.value("SELECT sum(mass_g) FROM sample") == 1_000
+
+
+async def _written(trade: Trade) -> list[Any]:
+    """Count what a quick test would write, but for the upload itself."""
+    tables = ("sample", "gate_sample", "test", "event", "entry")
+    return [await trade.value(f"SELECT count(*) FROM {table}") for table in tables]
+
+
+async def test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected(
+    market: Market,
+) -> None:
+    device = await enrolled(market)
+    lot = await market.certified(5)
+    ticket = await market.sell(market.coop, market.stall, lot, 5, market=str(market.site))
+    # More than the ticket is for is written down, and a small load of it.
+    for mass_g, allowed_g in ((50_000_000, 1_000), (2_000, 400)):
+        line = await inspected(device, scanned(ticket, mass_g=mass_g))
+        refused = await bag(device, line, allowed_g + 1)
+        assert (refused["state"], refused["code"]) == REFUSED
+        assert refused["facts"]["allowed_g"] == allowed_g
+    assert (await bag(device, line, 400))["state"] == "taken"
+    # Each load has its share, all of them that of the ticket.
+    taken_g = 400
+    for _ in range(2):
+        line = await inspected(device, scanned(ticket, mass_g=2_000))
+        mass_g = min(400, 1_000 - taken_g)
+        refused = await bag(device, line, mass_g + 1)
+        assert (refused["code"], refused["facts"]["allowed_g"]) == ("sample-limit", mass_g)
+        assert (await bag(device, line, mass_g))["state"] == "taken"
+        taken_g += mass_g
+    line = await inspected(device, scanned(ticket, mass_g=2_000))
+    assert (await bag(device, line, 1))["facts"] == {
+        "wanted_g": 1,
+        "taken_g": 1_000,
+        "allowed_g": 0,
+    }
+    assert (await market.coop.read(f"/lots/{lot}"))["remaining_g"] == 0
+
+
+async def test_a_certificate_at_the_gate_empties_no_far_lot(market: Market) -> None:
+    device = await enrolled(market)
+    await agrees(market, market.coop)
+    lot = await market.lot(market.coop, 100)
+    certificate = await market.certify(market.coop, lot, 100)
+
+    async def shown(mass_g: int) -> Json:
+        line = {"id": new_id(), "text": certificate["url"], "mass_g": mass_g}
+        return await inspected(device, line)
+
+    line = await shown(5_000)
+    for mass_g in (100_000, 5_000, 1_001):
+        refused = await bag(device, line, mass_g)
+        assert (refused["state"], refused["code"]) == REFUSED
+    assert (await bag(device, line, 600))["state"] == "taken"
+    refused = await bag(device, line, 401)
+    assert refused["facts"] == {"wanted_g": 401, "taken_g": 600, "allowed_g": 400}
+    assert (await market.coop.read(f"/lots/{lot}"))["remaining_g"] == 99_400
+    # Neither a line of many grams nor many lines take more than a test needs of the lot.
+    many = await shown(50_000_000)
+    assert (await bag(device, many, 5_401))["facts"]["allowed_g"] == 5_400
+    assert (await bag(device, many, 5_400))["state"] == "taken"
+    assert (await bag(device, await shown(5_000), 1))["code"] == "sample-limit"
+    assert (await market.coop.read(f"/lots/{lot}"))["remaining_g"] == 94_000
+
+
+async def test_of_mixed_goods_all_lots_share_what_is_taken_of_their_line(market: Market) -> None:
+    device = await enrolled(market)
+    lots = [await market.certified(5) for _ in range(2)]
+    mixed = goods_of(CHIVES, 10, *((lot, 5_000) for lot in lots))
+    ticket = await market.coop.sells(market.stall, mixed, market=str(market.site))
+    line = await inspected(device, scanned(ticket, mass_g=5_000))
+    # Each lot gets a bag: two of 501 g are more than a fifth of the five kilograms that stand here.
+    before = await _written(market.trade)
+    refused = await bag(device, line, 501)
+    assert refused["facts"] == {"wanted_g": 501, "taken_g": 501, "allowed_g": 499}
+    assert await _written(market.trade) == before
+    assert (await bag(device, line, 500))["state"] == "taken"
+    assert await market.trade.value("SELECT count(*) FROM gate_sample") == 2
+
+
+async def test_gates_at_once_take_no_more_of_a_line_than_one(market: Market) -> None:
+    devices = [await enrolled(market) for _ in range(4)]
+    line = await sent_to_test(market, devices[0])
+    told = await asyncio.gather(*(bag(device, line, 400) for device in devices))
+    assert sorted(one["state"] for one in told) == ["refused"] * 2 + ["taken"] * 2
+    assert await market.trade.value("SELECT sum(mass_g) FROM sample") == 800
 
 
 async def test_a_test_counts_once_however_often_and_from_how_many_sides_it_comes(

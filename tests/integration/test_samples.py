@@ -234,6 +234,110 @@ async def test_samplers_at_once_take_no_more_of_held_goods_than_one(
             assert (await market.stall.lot(lot))["remaining_g"] == 9_200
 
 
+async def _written(trade: Trade) -> list[Any]:
+    """Count what a sample would write."""
+    tables = ("sample", "sample_step", "event", "entry", "hold")
+    return [await trade.value(f"SELECT count(*) FROM {table}") for table in tables]
+
+
+@pytest.mark.parametrize(("kg", "most_g"), [(10, 2_000), (100, 6_000)])
+async def test_a_market_takes_what_a_test_needs_and_an_office_takes_more(
+    database_url: str, clock: FakeClock, kg: int, most_g: int
+) -> None:
+    async with open_market(database_url, clock) as market:
+        lot = await at_the_stall(market, kg)
+        body = sample_of(lot, **OF_MARKET)
+        before = await _written(market.trade)
+        # All of it, a gram too much, and either on an earlier day.
+        early = {"taken_at": (clock() - timedelta(minutes=1)).isoformat()}
+        for mass_g, more in ((kg * 1_000, {}), (most_g + 1, {}), (most_g + 1, early)):
+            refused = await market.office.put(
+                f"/samples/{new_id()}", {**body, "mass_g": mass_g, **more}
+            )
+            assert (refused.status_code, code_of(refused)) == (409, "sample-limit")
+            assert refused.json()["facts"] == {
+                "wanted_g": mass_g,
+                "taken_g": 0,
+                "allowed_g": most_g,
+            }
+            for tongue in ("zh", "en"):
+                assert all(refused.json()[tongue].values())
+        assert await _written(market.trade) == before
+        assert (await market.stall.lot(lot))["remaining_g"] == kg * 1_000
+        # What was refused used up no number; what is allowed may be taken in two bags, and no more.
+        once = new_id()
+        bag = {**body, "mass_g": most_g - 500}
+        await market.office.make(f"/samples/{once}", bag)
+        await sampled(market.office, lot, **OF_MARKET, mass_g=500)
+        last = await market.office.put(
+            f"/samples/{new_id()}", sample_of(lot, **OF_MARKET, mass_g=1)
+        )
+        assert last.json()["facts"] == {"wanted_g": 1, "taken_g": most_g, "allowed_g": 0}
+        await market.office.make(f"/samples/{once}", bag, status=200)
+        await sampled(market.regulator, lot, mass_g=kg * 1_000 - most_g)
+        assert (await market.stall.lot(lot))["remaining_g"] == 0
+
+
+async def test_an_earlier_day_allows_no_more(own_trade: Trade) -> None:
+    trade = own_trade
+    farmer = await trade.farmer()
+    lot = await farmer.opens(CHIVES, 10, made_on="2026-06-16")
+    # From today on less may be taken; whoever samples tells the day.
+    await trade.execute("UPDATE sample_allowance SET valid_to = '2026-06-18' WHERE NOT held")
+    await trade.execute(
+        "INSERT INTO sample_allowance"
+        " (layer, held, valid_from, lot_g, permille, source, verified)"
+        " SELECT layer, held, valid_to, 100, permille, source, verified"
+        " FROM sample_allowance WHERE NOT held"
+    )
+    body = sample_of(lot, **OWN, mass_g=101, taken_at="2026-06-17T04:00:00+08:00")
+    answer = await farmer.put(f"/samples/{new_id()}", body)
+    assert answer.json()["facts"] == {"wanted_g": 101, "taken_g": 0, "allowed_g": 100}
+
+
+async def test_what_is_sold_meanwhile_leaves_less_to_sample(trade: Trade) -> None:
+    farmer, stall = await trade.farmer(), await trade.stall()
+    lot = await farmer.opens(CHIVES, 10)
+    await farmer.sells(stall, line(CHIVES, 9, lot))
+    # Whoever holds goods takes half of little, and no more than a test needs of much.
+    too_much = await farmer.put(f"/samples/{new_id()}", sample_of(lot, **OWN, mass_g=501))
+    assert too_much.json()["facts"]["allowed_g"] == 500
+    await sampled(farmer, lot, **OWN, mass_g=500)
+    large = await farmer.opens(CHIVES, 1_000)
+    answer = await farmer.put(f"/samples/{new_id()}", sample_of(large, **OWN, mass_g=6_001))
+    assert code_of(answer) == "sample-limit"
+    await sampled(farmer, large, **OWN, mass_g=6_000)
+
+
+async def test_what_was_sampled_of_held_goods_counts_once_they_move_again(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        lot, hold = await at_the_stall(market, 10), new_id()
+        await market.regulator.make(f"/holds/{hold}", {"lot": lot, "reason": "投诉"})
+        await sampled(market.office, lot, **OF_MARKET, mass_g=1_000)
+        let_go = {"reason": "合格"}
+        await market.regulator.make(f"/holds/{hold}/release", let_go, status=200)
+        bag = sample_of(lot, **OF_MARKET, mass_g=1_001)
+        answer = await market.office.put(f"/samples/{new_id()}", bag)
+        assert answer.json()["facts"] == {"wanted_g": 1_001, "taken_g": 1_000, "allowed_g": 1_000}
+
+
+async def test_samplers_at_once_take_no_more_than_one_may(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        for _ in range(ROUNDS):
+            lot = await at_the_stall(market, 10)
+            bags = [sample_of(lot, **OF_MARKET, mass_g=900) for _ in range(5)]
+            answers = await asyncio.gather(
+                *(market.office.put(f"/samples/{new_id()}", bag) for bag in bags)
+            )
+            assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 3
+            assert {code_of(one) for one in answers if one.status_code == 409} == {"sample-limit"}
+            assert (await market.stall.lot(lot))["remaining_g"] == 8_200
+
+
 async def at_the_stall(market: Market, kg: int) -> str:
     """Bring goods to a stall of the market; answer their lot."""
     grown = await market.lot(market.farmer, kg)

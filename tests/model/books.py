@@ -1141,6 +1141,10 @@ class Books:
         refuse_if(lot.holder != me, "hold-not-yours")
         refuse_if(lot.holds, "lot-on-hold")
         refuse_if(body["mass_g"] > lot.left, "lot-exhausted")
+        taken_g = sum(one.grams for one in self.samples.values() if one.lot == body["lot"])
+        # Whoever holds goods takes six kilograms as samples, and of little no more than half.
+        most_g = min(6_000, (lot.left + taken_g) // 2)
+        refuse_if(taken_g + body["mass_g"] > most_g, "sample-limit")
         yield 201
         self._take(lot, body["mass_g"])
         self.totals["sampled"] += body["mass_g"]
