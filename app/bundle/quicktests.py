@@ -267,8 +267,8 @@ _SAMPLED = text("""
 async def _standing(session: AsyncSession, line: InspectionLine, lot_id: UUID) -> list[Portion]:
     """Say what stands on a line of a lot's product, and what its ticket brings of the lot.
 
-    An inspector may write down any grams, and inspect a ticket as often as he likes: a line stands
-    for no more than its document, and all loads of a ticket for no more than that.
+    An inspector may write down any grams, and inspect a document as often as he likes: all loads of
+    a ticket stand for no more than it drew, and a line of a certificate for no more than that.
     """
     lot = (await lots.lock(session, [lot_id]))[lot_id]
     sampled = await session.execute(
@@ -287,9 +287,8 @@ async def _standing(session: AsyncSession, line: InspectionLine, lot_id: UUID) -
         (certificate,) = await certificates.by_ids(session, [line.certificate_id])
         return [Portion(min(line.mass_g, certificate.mass_g), of_line_g)]
     draws = await _draws(session, line.ticket_id, lot.product_id)
-    brought_g = sum(draw.mass_g for draw in draws)
     drawn_g = sum(draw.mass_g for draw in draws if draw.lot_id == lot.id)
-    return [Portion(min(line.mass_g, brought_g), of_line_g), Portion(drawn_g, of_lot_g)]
+    return [Portion(line.mass_g, of_line_g), Portion(drawn_g, of_lot_g)]
 
 
 async def _draws(session: AsyncSession, ticket_id: int, product: int | None) -> list[TicketDraw]:

@@ -47,7 +47,7 @@ class Allowance:
 
     Attributes:
         held: Whether it is for lots on hold, or for all others.
-        lot_g: Grams of one lot, all samples and samplers together.
+        lot_g: Grams of one lot, all samples of its holder together, or of all markets.
         permille: Of the goods, in thousandths: what was split is not carried off part by part.
     """
 
@@ -67,7 +67,7 @@ class Portion:
 
     Attributes:
         whole_g: Their grams, with those sampled so far.
-        taken_g: Grams that others than offices sampled of them so far.
+        taken_g: Grams that samplers of this side sampled of them so far: its holder, or markets.
     """
 
     whole_g: int

@@ -131,7 +131,7 @@ async def take(
         await _check_not_above(session, lot, caller)
     await _check_number(session, body.number, caller)
     draw = _drawn(lot, body, by=caller.acting_party)
-    whole = await _sampled_of(session, lot)
+    whole = await _sampled_of(session, lot, body.layer)
     portions = [whole] if stands is None else [whole, stands]
     await _check_portions(session, body, portions, held=lot.holds > 0, now=now)
     sample = await _take(
@@ -203,16 +203,18 @@ def _drawn(lot: LotState, body: SampleIn, *, by: int) -> Draw:
     return draw
 
 
-async def _sampled_of(session: AsyncSession, lot: LotState) -> Portion:
+async def _sampled_of(session: AsyncSession, lot: LotState, layer: Layer) -> Portion:
     """Say what is left of a lot and was sampled of it; its lock lets samplers count one by one.
 
-    Of one on hold counts what was sampled while it was.
+    Holders count for themselves and markets together: nobody shall keep a market from a test by
+    sampling first. Of a lot on hold counts what was sampled while it was.
     """
     taken_g = await session.scalar(
         select(func.coalesce(func.sum(Sample.mass_g), 0)).where(
             Sample.lot_id == lot.id,
             Sample.while_held if lot.holds else ~Sample.on_the_way,
             Sample.authority.is_(None),
+            (Sample.layer == Layer.OWN) == (layer is Layer.OWN),
         )
     )
     return Portion(lot.remaining_g + int(taken_g or 0), int(taken_g or 0))

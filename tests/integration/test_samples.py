@@ -309,6 +309,20 @@ async def test_what_is_sold_meanwhile_leaves_less_to_sample(trade: Trade) -> Non
     await sampled(farmer, large, **OWN, mass_g=6_000)
 
 
+async def test_a_holder_who_samples_first_keeps_no_market_from_a_test(
+    database_url: str, clock: FakeClock
+) -> None:
+    async with open_market(database_url, clock) as market:
+        lot = await at_the_stall(market, 10)
+        await sampled(market.stall, lot, **OWN, mass_g=5_000)
+        bag = sample_of(lot, **OF_MARKET, mass_g=1_001)
+        answer = await market.office.put(f"/samples/{new_id()}", bag)
+        assert answer.json()["facts"] == {"wanted_g": 1_001, "taken_g": 0, "allowed_g": 1_000}
+        await sampled(market.office, lot, **OF_MARKET, mass_g=1_000)
+        own = sample_of(lot, **OWN, mass_g=1)
+        assert code_of(await market.stall.put(f"/samples/{new_id()}", own)) == "sample-limit"
+
+
 async def test_what_was_sampled_of_held_goods_counts_once_they_move_again(
     database_url: str, clock: FakeClock
 ) -> None:
