@@ -601,27 +601,23 @@ MUTANTS: Final = MappingProxyType(
             "    return [draw for draw in draws[:1] if draw.line_no in of_product]",
             (f"{_GATE_TESTS}::test_what_was_mixed_on_a_ticket_is_held_altogether",),
         ),
-        "line-of-more-than-its-ticket": Mutant(
+        "line-of-more-than-its-certificate": Mutant(
             "app/bundle/quicktests.py",
-            "Portion(min(line.mass_g, brought_g), of_line_g)",
+            "Portion(min(line.mass_g, certificate.mass_g), of_line_g)",
             "Portion(line.mass_g, of_line_g)",
-            (
-                f"{_GATE_TESTS}::test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected",
-            ),
+            (f"{_GATE_TESTS}::test_a_certificate_at_the_gate_empties_no_far_lot",),
         ),
         "line-tested-away-bag-by-bag": Mutant(
             "app/bundle/quicktests.py",
-            "Portion(min(line.mass_g, brought_g), of_line_g)",
-            "Portion(min(line.mass_g, brought_g), 0)",
-            (f"{_GATE_TESTS}::test_no_more_is_tested_than_a_share_of_what_stands_there",),
+            "[Portion(line.mass_g, of_line_g), ",
+            "[Portion(line.mass_g, 0), ",
+            (f"{_GATE_TESTS}::test_all_loads_of_a_ticket_share_what_is_taken_of_it",),
         ),
         "ticket-tested-away-load-by-load": Mutant(
             "app/bundle/quicktests.py",
             "Portion(drawn_g, of_lot_g)]",
             "Portion(drawn_g, 0)]",
-            (
-                f"{_GATE_TESTS}::test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected",
-            ),
+            (f"{_GATE_TESTS}::test_all_loads_of_a_ticket_share_what_is_taken_of_it",),
         ),
         "certificate-empties-a-far-lot": Mutant(
             "app/bundle/quicktests.py",

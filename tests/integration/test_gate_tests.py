@@ -173,9 +173,7 @@ async def _written(trade: Trade) -> list[Any]:
     return [await trade.value(f"SELECT count(*) FROM {table}") for table in tables]
 
 
-async def test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_inspected(
-    market: Market,
-) -> None:
+async def test_all_loads_of_a_ticket_share_what_is_taken_of_it(market: Market) -> None:
     device = await enrolled(market)
     lot = await market.certified(5)
     ticket = await market.sell(market.coop, market.stall, lot, 5, market=str(market.site))
@@ -186,6 +184,8 @@ async def test_a_line_stands_for_no_more_than_its_ticket_however_often_it_is_ins
         assert (refused["state"], refused["code"]) == REFUSED
         assert refused["facts"]["allowed_g"] == allowed_g
     assert (await bag(device, line, 400))["state"] == "taken"
+    more = await bag(device, line, 1)
+    assert more["facts"] == {"wanted_g": 1, "taken_g": 400, "allowed_g": 0}
     # Each load has its share, all of them that of the ticket.
     taken_g = 400
     for _ in range(2):
@@ -228,6 +228,10 @@ async def test_a_certificate_at_the_gate_empties_no_far_lot(market: Market) -> N
     assert (await bag(device, many, 5_400))["state"] == "taken"
     assert (await bag(device, await shown(5_000), 1))["code"] == "sample-limit"
     assert (await market.coop.read(f"/lots/{lot}"))["remaining_g"] == 94_000
+    # A certificate is for no more than it says, whatever is written down of it.
+    lot = await market.lot(market.coop, 100)
+    certificate = await market.certify(market.coop, lot, 5)
+    assert (await bag(device, await shown(50_000_000), 1_001))["facts"]["allowed_g"] == 1_000
 
 
 async def test_of_mixed_goods_all_lots_share_what_is_taken_of_their_line(market: Market) -> None:
