@@ -81,18 +81,8 @@ async def take(
 ) -> tuple[Sample, bool]:
     """Take a sample out of a lot; out of one on hold, only as whoever answers for it.
 
-    Its holder could else carry off as samples what may not be sold, be it a market. Everybody takes
-    what a test needs, of goods on hold a little; an office in charge what it needs.
-
-    Args:
-        session: The caller's transaction.
-        public_id: The sample's id, chosen by the client.
-        body: What was taken.
-        caller: Who took it.
-        answers_for: Refuses whoever does not answer for a lot.
-        vault: Seals the names of people.
-        now: The present instant.
-        stands: What of the lot stands at a gate, where it is sampled there.
+    Its holder could else carry off as samples what may not be sold, be it a market. Others than
+    offices take what a test needs, of what `stands` at a gate, and of goods on hold a little.
 
     Returns:
         The sample, and whether it is new.
@@ -106,8 +96,7 @@ async def take(
         AlreadySampledAbove: a higher office of agriculture has sampled it.
         SampleNumberTaken: the number stands for another sample of the caller's.
         LotOnHold, HeldSampleLimit: it may not move: its holder takes none, its market little.
-        LotExhausted: less than that is left.
-        SampleLimit: it is more than a test needs.
+        LotExhausted, SampleLimit: less than that is left, or a test needs less.
     """
     lot = (await lots.lock(session, [body.lot]))[body.lot]
     # Where nothing is said of a laboratory the digest is what it was before one could be named.
@@ -131,9 +120,7 @@ async def take(
         await _check_not_above(session, lot, caller)
     await _check_number(session, body.number, caller)
     draw = _drawn(lot, body, by=caller.acting_party)
-    whole = await _sampled_of(session, lot, body.layer)
-    portions = [whole] if stands is None else [whole, stands]
-    await _check_portions(session, body, portions, held=lot.holds > 0, now=now)
+    await _check_lot(session, lot, body, stands, now=now)
     sample = await _take(
         session,
         public_id,
@@ -203,21 +190,34 @@ def _drawn(lot: LotState, body: SampleIn, *, by: int) -> Draw:
     return draw
 
 
-async def _sampled_of(session: AsyncSession, lot: LotState, layer: Layer) -> Portion:
-    """Say what is left of a lot and was sampled of it; its lock lets samplers count one by one.
+async def _check_lot(
+    session: AsyncSession,
+    lot: LotState,
+    body: SampleIn,
+    stands: Portion | None,
+    *,
+    now: datetime,
+) -> None:
+    """Refuse too large a sample of a lot; its lock lets samplers count one by one.
 
     Holders count for themselves and markets together: nobody shall keep a market from a test by
     sampling first. Of a lot on hold counts what was sampled while it was.
+
+    Raises:
+        SampleLimit, HeldSampleLimit: it is more than a test needs.
     """
     taken_g = await session.scalar(
         select(func.coalesce(func.sum(Sample.mass_g), 0)).where(
             Sample.lot_id == lot.id,
             Sample.while_held if lot.holds else ~Sample.on_the_way,
             Sample.authority.is_(None),
-            (Sample.layer == Layer.OWN) == (layer is Layer.OWN),
+            (Sample.layer == Layer.OWN) == (body.layer is Layer.OWN),
         )
     )
-    return Portion(lot.remaining_g + int(taken_g or 0), int(taken_g or 0))
+    taken_g = int(taken_g or 0)
+    whole = Portion(lot.remaining_g + taken_g, taken_g)
+    portions = [whole] if stands is None else [whole, stands]
+    await _check_portions(session, body, portions, held=lot.holds > 0, now=now)
 
 
 async def _check_portions(

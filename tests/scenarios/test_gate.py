@@ -413,7 +413,7 @@ async def test_12_a_document_of_2019_is_read_by_the_rules_and_names_of_2019(
         trial = await paper(market, "conformity_certificate", then, product=GREENS)
 
         def loads() -> list[Json]:
-            papers = ([origin, trial], [trial], [origin], [])
+            papers: list[list[str]] = [[origin, trial], [trial], [origin], []]
             return [brought(GREENS, 1_000, *laid, **seller) for laid in papers]
 
         # By Order 20 a proof of origin was a proof of source, and the trial certificate one too.
