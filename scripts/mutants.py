@@ -276,15 +276,52 @@ MUTANTS: Final = MappingProxyType(
         ),
         "annulled-by-whoever-leads": Mutant(
             "app/recall/annulments.py",
-            "    if not await queries.in_charge(session, recall, caller):",
+            "    if not await queries.in_charge(session, recall, caller, on=local_date(now)):",
             "    if not caller.supervises:",
             (_RECALLS,),
         ),
         "signed-off-by-whoever-opened-it": Mutant(
             "app/recall/following.py",
-            "    if not recall.mock and not await queries.in_charge(session, recall, caller):",
-            "    if recall.id < 0 and not await queries.in_charge(session, recall, caller):",
+            "    if not recall.mock and not await queries.in_charge(",
+            "    if recall.id < 0 and not await queries.in_charge(",
             (_RECALLS,),
+        ),
+        "operator-is-an-office": Mutant(
+            "app/party/access.py",
+            "    area = caller.jurisdiction if caller.is_office else None\n",
+            '    area = caller.jurisdiction if caller.is_office else ""\n'
+            "    area = area if caller.supervises else None\n",
+            (_RECALLS, _REPORTS, _INSPECTIONS),
+        ),
+        "ended-where-some-of-it-lies": Mutant(
+            "app/recall/rules.py",
+            "all(office in those for those in answering)",
+            "any(office in those for those in answering)",
+            (_RECALLS,),
+        ),
+        "ended-by-the-openers-county": Mutant(
+            "app/recall/queries.py",
+            "    return caller.party_id in await offices_in_charge(session, recall, on=on)",
+            "    return await _is_its(session, recall, caller)",
+            (_RECALLS,),
+        ),
+        "sign-off-asked-for-what-is-open": Mutant(
+            "app/recall/following.py",
+            "    rules.check_closure(totals, body.outcome, signed_g=totals.sampled_g, mock=False)",
+            "    rules.check_closure(totals, body.outcome, signed_g=totals.sampled_g, mock=True)",
+            (_RECALLS,),
+        ),
+        "market-closes-its-own-case": Mutant(
+            "app/admission/rulings.py",
+            "        if runs:\n            raise gate.CaseOfTheMarket",
+            "        if runs and case.id < 0:\n            raise gate.CaseOfTheMarket",
+            (_INSPECTIONS,),
+        ),
+        "two-markets-are-one": Mutant(
+            "app/admission/gate.py",
+            "    return kind in _WITHIN_A_MARKET and not elsewhere",
+            "    return kind in _WITHIN_A_MARKET",
+            (_INSPECTIONS,),
         ),
         "samples-signed-off-unseen": Mutant(
             "app/recall/rules.py",

@@ -224,6 +224,35 @@ class CaseNotYours(DomainError):
     )
 
 
+class CaseOfTheMarket(DomainError):
+    """Whoever is a party to a case does not say that it was handled; see `market_may_close`."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "case-of-the-market"
+    title: ClassVar[Text] = Text(
+        "市场是该事项的当事方，由负责的监管部门办结",
+        "The market is a party to this case: the office in charge closes it",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请填写情况说明，由市场所在地的市场监督管理部门(入市前的产品也可由农业农村部门)办结",
+        "State what happened and what you did: the office of market regulation over the market "
+        "closes it (agriculture too, for what has not entered a market)",
+    )
+
+
+class CaseAnswered(DomainError):
+    """A market states once what happened."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "case-answered"
+    title: ClassVar[Text] = Text(
+        "该事项已有市场的说明", "The market has answered this case already"
+    )
+    next_step: ClassVar[Text] = Text(
+        "如有补充请直接告知负责的监管部门", "Tell the office in charge what is to be added"
+    )
+
+
 class UnknownDraw(DomainError):
     """Nothing was committed to for this day's draw."""
 
@@ -309,6 +338,27 @@ def conflict(entry: Entry, *, place: UUID) -> CaseKind | None:
     if elsewhere or (entry.exceeds and other_gate):
         return CaseKind.ADMITTED_AT_TWO_GATES
     return CaseKind.ADMITTED_MORE_THAN_ISSUED if entry.exceeds else None
+
+
+# --- who may close a case -------------------------------------------------------------------------
+
+_WITHIN_A_MARKET: Final = frozenset(
+    {CaseKind.ADMITTED_AT_TWO_GATES, CaseKind.ADMITTED_MORE_THAN_ISSUED}
+)
+
+
+def market_may_close(kind: CaseKind, *, elsewhere: bool) -> bool:
+    """Whether a market may say how a case of its own gates ended.
+
+    It clears up what came in twice at its own gates. What it let in itself against the verdict,
+    what another market let in as well, and a device of its own that counts one number twice, are
+    told against it: there the office in charge decides.
+
+    Args:
+        kind: What is wrong.
+        elsewhere: Whether another market let in goods on the same document.
+    """
+    return kind in _WITHIN_A_MARKET and not elsewhere
 
 
 # --- who may overrule -----------------------------------------------------------------------------

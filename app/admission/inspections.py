@@ -241,7 +241,7 @@ async def _scene(
     """Find out where and when it happened, and whether the device counted it twice."""
     place = await places.find_place(session, body.place)
     market = await papers.market_of(session, place)
-    papers.check_answers_for(caller, market)
+    papers.check_judges_for(caller, market)
     clocking = Clocking(now, body.device_at, body.sent_at)
     after = before = None
     repeated = False

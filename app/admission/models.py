@@ -310,6 +310,7 @@ class GateCase(Base):
         CheckConstraint(_one_of("kind", CaseKind), name="kind"),
         CheckConstraint(_one_of("state", CaseState), name="state"),
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
+        CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="answered"),
         UniqueConstraint("kind", "line_id"),
         Index("ix_gate_case_market_id_state", "market_id", "state"),
     )
@@ -323,6 +324,8 @@ class GateCase(Base):
     facts: Mapped[dict[str, Any]]
     state: Mapped[str]
     opened_at: Mapped[datetime]
+    answer: Mapped[str | None]
+    answered_at: Mapped[datetime | None]
     closed_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     close_reason: Mapped[str | None]
     closed_at: Mapped[datetime | None]

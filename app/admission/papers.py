@@ -18,7 +18,7 @@ from app.event.rules import check_made
 from app.evidence import service as evidences
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
+from app.party.access import Audience, Caller, governs, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.place.rules import PlaceKind
@@ -58,6 +58,16 @@ def check_answers_for(caller: Caller, market: Place) -> None:
         GateNotYours: the caller does neither.
     """
     if not runs(caller, market) and not may_supervise(caller, market.division_code):
+        raise gate.GateNotYours(market=str(market.public_id))
+
+
+def check_judges_for(caller: Caller, market: Place) -> None:
+    """Refuse whoever neither runs a market nor is an office over it: goods are let in by these.
+
+    Raises:
+        GateNotYours: the caller is neither.
+    """
+    if not runs(caller, market) and not governs(caller, market.division_code):
         raise gate.GateNotYours(market=str(market.public_id))
 
 

@@ -13,6 +13,7 @@ from app.admission.inspections import Circumstances
 from app.admission.schemas import (
     AgreementIn,
     AgreementOut,
+    CaseAnswerIn,
     CaseCloseIn,
     CaseOut,
     EndIn,
@@ -56,6 +57,7 @@ Inspector = Annotated[Caller, Depends(allow("inspection.record"))]
 Ruler = Annotated[Caller, Depends(allow("inspection.rule"))]
 CaseReader = Annotated[Caller, Depends(allow("gate-case.read"))]
 Handler = Annotated[Caller, Depends(allow("gate-case.handle"))]
+Answering = Annotated[Caller, Depends(allow("gate-case.answer"))]
 Recorder = Annotated[Caller, Depends(allow("paper.record"))]
 Agreer = Annotated[Caller, Depends(allow("agreement.record"))]
 AgreementReader = Annotated[Caller, Depends(allow("agreement.read"))]
@@ -238,14 +240,27 @@ async def list_cases(
 
 @router.put(
     "/gate-cases/{case_id}/close",
-    responses=declare(gate.UnknownCase, gate.CaseNotYours, gate.CaseClosed),
+    responses=declare(gate.UnknownCase, gate.CaseOfTheMarket, gate.CaseNotYours, gate.CaseClosed),
 )
 async def close_case(
     case_id: UUID, body: CaseCloseIn, request: Request, session: DbSession, caller: Handler
 ) -> CaseOut:
     """Say how a case ended: handled, or a false alarm, and why."""
     case = await rulings.close_case(session, case_id, body, caller, now=request.app.state.clock())
-    return (await rulings.describe_cases(session, [case]))[0]
+    return (await rulings.describe_cases(session, [case], caller))[0]
+
+
+@router.put(
+    "/gate-cases/{case_id}/answer",
+    responses=declare(gate.UnknownCase, gate.CaseAnswered, gate.CaseClosed),
+)
+async def answer_case(
+    case_id: UUID, body: CaseAnswerIn, request: Request, session: DbSession, caller: Answering
+) -> CaseOut:
+    """State what happened and what was done, as the market; the office in charge reads it."""
+    now = request.app.state.clock()
+    case = await rulings.answer_case(session, case_id, body.answer, caller, now=now)
+    return (await rulings.describe_cases(session, [case], caller))[0]
 
 
 # --- papers and agreements ------------------------------------------------------------------------

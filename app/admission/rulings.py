@@ -45,7 +45,7 @@ from app.core.sealing import Vault
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
-from app.party.access import Audience, Caller, Department, RoleKind, may_supervise
+from app.party.access import Audience, Caller, Department, RoleKind, governs, may_supervise
 from app.place import service as places
 from app.place.models import Place
 from app.product import service as products
@@ -245,8 +245,7 @@ def _check(
         body.decision,
         {finding["code"] for finding in line.findings} | since,
         market=papers.runs(caller, market),
-        regulator=Audience.REGULATOR in caller.audiences
-        and may_supervise(caller, market.division_code)
+        regulator=governs(caller, market.division_code)
         and not departments.isdisjoint(caller.departments),
         verdict=Decision(line.decision),
         regulator_said=regulator_said,
@@ -529,7 +528,7 @@ async def cases(
     if state is not None:
         statement = statement.where(GateCase.state == state)
     rows = await session.execute(statement.order_by(GateCase.id.desc()).limit(most))
-    return await describe_cases(session, [row[0] for row in rows])
+    return await describe_cases(session, [row[0] for row in rows], caller)
 
 
 async def close_case(
@@ -539,19 +538,20 @@ async def close_case(
 
     Raises:
         UnknownCase: there is none, or the caller does not answer for its market.
+        CaseOfTheMarket: the caller runs the market that the case tells against.
         CaseNotYours: the goods are another department's.
         CaseClosed: it was closed in another way.
     """
-    case = await session.scalar(
-        select(GateCase).where(GateCase.public_id == public_id).with_for_update()
-    )
-    if case is None:
+    case, market = await _lock_case(session, public_id)
+    runs = papers.runs(caller, market)
+    if not runs and not governs(caller, market.division_code):
         raise gate.UnknownCase(case=str(public_id))
-    market = (await places.by_ids(session, [case.market_id]))[case.market_id]
-    if not papers.runs(caller, market) and not may_supervise(caller, market.division_code):
-        raise gate.UnknownCase(case=str(public_id))
-    if not papers.runs(caller, market):
-        await _check_department(session, case, caller)
+    if not runs or not _may_clear_up(case, market):
+        departments = await _departments_of(session, case)
+        if runs:
+            raise gate.CaseOfTheMarket(case=str(public_id), departments=sorted(departments))
+        if departments.isdisjoint(caller.departments):
+            raise gate.CaseNotYours(case=str(public_id), departments=sorted(departments))
     if case.state != CaseState.OPEN:
         if (case.state, case.close_reason) != (body.state, body.reason):
             raise gate.CaseClosed(case=str(public_id), state=case.state)
@@ -573,25 +573,81 @@ async def close_case(
     return case
 
 
-async def _check_department(session: AsyncSession, case: GateCase, caller: Caller) -> None:
-    """Refuse an office whose department has no say over the goods of a case, as in a ruling.
+async def answer_case(
+    session: AsyncSession, public_id: UUID, said: str, caller: Caller, *, now: datetime
+) -> GateCase:
+    """Keep what a market states about a case, for the office in charge to see.
 
     Raises:
-        CaseNotYours: that is so.
+        UnknownCase: there is none, or it is another market's.
+        CaseAnswered: the market said something else before.
+        CaseClosed: it was closed without.
     """
+    case, market = await _lock_case(session, public_id)
+    if not papers.runs(caller, market):
+        raise gate.UnknownCase(case=str(public_id))
+    if case.answer is not None:
+        if case.answer != said:
+            raise gate.CaseAnswered(case=str(public_id))
+        return case
+    if case.state != CaseState.OPEN:
+        raise gate.CaseClosed(case=str(public_id), state=case.state)
+    case.answer = said
+    case.answered_at = now
+    await session.flush()
+    salt = (await parties.by_ids(session, [caller.acting_party]))[caller.acting_party].commit_salt
+    document = {
+        "by": str(caller.acting_public_id),
+        "answer_commit": commitment(salt, said),
+        "t": now.isoformat(),
+    }
+    statement = Statement("gate.case-answered", public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return case
+
+
+async def _lock_case(session: AsyncSession, public_id: UUID) -> tuple[GateCase, Place]:
+    case = await session.scalar(
+        select(GateCase).where(GateCase.public_id == public_id).with_for_update()
+    )
+    if case is None:
+        raise gate.UnknownCase(case=str(public_id))
+    return case, (await places.by_ids(session, [case.market_id]))[case.market_id]
+
+
+def _may_clear_up(case: GateCase, market: Place) -> bool:
+    """Whether a case is one that its market may close."""
+    own = str(market.public_id)
+    elsewhere = any(entry["market"] != own for entry in case.facts.get("admitted", ()))
+    return gate.market_may_close(CaseKind(case.kind), elsewhere=elsewhere)
+
+
+async def _departments_of(session: AsyncSession, case: GateCase) -> frozenset[Department]:
+    """Say whose offices answer for the goods of a case, as in a ruling."""
     line = await session.get_one(InspectionLine, case.line_id)
     inspection = await session.get_one(Inspection, line.inspection_id)
     last = await _last_ruling(session, line)
     stands_at = Decision(line.decided_offline or line.decision if last is None else last.decision)
-    departments = await _departments(
-        session, line, stands_at, on=local_date(inspection.inspected_at)
-    )
-    if departments.isdisjoint(caller.departments):
-        raise gate.CaseNotYours(case=str(case.public_id), departments=sorted(departments))
+    return await _departments(session, line, stands_at, on=local_date(inspection.inspected_at))
 
 
-async def describe_cases(session: AsyncSession, found: Sequence[GateCase]) -> list[CaseOut]:
-    """Write cases as they go out."""
+async def _may_close(session: AsyncSession, case: GateCase, market: Place, caller: Caller) -> bool:
+    if case.state != CaseState.OPEN:
+        return False
+    if papers.runs(caller, market):
+        return _may_clear_up(case, market)
+    if not governs(caller, market.division_code):
+        return False
+    # It always has a say at the gate of a market; only for others the goods are looked up.
+    if Department.MARKET_REGULATION in caller.departments:
+        return True
+    return not caller.departments.isdisjoint(await _departments_of(session, case))
+
+
+async def describe_cases(
+    session: AsyncSession, found: Sequence[GateCase], caller: Caller
+) -> list[CaseOut]:
+    """Write cases as they go out, with what the caller may do about them."""
     markets = await places.by_ids(session, {case.market_id for case in found})
     known = await parties.by_ids(
         session, {case.closed_by for case in found if case.closed_by is not None}
@@ -615,6 +671,12 @@ async def describe_cases(session: AsyncSession, found: Sequence[GateCase]) -> li
             facts=case.facts,
             state=CaseState(case.state),
             opened_at=case.opened_at,
+            answer=case.answer,
+            answered_at=case.answered_at,
+            may_close=await _may_close(session, case, markets[case.market_id], caller),
+            may_answer=case.state == CaseState.OPEN
+            and case.answer is None
+            and papers.runs(caller, markets[case.market_id]),
             closed_by=None if case.closed_by is None else known[case.closed_by].public_id,
             close_reason=case.close_reason,
             closed_at=case.closed_at,

@@ -442,8 +442,20 @@ class CaseCloseIn(In):
     reason: Line
 
 
+class CaseAnswerIn(In):
+    """What a market says of a case that the office in charge closes."""
+
+    answer: Line
+
+
 class CaseOut(Out):
-    """Something that somebody has to look into."""
+    """Something that somebody has to look into.
+
+    Attributes:
+        answer: What the market states.
+        may_close: Whether it is open, and yours to close.
+        may_answer: Whether it is open, of your market, and not answered yet.
+    """
 
     case: UUID
     kind: CaseKind
@@ -453,6 +465,10 @@ class CaseOut(Out):
     facts: dict[str, Any]
     state: CaseState
     opened_at: datetime
+    answer: str | None
+    answered_at: datetime | None
+    may_close: bool
+    may_answer: bool
     closed_by: UUID | None
     close_reason: str | None
     closed_at: datetime | None

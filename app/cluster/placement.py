@@ -48,7 +48,8 @@ _REFERENCE = """
     paper_kind party
     party_role place plot_yield preharvest_interval process product product_requirement
     product_synonym product_unit push_nonce quick_method recall recall_annulment recall_disposal
-    recall_disposal_lot recall_forwarding recall_lot recall_notice recall_step recall_term referral
+    recall_disposal_lot recall_forwarding recall_lot recall_notice recall_sign_off recall_step
+    recall_term referral
     report report_photo report_rule report_step reporting_unit reporting_unit_division
     residue_limit retention_rule ruling sample sample_allowance sample_commission sample_step
     sampling_rule sampling_seed session signing_key statutory_field substance test test_source

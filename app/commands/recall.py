@@ -25,8 +25,9 @@ from app.commands.console import (
 from app.core import ids
 from app.core.clock import SHANGHAI, local_date, system_clock
 from app.core.errors import Text
+from app.party import credentials
 from app.party import service as parties
-from app.party.access import Audience, Caller
+from app.party.access import Caller
 from app.recall import following, opening, printing, queries, referrals, wording
 from app.recall.rules import Outcome, Trigger
 from app.recall.schemas import ClosureIn, RecallIn, RecallOut, RecordOut, ScopeIn
@@ -50,16 +51,10 @@ ActingParty = Annotated[
 
 
 async def _acting(session: AsyncSession, party: UUID) -> Caller:
-    """Act for a party, with an operator's view of the books."""
+    """Act for a party: what is done in its name is what it may do itself."""
     found = await parties.find(session, party)
-    return Caller(
-        party_id=found.id,
-        party_public_id=found.public_id,
-        account_id=None,
-        audiences=frozenset({Audience.OPERATOR}),
-        roles=await parties.role_kinds(session, found.id, local_date(system_clock())),
-        jurisdiction=None,
-        scopes=None,
+    return await credentials.caller_of_party(
+        session, found.id, scopes=frozenset(), now=system_clock()
     )
 
 
@@ -275,12 +270,18 @@ def close_recall(
     party: ActingParty,
     outcome: Annotated[Outcome, typer.Option(help="Done, or lifted because it was wrong.")],
     reason: Annotated[str, typer.Option(help="Why.")],
+    sampled_g: Annotated[
+        int, typer.Option(min=0, help="Grams of samples that the office answers for.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a recall off, or lift it; refused while grams are unaccounted for or steps open."""
+    """Sign a recall off, or lift it, in the name of the office in charge.
+
+    Refused while grams are unaccounted for or steps open.
+    """
     with complaining(as_json):
         now = system_clock()
-        body = filled_in(ClosureIn, outcome=outcome, reason=reason)
+        body = filled_in(ClosureIn, outcome=outcome, reason=reason, sampled_g=sampled_g)
 
         async def work(session: AsyncSession) -> RecallOut:
             caller = await _acting(session, party)

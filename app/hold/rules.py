@@ -20,6 +20,7 @@ class NoticeKind(StrEnum):
     RECALL_REPORTED = "recall_reported"
     RECALL_LATE = "recall_late"
     RECALL_OVERDUE = "recall_overdue"
+    RECALL_SIGN_OFF_ASKED = "recall_sign_off_asked"
     RECALL_CLOSED = "recall_closed"
     HAND_OVER_ANNULLED = "hand_over_annulled"
     REFERRED = "referred"

@@ -131,6 +131,9 @@ _COUNTY_DIGITS = 6
 _EVERYONE = frozenset(Audience)
 _SIGNED_IN = _EVERYONE - {Audience.PUBLIC}
 _OFFICE = frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR})
+# Whoever runs the platform sees what offices see; what becomes of goods it does not decide.
+_DECIDE = frozenset({Audience.MARKET, Audience.REGULATOR})
+_REGULATORS = frozenset({Audience.REGULATOR})
 _TRADE = frozenset({Audience.TRADER, Audience.MARKET})
 _SAMPLERS = frozenset({Audience.TRADER, Audience.MARKET, Audience.REGULATOR})
 
@@ -146,16 +149,17 @@ POLICY: dict[str, frozenset[Audience]] = {
     "evidence.read": _SIGNED_IN,
     "evidence.store": _SIGNED_IN,
     "form.read": _EVERYONE,
-    "gate-case.handle": _OFFICE,
+    "gate-case.answer": frozenset({Audience.MARKET}),
+    "gate-case.handle": _DECIDE,
     "gate-case.read": _OFFICE,
     # Whoever acts proves itself by a code or a signature, which the package checks.
     "gate-device.act": _EVERYONE,
     "gate-device.enrol": _OFFICE,
-    "hold.place": _OFFICE,
+    "hold.place": _DECIDE,
     "hold.read": _SIGNED_IN,
-    "hold.release": _OFFICE,
+    "hold.release": _DECIDE,
     "inspection.record": _OFFICE,
-    "inspection.rule": _OFFICE,
+    "inspection.rule": _DECIDE,
     "invitation.create": _TRADE,
     "invitation.claim": _EVERYONE,
     "limit.read": _EVERYONE,
@@ -171,12 +175,13 @@ POLICY: dict[str, frozenset[Audience]] = {
     "place.write": _SIGNED_IN,
     "product.read": _EVERYONE,
     "public.read": _EVERYONE,
-    "recall.annul": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+    "recall.annul": _REGULATORS,
     "recall.close": _SIGNED_IN,
     "recall.follow": _SIGNED_IN,
     "recall.open": _SIGNED_IN,
     "recall.read": _SIGNED_IN,
-    "referral.ask": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
+    "referral.ask": _REGULATORS,
+    # Read by operators, too; that the office which was asked answers, the package checks.
     "referral.answer": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
     "report.file": _EVERYONE,
     "report.handle": frozenset({Audience.REGULATOR, Audience.OPERATOR}),
@@ -185,7 +190,7 @@ POLICY: dict[str, frozenset[Audience]] = {
     "scan.record": _SIGNED_IN,
     "session.create": _EVERYONE,
     "session.end": _EVERYONE,
-    "test.follow-up": frozenset({Audience.REGULATOR}),
+    "test.follow-up": _REGULATORS,
     "test.object": _TRADE,
     # Whoever pushes proves itself by its signature, which the package checks.
     "test.push": _EVERYONE,
@@ -374,8 +379,16 @@ class Caller:
 
     @property
     def supervises(self) -> bool:
-        """Whether the caller sees other parties' data by office."""
+        """Whether the caller sees other parties' data: an office, or whoever runs the platform."""
         return bool(self.audiences & {Audience.REGULATOR, Audience.OPERATOR})
+
+    @property
+    def is_office(self) -> bool:
+        """Whether the caller decides about others' goods by office: it has an area to answer for.
+
+        Whoever runs the platform only sees what offices see.
+        """
+        return Audience.REGULATOR in self.audiences and self.jurisdiction is not None
 
 
 PUBLIC = Caller(
@@ -464,13 +477,15 @@ def authorize(caller: Caller, action: str) -> None:
         raise NotAllowed(action=action)
 
 
+def governs(caller: Caller, division_code: str | None) -> bool:
+    """Whether the caller is the office of a division: asked wherever something is decided."""
+    area = caller.jurisdiction if caller.is_office else None
+    return area is not None and (division_code or "").startswith(area)
+
+
 def may_supervise(caller: Caller, division_code: str | None) -> bool:
-    """Whether a division lies in the caller's jurisdiction; operators answer for all."""
-    if Audience.OPERATOR in caller.audiences:
-        return True
-    if Audience.REGULATOR not in caller.audiences or caller.jurisdiction is None:
-        return False
-    return (division_code or "").startswith(caller.jurisdiction)
+    """Whether the caller sees what is in a division: its office does, and operators see all."""
+    return Audience.OPERATOR in caller.audiences or governs(caller, division_code)
 
 
 def departments_of(named: Iterable[str | None]) -> frozenset[Department]:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.hold import service as holds
 from app.hold.rules import NoticeKind
@@ -59,7 +60,7 @@ async def annul(
     """
     recall = await following.open_case(session, public_id)
     await queries.check_may_see(session, recall, caller)
-    if not await queries.in_charge(session, recall, caller):
+    if not await queries.in_charge(session, recall, caller, on=local_date(now)):
         raise rules.RecallNotYours(recall=str(public_id))
     ticket, state = await tickets.lock(session, ticket_id)
     digest = digest_of(

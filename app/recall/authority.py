@@ -15,10 +15,9 @@ from app.party.access import (
     Department,
     departments_of,
     jurisdiction_of,
-    may_supervise,
 )
 from app.recall import rules
-from app.recall.rules import HoldNotYours
+from app.recall.rules import HoldNotYours, Office
 from app.trace import queries as traces
 
 # Where a lot came in through a ticket of a market, and where it is sold on in one.
@@ -55,16 +54,18 @@ async def answering(session: AsyncSession, lot: LotState) -> Mapping[Department,
 
 
 async def answers_for(session: AsyncSession, lot: LotState, caller: Caller) -> bool:
-    """Whether an office answers for a lot, by its department and area."""
-    if not caller.supervises:
+    """Whether an office answers for a lot, by its department and area.
+
+    Of goods that nobody knows the place of, a city's office does, or nobody would.
+    """
+    if caller.jurisdiction is None or not caller.is_office:
         return False
     places = await answering(session, lot)
-    return any(
-        may_supervise(caller, code)
-        for department, codes in places.items()
-        if department in caller.departments
-        for code in codes
-    )
+    if not any(places.values()):
+        right = not caller.departments.isdisjoint(places)
+        return right and len(caller.jurisdiction) <= rules.CITY_DIGITS
+    office = Office(caller.acting_party, caller.jurisdiction, caller.departments)
+    return office.answers_for(places)
 
 
 async def runs_market_of(session: AsyncSession, lot: LotState, caller: Caller) -> bool:
@@ -130,12 +131,19 @@ async def offices_of(
         department: Only those of this department.
     """
     wanted = sorted(set(codes))
-    found = set()
+    return {
+        office.party_id
+        for office in await offices_on(session, on)
+        if department is None or department in office.departments
+        if any(code.startswith(office.area) for code in wanted)
+    }
+
+
+async def offices_on(session: AsyncSession, on: date) -> list[Office]:
+    """List the offices of a day: an area and departments each, a party's twice if it has two."""
+    found = []
     for party, division, named in await session.execute(_OFFICES, {"day": on}):
-        prefix = jurisdiction_of([division])
-        assert prefix is not None, "the statement asks for a division"
-        if department is not None and department not in departments_of([named]):
-            continue
-        if any(code.startswith(prefix) for code in wanted):
-            found.add(party)
+        area = jurisdiction_of([division])
+        assert area is not None, "the statement asks for a division"
+        found.append(Office(party, area, departments_of([named])))
     return found

@@ -7,7 +7,7 @@ locks the case alone. So nothing is recorded in a case that is being closed.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -31,7 +31,7 @@ from app.lot.models import Lot
 from app.lot.rules import ChangeKind, UnknownLot
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
-from app.party.access import Caller, may_supervise
+from app.party.access import Caller, governs
 from app.product import service as products
 from app.recall import authority, queries, rules
 from app.recall.models import (
@@ -41,6 +41,7 @@ from app.recall.models import (
     RecallForwarding,
     RecallLot,
     RecallNotice,
+    RecallSignOff,
     RecallStep,
 )
 from app.recall.opening import be_patient, commit_to
@@ -50,12 +51,13 @@ from app.recall.schemas import (
     ClosureIn,
     DisposalIn,
     ForwardingIn,
+    SignOffIn,
     StepIn,
 )
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
-Record = TypeVar("Record", RecallStep, RecallDisposal, RecallForwarding)
+Record = TypeVar("Record", RecallStep, RecallDisposal, RecallForwarding, RecallSignOff)
 
 
 async def open_case(session: AsyncSession, public_id: UUID, *, alone: bool = False) -> Recall:
@@ -100,7 +102,12 @@ def check_open(recall: Recall) -> None:
 
 
 async def _check_speaks_for(
-    session: AsyncSession, recall: Recall, caller: Caller, holders: Iterable[int | None]
+    session: AsyncSession,
+    recall: Recall,
+    caller: Caller,
+    holders: Iterable[int | None],
+    *,
+    on: date,
 ) -> None:
     """Refuse whoever neither holds the goods, nor leads the case, nor is the office over them.
 
@@ -108,11 +115,11 @@ async def _check_speaks_for(
         RecallNotYours: the goods are another's.
     """
     others = set(holders) - {caller.party_id}
-    if not others or await queries.leads(session, recall, caller):
+    if not others or await queries.leads(session, recall, caller, on=on):
         return
     known = await parties.by_ids(session, {party for party in others if party is not None})
     for party in others:
-        if party is None or not may_supervise(caller, known[party].division_code):
+        if party is None or not governs(caller, known[party].division_code):
             raise rules.RecallNotYours(recall=str(recall.public_id))
 
 
@@ -206,7 +213,7 @@ async def acknowledge(
     )
     if notice is None:
         raise rules.NotInScope(party=str(party))
-    await _check_speaks_for(session, recall, caller, {told.id})
+    await _check_speaks_for(session, recall, caller, {told.id}, on=local_date(now))
     if notice.acknowledged_at is not None:
         return notice
     check_open(recall)
@@ -274,10 +281,10 @@ async def record_step(
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallStep, step_id, digest):
         return existing, False
-    await _check_speaks_for(session, recall, caller, {found.speaker})
+    await _check_speaks_for(session, recall, caller, {found.speaker}, on=local_date(now))
     check_open(recall)
     own = lot.holder_id == caller.party_id
-    rules.check_consumed(body.kind, own=own, by_office=caller.supervises, mock=recall.mock)
+    rules.check_consumed(body.kind, own=own, by_office=caller.is_office, mock=recall.mock)
     rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
@@ -389,7 +396,8 @@ async def record_disposal(
     digest = _digest(body, public_id, caller)
     if existing := await _repeated(session, RecallDisposal, disposal_id, digest):
         return existing, False
-    await _check_speaks_for(session, recall, caller, (one.speaker for one in found.values()))
+    speakers = {one.speaker for one in found.values()}
+    await _check_speaks_for(session, recall, caller, speakers, on=local_date(now))
     check_open(recall)
     check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
     if body.announced_at >= body.disposed_at:
@@ -526,6 +534,69 @@ async def record_forwarding(
 
 # --- the sign-off -----------------------------------------------------------------------------
 
+
+async def ask_sign_off(
+    session: AsyncSession,
+    public_id: UUID,
+    request_id: UUID,
+    body: SignOffIn,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> tuple[RecallSignOff, bool]:
+    """Say that a case is finished, as whoever leads it, and ask the offices in charge to end it.
+
+    Returns:
+        The request, and whether it is new.
+
+    Raises:
+        UnknownRecall: there is none, or it is not for the caller.
+        RecallNotYours: the caller does not lead it.
+        IdReused: the id names another request.
+        RecallClosed: it was signed off.
+        SignOffYours: the caller may end it.
+        GramsOpen, StepsOpen: it is not finished; see `rules.check_closure`.
+    """
+    recall = await open_case(session, public_id)
+    await queries.check_may_see(session, recall, caller)
+    on = local_date(now)
+    if not await queries.leads(session, recall, caller, on=on):
+        raise rules.RecallNotYours(recall=str(public_id))
+    digest = _digest(body, public_id, caller)
+    if existing := await _repeated(session, RecallSignOff, request_id, digest):
+        return existing, False
+    check_open(recall)
+    if recall.mock or await queries.in_charge(session, recall, caller, on=on):
+        raise rules.SignOffYours(recall=str(public_id))
+    totals = await queries.totals(session, recall)
+    # The samples are for whoever signs off to answer for.
+    rules.check_closure(totals, body.outcome, signed_g=totals.sampled_g, mock=False)
+    asked = RecallSignOff(
+        public_id=request_id,
+        digest=digest,
+        recall_id=recall.id,
+        party_id=caller.acting_party,
+        outcome=body.outcome,
+        words=body.reason,
+        asked_at=now,
+    )
+    session.add(asked)
+    await session.flush()
+    told = set(await queries.offices_in_charge(session, recall, on=on)) | {recall.opened_by}
+    facts = {"recall": public_id, "outcome": body.outcome, "reason": body.reason}
+    kind = NoticeKind.RECALL_SIGN_OFF_ASKED
+    await holds.tell(session, kind, request_id, told - {caller.party_id}, facts, now)
+    document = {
+        "request": str(request_id),
+        "outcome": body.outcome,
+        "reason_commit": await commit_to(session, caller, body.reason),
+        "by": str(caller.acting_public_id),
+        "t": now.isoformat(),
+    }
+    await _log(session, "sign-off-asked", recall, document, now=now)
+    return asked, True
+
+
 # What walk-ins took home is not sold again when it turns up later, nor counted twice where some of
 # it was brought back: it stays on hold, and whoever scans its code is told so.
 _SCOPE = text("""
@@ -559,10 +630,12 @@ async def close(
     """
     recall = await open_case(session, public_id, alone=True)
     await queries.check_may_see(session, recall, caller)
-    if not await queries.leads(session, recall, caller):
+    on = local_date(now)
+    if not await queries.leads(session, recall, caller, on=on):
         raise rules.RecallNotYours(recall=str(public_id))
-    if not recall.mock and not await queries.in_charge(session, recall, caller):
-        raise rules.SignOffNotYours(recall=str(public_id))
+    if not recall.mock and not await queries.in_charge(session, recall, caller, on=on):
+        charge = await queries.charge(session, recall, caller, on=on)
+        raise rules.SignOffNotYours(recall=str(public_id), offices=charge.offices)
     if recall.closed_at is not None:
         if not _is_closed_so(recall, body):
             raise rules.RecallClosed(outcome=recall.outcome)

@@ -271,6 +271,22 @@ class RecallForwarding(Base):
     recorded_at: Mapped[datetime]
 
 
+class RecallSignOff(Base):
+    """The word of whoever leads a case and may not end it: it is finished, please sign it off."""
+
+    __tablename__ = "recall_sign_off"
+    __table_args__ = (CheckConstraint(_one_of("outcome", Outcome), name="outcome"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    recall_id: Mapped[int] = mapped_column(ForeignKey("recall.id"), index=True)
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    outcome: Mapped[str]
+    words: Mapped[str]
+    asked_at: Mapped[datetime]
+
+
 class Referral(Base):
     """A question to the office that answers for another place (协查), and its answer."""
 

@@ -29,8 +29,8 @@ from app.lot import service as lots
 from app.lot.rules import UnknownLot
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
-from app.party.access import Caller
-from app.recall import authority, rules, terms
+from app.party.access import Audience, Caller
+from app.recall import authority, queries, rules, terms
 from app.recall.models import Recall
 from app.recall.rules import Relation
 from app.recall.schemas import RecallIn, ScopeIn
@@ -160,8 +160,12 @@ async def _roots(
         check_occurred(wanted.known_at, now=now, pointer="/known_at")
     found = frozenset(known[public_id] for public_id in wanted.found)
     states = await lots.states_by_id(session, found)
-    await authority.check_may_recall(session, states.values(), caller)
-    siblings = caller.supervises if wanted.siblings is None else wanted.siblings
+    # Whoever runs the platform may look how far a recall would reach, and opens none.
+    looks = Audience.OPERATOR in caller.audiences and not isinstance(wanted, RecallIn)
+    if not looks:
+        await authority.check_may_recall(session, states.values(), caller)
+    free = caller.is_office or looks
+    siblings = free if wanted.siblings is None else wanted.siblings
     if not siblings and not wanted.suspects:
         return Roots(found, frozenset(), frozenset())
     upstream = await _back(session, found)
@@ -170,7 +174,7 @@ async def _roots(
         if known[public_id] not in upstream.nodes:
             raise rules.NoSuspectSource(lot=str(public_id), pointer="/suspects")
     suspects = suspects or frozenset(rules.sources_of(upstream))
-    if not caller.supervises:
+    if not free:
         further = await lots.states_by_id(session, suspects - found)
         await authority.check_may_recall(session, further.values(), caller)
     return Roots(found, suspects, frozenset(upstream.nodes) - found)
@@ -404,7 +408,9 @@ async def _tell_offices(
         await session.execute(_MARKETS, {"lots": scope.lots, "roots": list(scope.roots.lots)})
     ).all()
     codes |= {code for _, code in markets}
-    offices = await authority.offices_of(session, codes, on=local_date(now))
+    on = local_date(now)
+    offices = await authority.offices_of(session, codes, on=on)
+    offices |= await queries.offices_in_charge(session, recall, on=on)
     told = {*offices, *(party for party, _ in markets)} - {caller.party_id}
     await holds.tell(
         session, NoticeKind.RECALL_REPORTED, recall.public_id, told, _facts(recall), now

@@ -55,6 +55,8 @@ async def record(
     disposals = await queries.disposals_of(session, recall.id)
     annulled = await annulments.annulments_of(session, recall.id)
     forwardings = await queries.forwardings_of(session, recall.id)
+    sign_offs = await queries.sign_offs_of(session, recall.id)
+    charge = await queries.charge(session, recall, caller, on=today)
     if sight is Sight.ALL:
         asked = await referrals.concerning(session, caller, recall=recall, most=REFERRALS_MAX)
         return RecordOut(
@@ -65,6 +67,8 @@ async def record(
             annulments=annulled,
             forwardings=forwardings,
             referrals=await referrals.describe(session, asked, today=today),
+            sign_offs=sign_offs,
+            charge=charge,
         )
     me, party = caller.acting_public_id, caller.acting_party
     page = await queries.lots_of(session, recall, holder=party, after=0, most=None)
@@ -77,6 +81,8 @@ async def record(
         annulments=[],
         forwardings=[forwarding for forwarding in forwardings if forwarding.by == me],
         referrals=[],
+        sign_offs=[row for row in sign_offs if row.by == me],
+        charge=charge,
     )
 
 
@@ -273,6 +279,14 @@ def _sheets(written: RecordOut, lots: Sequence[RecallLotOut]) -> list[Sheet]:
             ),
         ),
         _asked(written.referrals),
+        (
+            "申请结案 Sign-off asked",
+            ("申请方 Party", "结果 Outcome", "说明 Reason", "时间 At"),
+            (
+                (row.name, both(wording.OUTCOMES[row.outcome]), row.reason, row.asked_at)
+                for row in written.sign_offs
+            ),
+        ),
     ]  # fmt: skip
 
 

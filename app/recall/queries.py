@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.evidence import service as evidence
 from app.lot import service as lots
 from app.party import service as parties
-from app.party.access import Audience, Caller, may_supervise
+from app.party.access import Audience, Caller, RoleKind, governs
 from app.product import service as products
 from app.recall import authority, rules, schemas
 from app.recall.models import (
@@ -20,6 +20,7 @@ from app.recall.models import (
     RecallDisposal,
     RecallForwarding,
     RecallNotice,
+    RecallSignOff,
 )
 from app.recall.rules import Outcome, Relation, StepKind, Totals, Trigger, UnknownRecall, minutes
 from app.ticket.rules import BuyerKind
@@ -46,33 +47,59 @@ async def find(session: AsyncSession, public_id: UUID) -> Recall:
     return recall
 
 
-async def leads(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
-    """Whether the caller opened a case, or is the office over whoever did."""
+async def leads(session: AsyncSession, recall: Recall, caller: Caller, *, on: date) -> bool:
+    """Whether the caller opened a case, is the office over whoever did, or is in charge of it."""
+    return await _is_its(session, recall, caller) or await in_charge(session, recall, caller, on=on)
+
+
+async def _is_its(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
     if caller.party_id == recall.opened_by:
         return True
     opener = (await parties.by_ids(session, [recall.opened_by]))[recall.opened_by]
-    return may_supervise(caller, opener.division_code)
+    return governs(caller, opener.division_code)
 
 
 _FOUND = text("SELECT lot_id FROM recall_lot WHERE recall_id = :recall AND relation = 'found'")
 
 
-async def in_charge(session: AsyncSession, recall: Recall, caller: Caller) -> bool:
-    """Whether the caller is the office that answers for a case.
+async def in_charge(session: AsyncSession, recall: Recall, caller: Caller, *, on: date) -> bool:
+    """Whether the caller is an office that ends a case: it opened it, or answers for its goods.
 
-    That is the office that opened it; else one that leads it, of a department that answers for
-    goods in question (domain.md §2.10): agriculture before the market gate, market regulation after
-    it.
+    An operator sees every case, and is no office.
     """
-    if not caller.supervises or not await leads(session, recall, caller):
+    if not caller.is_office:
         return False
     if caller.party_id == recall.opened_by:
         return True
+    return caller.party_id in await offices_in_charge(session, recall, on=on)
+
+
+async def offices_in_charge(session: AsyncSession, recall: Recall, *, on: date) -> frozenset[int]:
+    """Find the offices that end a case, beside the one that opened it."""
     found = (await session.execute(_FOUND, {"recall": recall.id})).scalars()
-    for lot in (await lots.states_by_id(session, found)).values():
-        if not caller.departments.isdisjoint(await authority.answering(session, lot)):
-            return True
-    return False
+    states = await lots.states_by_id(session, found)
+    goods = [await authority.answering(session, lot) for lot in states.values()]
+    opener = (await parties.by_ids(session, [recall.opened_by]))[recall.opened_by]
+    offices = await authority.offices_on(session, on)
+    return rules.offices_in_charge(offices, goods, site=opener.division_code)
+
+
+async def charge(
+    session: AsyncSession, recall: Recall, caller: Caller, *, on: date
+) -> schemas.ChargeOut:
+    """Tell who ends a case, and what the caller may do towards it."""
+    offices = set(await offices_in_charge(session, recall, on=on))
+    if RoleKind.REGULATOR in await parties.role_kinds(session, recall.opened_by, on):
+        offices.add(recall.opened_by)
+    known = await parties.by_ids(session, offices)
+    leading = await leads(session, recall, caller, on=on)
+    ends = leading and (recall.mock or await in_charge(session, recall, caller, on=on))
+    is_open = recall.closed_at is None
+    return schemas.ChargeOut(
+        offices=sorted(party.name for party in known.values()),
+        may_close=is_open and ends,
+        may_ask=is_open and leading and not ends,
+    )
 
 
 PLACES = text("""
@@ -97,13 +124,13 @@ async def check_may_see(session: AsyncSession, recall: Recall, caller: Caller) -
     Raises:
         UnknownRecall: the case is not for the caller.
     """
-    if await leads(session, recall, caller):
+    if Audience.OPERATOR in caller.audiences or await _is_its(session, recall, caller):
         return Sight.ALL
     parameters = {"recall": recall.id, "party": caller.party_id, "subject": recall.public_id}
     concerned, told = (await session.execute(_TOLD, parameters)).one()
-    if caller.supervises:
+    if caller.is_office:
         codes = (await session.execute(PLACES, {"recall": recall.id})).scalars()
-        if told or any(may_supervise(caller, code) for code in codes):
+        if told or any(governs(caller, code) for code in codes):
             return Sight.ALL
     if concerned or told:
         return Sight.OWN
@@ -220,6 +247,7 @@ async def _written(
 ) -> schemas.RecallOut:
     opener = (await parties.by_ids(session, [recall.opened_by]))[recall.opened_by]
     summed = await totals(session, recall)
+    asked = select(func.max(RecallSignOff.asked_at)).where(RecallSignOff.recall_id == recall.id)
     return schemas.RecallOut(
         recall=recall.public_id,
         mock=recall.mock,
@@ -234,6 +262,7 @@ async def _written(
         clocks=_clocks(recall, summed, today=today),
         outcome=None if recall.outcome is None else Outcome(recall.outcome),
         closing_reason=recall.closing_reason,
+        sign_off_asked_at=await session.scalar(asked),
         totals=schemas.TotalsOut.model_validate(summed) if all_of_it else None,
     )
 
@@ -482,6 +511,35 @@ async def forwardings_of(
             mass_g=row.mass_g,
             note=row.words,
             told_at=row.told_at,
+        )
+        for row in found
+    ]
+
+
+async def sign_offs_of(
+    session: AsyncSession, recall_id: int, *, only: RecallSignOff | None = None
+) -> list[schemas.SignOffOut]:
+    """List who asked for a case to be signed off, the latest last, or one of these requests."""
+    found: Sequence[RecallSignOff] = (
+        (
+            await session.scalars(
+                select(RecallSignOff)
+                .where(RecallSignOff.recall_id == recall_id)
+                .order_by(RecallSignOff.id)
+            )
+        ).all()
+        if only is None
+        else [only]
+    )
+    known = await parties.by_ids(session, {row.party_id for row in found})
+    return [
+        schemas.SignOffOut(
+            request=row.public_id,
+            by=known[row.party_id].public_id,
+            name=known[row.party_id].name,
+            outcome=Outcome(row.outcome),
+            reason=row.words,
+            asked_at=row.asked_at,
         )
         for row in found
     ]

@@ -14,7 +14,7 @@ from app.hold.rules import NoticeKind
 from app.lot import service as lots
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
-from app.party.access import Caller, Department, may_supervise
+from app.party.access import Caller, Department, governs
 from app.recall import authority, queries, rules, terms
 from app.recall.models import Recall, Referral
 from app.recall.opening import commit_to
@@ -86,7 +86,7 @@ async def _asked(session: AsyncSession, referral: Referral, *, on: date) -> set[
 
 def _may_answer(referral: Referral, caller: Caller) -> bool:
     fits = referral.department is None or Department(referral.department) in caller.departments
-    return fits and may_supervise(caller, referral.division_code)
+    return fits and governs(caller, referral.division_code)
 
 
 async def answer(

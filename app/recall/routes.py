@@ -478,6 +478,33 @@ async def record_forwarding(
 
 
 @router.put(
+    "/recalls/{recall_id}/sign-offs/{request_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(schemas.SignOffOut),
+        **declare(*_IN_A_CASE, IdReused, rules.SignOffYours, rules.GramsOpen, rules.StepsOpen),
+    },
+    tags=["recalls"],
+)
+async def ask_sign_off(
+    recall_id: UUID,
+    request_id: UUID,
+    body: schemas.SignOffIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Closer,
+) -> schemas.SignOffOut:
+    """Say that a recall is finished, and ask the offices in charge to sign it off."""
+    asked, created = await following.ask_sign_off(
+        session, recall_id, request_id, body, caller, now=_now(request)
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return (await queries.sign_offs_of(session, asked.recall_id, only=asked))[0]
+
+
+@router.put(
     "/recalls/{recall_id}/closure",
     responses=declare(
         *_IN_A_CASE,

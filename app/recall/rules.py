@@ -152,7 +152,7 @@ class RecallNotYours(DomainError):
 
 
 class SignOffNotYours(DomainError):
-    """A case ends by the word of the office in charge of its goods, not of whoever opened it.
+    """A case ends by the word of the office in charge of its goods (`offices` in its facts).
 
     What a business did about unsafe food it reports to the office of its county (FSL art. 63).
     """
@@ -163,10 +163,20 @@ class SignOffNotYours(DomainError):
         "召回由负责该货物的监管部门结案", "The office in charge of the goods ends the recall"
     )
     next_step: ClassVar[Text] = Text(
-        "请将召回和处置情况报告所在地县级市场监督管理部门(入市前的产品报告农业农村部门), 由其结案",
-        "Report what was done to the county's office of market regulation (of agriculture, for "
-        "goods that have not entered a market), which signs it off",
+        "请将召回和处置情况报告货物所在地的市场监督管理部门(入市前的产品报告农业农村部门), "
+        "并申请结案",
+        "Ask the office where the goods are to sign it off: market regulation, or agriculture for "
+        "goods that have not entered a market",
     )
+
+
+class SignOffYours(DomainError):
+    """Whoever may end a case does not ask anybody for it."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "recall-sign-off-yours"
+    title: ClassVar[Text] = Text("该召回可由您直接结案", "You may end this recall yourself")
+    next_step: ClassVar[Text] = Text("请直接结案", "Close it")
 
 
 class NotInScope(DomainError):
@@ -360,6 +370,73 @@ def answering(
     if sold_in:
         found[Department.MARKET_REGULATION] = sold_in
     return found
+
+
+CITY_DIGITS: Final = 4
+"""So long is the prefix of all that lies in a city (GB/T 2260)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A regulator's area and departments.
+
+    Attributes:
+        party_id: Whose office it is.
+        area: The prefix of all divisions in its area.
+        departments: The stages of the chain it answers for.
+    """
+
+    party_id: int
+    area: str
+    departments: frozenset[Department]
+
+    def answers_for(self, places: Mapping[Department, Collection[str]]) -> bool:
+        """Whether one of its departments answers in its area for goods; see `answering`."""
+        return any(
+            code.startswith(self.area)
+            for department in self.departments
+            for code in places.get(department, ())
+        )
+
+
+def offices_in_charge(
+    offices: Collection[Office],
+    goods: Sequence[Mapping[Department, Collection[str]]],
+    *,
+    site: str | None,
+) -> frozenset[int]:
+    """Say who ends a recall that no office opened: see docs/decisions/0020-who-ends-a-recall.md.
+
+    An office that answers for all the goods in question, by department and place. If they lie so
+    far apart that there is none: one that answers for some of them and is over the site of whoever
+    called them back. Failing that, the widest area of those that answer for some; failing that, of
+    the department: somebody has to be able to end it.
+
+    Args:
+        offices: All offices of the day.
+        goods: Of each lot in question, which department of which places answers for it.
+        site: Where whoever opened the case is; stands in for the place of goods that have none.
+
+    Returns:
+        Their parties; none if there is no office of the department at all.
+    """
+    home = {site} if site else set()
+    placed = [one if any(one.values()) else dict.fromkeys(one, home) for one in goods]
+    answering = [{office for office in offices if office.answers_for(one)} for one in placed]
+    somewhere = {office for those in answering for office in those}
+    asked = {department for one in goods for department in one}
+    chosen = (
+        {office for office in somewhere if all(office in those for those in answering)}
+        or {office for office in somewhere if site and site.startswith(office.area)}
+        or _widest(somewhere)
+        or _widest({office for office in offices if asked & office.departments})
+    )
+    return frozenset(office.party_id for office in chosen)
+
+
+def _widest(offices: Collection[Office]) -> set[Office]:
+    shortest = min((len(office.area) for office in offices), default=0)
+    return {office for office in offices if len(office.area) == shortest}
 
 
 # --- terms ------------------------------------------------------------------------------------

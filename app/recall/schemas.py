@@ -161,6 +161,13 @@ class ClosureIn(In):
     )
 
 
+class SignOffIn(In):
+    """That a recall is finished, as whoever leads it says: how it shall end, and why."""
+
+    outcome: Outcome
+    reason: Line
+
+
 class SpanOut(Out):
     """Lots of one relation in a scope."""
 
@@ -242,6 +249,7 @@ class RecallOut(Out):
     clocks: ClocksOut
     outcome: Outcome | None
     closing_reason: str | None
+    sign_off_asked_at: datetime | None
     totals: TotalsOut | None
 
 
@@ -368,6 +376,31 @@ class ForwardingOut(Out):
     told_at: datetime
 
 
+class SignOffOut(Out):
+    """Who asked the office in charge to end a recall, and how."""
+
+    request: UUID
+    by: UUID
+    name: str
+    outcome: Outcome
+    reason: str
+    asked_at: datetime
+
+
+class ChargeOut(Out):
+    """Who ends a recall.
+
+    Attributes:
+        offices: Names of the offices in charge: any of them signs it off.
+        may_close: Whether you are one, or began the exercise, and it is open.
+        may_ask: Whether you lead it and may ask them to sign it off.
+    """
+
+    offices: list[str]
+    may_close: bool
+    may_ask: bool
+
+
 class SaleOut(Out):
     """A sale to somebody outside the platform."""
 
@@ -443,3 +476,5 @@ class RecordOut(Out):
     annulments: list[AnnulmentOut]
     forwardings: list[ForwardingOut]
     referrals: list[ReferralOut]
+    sign_offs: list[SignOffOut]
+    charge: ChargeOut

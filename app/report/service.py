@@ -27,7 +27,7 @@ from app.hold import service as holds
 from app.hold.rules import NoticeKind
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
-from app.party.access import Caller, Department, may_supervise
+from app.party.access import Caller, Department, NotAllowed, governs, may_supervise
 from app.place import service as places
 from app.recall import authority
 from app.report import rules, seed
@@ -310,6 +310,16 @@ def _lies_with(report: Report, caller: Caller) -> bool:
     )
 
 
+def _check_decides(kind: ReportStepKind, report: Report, caller: Caller) -> None:
+    """Refuse an operator who would do more than send a report to an office.
+
+    Raises:
+        NotAllowed: the caller is not the office that answers.
+    """
+    if kind is not ReportStepKind.REFER and not governs(caller, report.division_code):
+        raise NotAllowed(action="report.handle")
+
+
 async def step(
     session: AsyncSession,
     public_id: UUID,
@@ -327,6 +337,7 @@ async def step(
     Raises:
         UnknownReport: there is none, or it lies with another office.
         IdReused: the id names another step.
+        NotAllowed: the caller runs the platform: it refers reports, and offices answer them.
         ReportMovedOn: it is past this step.
         ReportNotMoved: it lies already where it is to be referred to.
         UnknownDivision: there is no such county.
@@ -345,6 +356,7 @@ async def step(
         raise rules.UnknownReport(report=str(public_id))
     if existing is not None:
         raise IdReused(step=str(step_id))
+    _check_decides(body.kind, report, caller)
     report.state = rules.state_after(ReportState(report.state), body.kind)
     if body.kind is ReportStepKind.TAKE_UP:
         report.taken_up_at = now

@@ -15,7 +15,7 @@ from app.core.clock import local_date
 from app.core.db import Base
 from app.farming import service as farming
 from app.party import service as parties
-from app.party.access import Audience, Caller
+from app.party.access import Audience, Caller, NotAllowed
 from app.signing import shortcode
 from app.supervision import queries, rules, seed
 from app.supervision.models import (
@@ -329,11 +329,15 @@ async def close(
 
     Raises:
         UnknownWarning: there is none that the caller may see.
+        NotAllowed: an office or a market answers for it, and the caller runs the platform.
         WarningConcernsYou: it is about the caller's own party.
         WarningClosed: somebody has said something else of it.
     """
     row = await find(session, public_id, caller, now=now)
     await session.refresh(row, with_for_update=True)
+    decides = caller.is_office or Audience.MARKET in caller.audiences
+    if not decides and (row.divisions or row.market_ids):
+        raise NotAllowed(action="warning.handle")
     if row.party_id == caller.acting_party:
         raise rules.WarningConcernsYou(warning=str(public_id))
     if row.state != WarningState.OPEN:

@@ -277,7 +277,7 @@ async def take_measure(
     """Record 核查处置 after a failure, or that the result was published."""
     state = request.app.state
     sample, lot = await service.lock(session, sample_id)
-    await service.check_reader(session, lot, caller, state.answers_for)
+    await service.check_decides(session, lot, caller, state.answers_for)
     _, created = await cases.measure(session, measure_id, sample, body, caller, now=state.clock())
     if not created:
         response.status_code = HTTPStatus.OK
@@ -311,7 +311,7 @@ async def put_off(
     """Put off the end of 核查处置, as the office that follows it up, with its head's approval."""
     state = request.app.state
     sample, lot = await service.lock(session, sample_id)
-    await service.check_reader(session, lot, caller, state.answers_for)
+    await service.check_decides(session, lot, caller, state.answers_for)
     _, created = await cases.put_off(session, extension_id, sample, body, caller, now=state.clock())
     if not created:
         response.status_code = HTTPStatus.OK

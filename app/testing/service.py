@@ -24,7 +24,7 @@ from app.lot.rules import Draw, LotExhausted, LotState, check_draw
 from app.lot.rules import digest as digest_of
 from app.lot.service import Withdrawal
 from app.party import service as parties
-from app.party.access import Caller, OtherParty, RoleKind, may_supervise
+from app.party.access import Caller, OtherParty, RoleKind, governs, may_supervise
 from app.place import service as places
 from app.product import service as products
 from app.testing import cases, commissions, rules
@@ -362,6 +362,18 @@ async def check_reader(
         await answers_for(session, lot, caller)
 
 
+async def check_decides(
+    session: AsyncSession, lot: LotState, caller: Caller, answers_for: AnswersFor
+) -> None:
+    """Refuse whoever is no office of a lot's origin, and does not answer for where it is.
+
+    Raises:
+        HoldNotYours: that is so.
+    """
+    if not governs(caller, lot.division_code):
+        await answers_for(session, lot, caller)
+
+
 async def check_may_send(
     session: AsyncSession, sample: Sample, lot: LotState, caller: Caller, answers_for: AnswersFor
 ) -> None:
@@ -379,8 +391,8 @@ async def check_may_send(
         return
     if lot.holder_id == caller.acting_party:
         raise OtherParty
-    await check_reader(session, lot, caller, answers_for)
-    if sample.authority is not None and not caller.supervises:
+    await check_decides(session, lot, caller, answers_for)
+    if sample.authority is not None and not caller.is_office:
         raise OtherParty
 
 

@@ -21,6 +21,7 @@ from app.core.db import Database
 from app.demo.scenario import (
     COLLECTOR,
     FARMS,
+    GATE,
     MARKET,
     MARKET_SITE,
     MERGED_LOT,
@@ -605,6 +606,112 @@ async def dispose_of_all(page: Page) -> None:
         await section.get_by_role("button", name="记录").click()
     answer = await answered.value
     assert answer.status == 201, await answer.text()
+
+
+async def sign_in_as(visitor: Visitor, login: str, path: str) -> None:
+    """Sit down at the desk in somebody else's place."""
+    await visitor.page.context.clear_cookies()
+    await visitor.open("/admin")
+    await visitor.sign_in(login)
+    await go(visitor, path)
+
+
+async def test_whoever_leads_a_recall_asks_and_the_office_in_charge_signs_it_off(
+    visitor: Visitor,
+) -> None:
+    site, page, recall = visitor.site, visitor.page, new_id()
+    async with (
+        signed_in(site, FARMS[0].farmer.login) as farmer,
+        signed_in(site, STALL.login) as stall,
+        signed_in(site, MARKET.login) as market,
+        signed_in(site, "regulator") as office,
+    ):
+        lot = new_id()
+        origin = {"origin": "harvest", "division_code": FARMS[0].village}
+        goods = {"product": CHIVES, "quantity": "12", "unit": "公斤"}
+        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        body = {
+            "buyer": {"party": stall.party},
+            "lines": [line(CHIVES, 12, lot)],
+            "market": str(MARKET_SITE.id),
+        }
+        ticket = await farmer.put(f"/tickets/{new_id()}", body)
+        decided = await stall.put(
+            f"/tickets/{ticket['ticket']}/decision", {"outcome": "accepted"}, status=200
+        )
+        case = {
+            "found": [received(decided)],
+            "grade": 2,
+            "trigger": "self_check",
+            "reason": "市场自查：标签不符",
+            "known_at": datetime.now(UTC).isoformat(),
+        }
+        await market.put(f"/recalls/{recall}", case)
+        await office.put(f"/samples/{new_id()}", sample_of(received(decided)))
+    await page.set_viewport_size(DESK)
+    await sign_in_as(visitor, MARKET.login, f"/recalls/{recall}")
+    # It is told who closes it, and has no button that would be refused.
+    closing = page.locator("section", has=page.get_by_role("heading", name="结案"))
+    await closing.get_by_text("由负责的监管部门结案").wait_for()
+    assert await closing.get_by_role("button", name="召回完成，结案").count() == 0
+    await closing.get_by_label("情况说明").fill("标签已更正，确认为误报")
+    await closing.get_by_role("button", name="误报，申请解除").click()
+    await closing.get_by_text("标签已更正").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("admin-recall-asked")
+    await sign_in_as(visitor, "regulator", "")
+    await page.get_by_role("link", name="申请结案的召回").wait_for()
+    await visitor.shoot("admin-home-sign-off")
+    await go(visitor, "/recalls")
+    await page.get_by_text("已申请结案").first.wait_for()
+    await visitor.shoot("admin-recalls-asked")
+    await go(visitor, f"/recalls/{recall}")
+    await closing.get_by_text("结案即确认该数量").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("admin-recall-to-sign-off")
+    await closing.get_by_label("理由").fill("核实为误报")
+    await closing.get_by_role("button", name="误报，解除召回").click()
+    await closing.wait_for(state="detached")
+
+
+async def test_a_market_states_what_it_did_and_the_office_closes_the_case(
+    visitor: Visitor,
+) -> None:
+    site, page = visitor.site, visitor.page
+    async with (
+        signed_in(site, FARMS[0].farmer.login) as farmer,
+        signed_in(site, STALL.login) as stall,
+        signed_in(site, MARKET.login) as market,
+    ):
+        lot = new_id()
+        origin = {"origin": "harvest", "division_code": FARMS[0].village}
+        goods = {"product": CHIVES, "quantity": "9", "unit": "公斤"}
+        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        body = {"buyer": {"party": stall.party}, "lines": [line(CHIVES, 9, lot)]}
+        ticket = await farmer.put(f"/tickets/{new_id()}", body)
+        void = f"/tickets/{ticket['ticket']}/void"
+        await farmer.put(void, {"reason": "写错"}, status=200)
+        shown = {"id": new_id(), "text": ticket["url"], "decided_offline": "ADMIT"}
+        inspection = {"place": str(GATE.id), "inspector": "管示范", "lines": [shown]}
+        told = await market.put(f"/inspections/{new_id()}", inspection)
+        assert told["cases"]
+    await page.set_viewport_size(DESK)
+    await sign_in_as(visitor, MARKET.login, "/gate-cases")
+    case = page.locator("section", has=page.get_by_role("heading", name="未按判定放行")).first
+    await case.get_by_text("市场是当事方").wait_for()
+    assert await case.get_by_role("button", name="已处理").count() == 0
+    await visitor.shoot("admin-gate-case-of-the-market")
+    await case.get_by_label("情况说明").fill("断网时放行，货已追回封存")
+    await case.get_by_role("button", name="提交说明").click()
+    await case.get_by_text("货已追回封存").wait_for()
+    await visitor.check_axe()
+    await sign_in_as(visitor, "regulator", "/gate-cases")
+    await case.get_by_text("货已追回封存").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("admin-gate-case-answered")
+    await case.get_by_label("处理说明").fill("已约谈市场")
+    await case.get_by_role("button", name="已处理").click()
+    await page.get_by_text("货已追回封存").wait_for(state="detached")
 
 
 # --- the other screens ----------------------------------------------------------------------------

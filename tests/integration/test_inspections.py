@@ -3,7 +3,8 @@
 import asyncio
 import json
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -1066,7 +1067,91 @@ async def test_what_was_let_in_against_the_verdict_is_a_case(market: Market) -> 
     # Two inspections that a device counts as one cannot both be.
     for _ in range(2):
         again = await inspects(market, scanned(await market.sound_ticket()), device="d", sequence=7)
-    assert len(again["cases"]) == 1
+    (twice,) = again["cases"]
+    # Both are told against the market: it says what happened, and the office closes them.
+    closed, said = {"state": "false", "reason": "误报"}, {"answer": "断网放行, 已追回"}
+    operator = await market.add("operator", "平台", RoleKind.OPERATOR)
+    rival = await market.add("rival", "别家市场", RoleKind.MARKET)
+    for case in (*told["cases"], twice):
+        path = f"/gate-cases/{case}"
+        refused = await market.office.put(f"{path}/close", closed)
+        assert (refused.status_code, code_of(refused)) == (403, "case-of-the-market")
+        assert refused.json()["facts"]["departments"] == ["market_regulation"]
+        assert code_of(await operator.put(f"{path}/close", closed)) == "not-allowed"
+        shown = await _case(market.office, case)
+        assert (shown["may_close"], shown["may_answer"], shown["answer"]) == (False, True, None)
+        for actor, code in (
+            (operator, "not-allowed"),
+            (market.regulator, "not-allowed"),
+            (rival, "unknown-case"),
+        ):
+            assert code_of(await actor.put(f"{path}/answer", said)) == code
+        answers = await asyncio.gather(
+            *(market.office.put(f"{path}/answer", said) for _ in range(3))
+        )
+        assert [answer.status_code for answer in answers] == [200] * 3
+        other = await market.office.put(f"{path}/answer", {"answer": "!"})
+        assert code_of(other) == "case-answered"
+        shown = await _case(market.regulator, case)
+        assert (shown["may_close"], shown["may_answer"]) == (True, False)
+        assert (shown["answer"], shown["answered_at"]) == (said["answer"], shown["answered_at"])
+        assert (await _case(operator, case))["may_close"] is False
+        done = await market.regulator.make(f"{path}/close", closed, status=200)
+        assert (done["answer"], done["may_close"]) == (said["answer"], False)
+        assert (await market.office.put(f"{path}/answer", said)).status_code == 200
+        logged = "SELECT count(*) FROM entry WHERE kind = 'gate.case-answered' AND subject = :case"
+        assert await market.trade.value(logged, case=UUID(case)) == 1
+
+
+async def _case(actor: Actor, case: str) -> Json:
+    (found,) = [one for one in await actor.read("/gate-cases?limit=100") if one["case"] == case]
+    return cast("Json", found)
+
+
+async def test_two_markets_do_not_close_what_lies_between_them(market: Market) -> None:
+    ticket, twice = await market.sound_ticket(), await market.sound_ticket()
+    rival = await market.add("rival", "别家市场", RoleKind.MARKET)
+    theirs = str(await market.place("别家市场", PlaceKind.MARKET, run_by=rival))
+    await inspects(market, scanned(ticket, decided_offline="ADMIT"), by=rival, place=theirs)
+    told = await inspects(market, scanned(ticket, decided_offline="ADMIT"))
+    kinds = {one["kind"]: one["case"] for one in await market.office.read("/gate-cases")}
+    assert "admitted_at_two_gates" in kinds
+    closed = {"state": "handled", "reason": "复印件"}
+    for actor in (market.office, rival):
+        for case in await actor.read("/gate-cases"):
+            assert case["may_close"] is False
+            refused = await actor.put(f"/gate-cases/{case['case']}/close", closed)
+            assert code_of(refused) == "case-of-the-market"
+    for case in told["cases"]:
+        await market.regulator.make(f"/gate-cases/{case}/close", closed, status=200)
+        late = await market.office.put(f"/gate-cases/{case}/answer", {"answer": "晚了"})
+        assert code_of(late) == "case-closed"
+    # Goods that came twice through its own gates a market clears up itself.
+    west = await _second_gate(market)
+    for place in (west, None):
+        where = {} if place is None else {"place": place}
+        own = await inspects(market, scanned(twice, decided_offline="ADMIT"), **where)
+    mine = [await _case(market.office, case) for case in own["cases"]]
+    (found,) = [one for one in mine if one["kind"] == "admitted_at_two_gates"]
+    assert (found["may_close"], found["may_answer"]) == (True, True)
+    await market.office.make(f"/gate-cases/{found['case']}/close", closed, status=200)
+
+
+async def test_whoever_runs_the_platform_judges_no_goods_at_a_gate(market: Market) -> None:
+    small = await market.sell(market.farmer, market.stall, await market.lot(market.farmer, 20), 5)
+    told = await inspects(market, scanned(small))
+    operator = await market.add("operator", "平台", RoleKind.OPERATOR)
+    body = {
+        "line": told["lines"][0]["line"],
+        "reason": "x",
+        "accountable": "吴",
+        "decision": "HOLD",
+    }
+    assert code_of(await operator.put(f"/rulings/{new_id()}", body)) == "not-allowed"
+    vehicle = inspection(market, scanned(small))
+    refused = await operator.put(f"/inspections/{new_id()}", vehicle)
+    assert code_of(refused) == "gate-not-yours"
+    await operator.read(f"/inspections/{told['inspection']}")
 
 
 # --- the draw -------------------------------------------------------------------------------------

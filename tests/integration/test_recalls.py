@@ -12,7 +12,7 @@ from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
 from app.ledger.queries import held_since
-from app.party.access import Department
+from app.party.access import Department, RoleKind
 from app.recall.jobs import CHORES
 from app.signing import shortcode
 from tests.factories import (
@@ -682,6 +682,182 @@ async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
     # An exercise holds nothing: who began it ends it.
     exercise = (await recalled(stall, morning.at_first, mock=True, **mine))["recall"]
     await stall.make(f"/recalls/{exercise}/closure", answers[1], status=200)
+
+
+async def _named(*actors: Actor) -> list[str]:
+    rows = await actors[0].trade.rows(
+        "SELECT name FROM party WHERE id = ANY(CAST(:ids AS bigint[]))",
+        ids=[actor.id for actor in actors],
+    )
+    return sorted(row[0] for row in rows)
+
+
+async def _bought(seller: Actor, buyer: Actor, kg: int = 5) -> str:
+    """Sell somebody chives of a new lot; answer the lot that came into being with the buyer."""
+    sold = await seller.sells(buyer, line(CHIVES, kg, await seller.opens(kg=kg)))
+    return received(await buyer.decides(sold["ticket"]))
+
+
+async def test_whoever_runs_the_platform_sees_a_recall_and_decides_nothing(
+    morning: Morning,
+) -> None:
+    trade, office = morning.trade, morning.office
+    operator = await trade.party(RoleKind.OPERATOR)
+    # An operator that trades, too, is none the more an office.
+    both = await trade.party(RoleKind.OPERATOR, RoleKind.MARKET)
+    hold = new_id()
+    await office.make(f"/holds/{hold}", {"lot": morning.kept, "reason": "待查"})
+    recall = (await recalled(morning.first, morning.at_first, trigger="self_check"))["recall"]
+    at = f"/recalls/{recall}"
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    step = {"lot": morning.at_first, "kind": "consumed", "mass_g": 1, "note": "x"}
+    where = {"lot": morning.grown, "division_code": "320682", "question": "来源?"}
+    asked = (await office.make(f"/referrals/{new_id()}", where))["referral"]
+    for actor in (operator, both):
+        assert (await actor.read(at))["totals"]["lots"] > 0
+        await actor.read(f"{at}/lots")
+        charge = (await actor.read(f"{at}/record"))["charge"]
+        assert charge == {"offices": await _named(office), "may_close": False, "may_ask": False}
+        scope = {"found": [morning.at_first]}
+        assert (await actor.send("POST", "/recall-scopes", scope)).status_code == 200
+        for path, body, code in (
+            (f"{at}/closure", lifted, "recall-not-yours"),
+            (f"{at}/sign-offs/{new_id()}", lifted, "recall-not-yours"),
+            (f"{at}/steps/{new_id()}", step, "recall-not-yours"),
+            (f"{at}/acknowledgements/{morning.first.public_id}", {"note": "x"},
+             "recall-not-yours"),
+            (f"{at}/annulments/{morning.pending}", {"reason": "x", "accountable": "吴"},
+             "not-allowed"),
+            (f"/recalls/{new_id()}", order(trade, morning.kept), "hold-not-yours"),
+            (f"/referrals/{new_id()}", where, "not-allowed"),
+            (f"/referrals/{asked}/answer", {"answer": "查无此事"}, "unknown-referral"),
+        ):  # fmt: skip
+            refused = await actor.put(path, body)
+            assert code_of(refused) == code, path
+        for path, body in (
+            (f"/holds/{new_id()}", {"lot": morning.grown, "reason": "x"}),
+            (f"/holds/{hold}/release", {"reason": "x"}),
+        ):
+            code = "not-allowed" if actor is operator else "hold-not-yours"
+            assert code_of(await actor.put(path, body)) == code, path
+    assert await trade.value("SELECT count(*) FROM hold WHERE released_at IS NOT NULL") == 0
+    # A city's party that is an office and runs the platform is an office of its city alone.
+    two = await trade.party(RoleKind.OPERATOR, RoleKind.REGULATOR, answers_for="3205")
+    assert code_of(await two.put(f"{at}/closure", lifted)) == "recall-not-yours"
+    await office.make(f"{at}/closure", lifted, status=200)
+
+
+async def test_an_office_over_all_the_goods_in_question_ends_a_recall(trade: Trade) -> None:
+    rules = Department.MARKET_REGULATION
+    rugao, tongzhou = [await _of_department(trade, rules, area) for area in ("320682", "320613")]
+    city, farms = [await _of_department(trade, one) for one in (rules, Department.AGRICULTURE)]
+    farmer = await trade.farmer()
+    far, near = await trade.stall(division_code="320613001"), await trade.stall()
+    mine: Json = {"trigger": "self_check", "siblings": False}
+    lifted = {"outcome": "lifted", "reason": "误报"}
+
+    async def may_not(recall: str, *offices: Actor, whose: list[Actor]) -> None:
+        for office in offices:
+            refused = await office.put(f"/recalls/{recall}/closure", lifted)
+            assert (refused.status_code, code_of(refused)) == (403, "recall-sign-off-not-yours")
+            assert refused.json()["facts"]["offices"] == await _named(*whose)
+            charge = (await office.read(f"/recalls/{recall}/record"))["charge"]
+            assert (charge["may_close"], charge["may_ask"]) == (False, True)
+
+    # It lies in Tongzhou, whoever called it back: the office over Rugao leads, and ends nothing.
+    recall = (await recalled(farmer, await _bought(farmer, far), **mine))["recall"]
+    await may_not(recall, farmer, rugao, farms, whose=[tongzhou, city])
+    charge = (await tongzhou.read(f"/recalls/{recall}/record"))["charge"]
+    assert (charge["may_close"], charge["may_ask"]) == (True, False)
+    # And it speaks for whoever holds it, as the office in charge has to.
+    await account_for(tongzhou, recall)
+    done = {"outcome": "completed", "reason": "完"}
+    await tongzhou.make(f"/recalls/{recall}/closure", done, status=200)
+    # In two counties it is the office over both.
+    lots = [await _bought(farmer, far), await _bought(farmer, near)]
+    recall = (await recalled(farmer, *lots, **mine))["recall"]
+    await may_not(recall, farmer, rugao, farms, whose=[city])
+    refused = await tongzhou.put(f"/recalls/{recall}/closure", lifted)
+    assert code_of(refused) == "recall-not-yours"
+    # Where there is none, the one over the site of whoever calls them back, of those that answer.
+    await trade.execute("UPDATE party_role SET valid_to = valid_from + 1 WHERE party_id = :party",
+                        party=city.id)  # fmt: skip
+    trade.clock.advance(minutes=10)
+    await may_not(recall, farms, whose=[rugao])
+    refused = await tongzhou.put(f"/recalls/{recall}/closure", lifted)
+    assert code_of(refused) == "recall-not-yours"
+    await rugao.make(f"/recalls/{recall}/closure", lifted, status=200)
+
+
+async def test_what_lies_nowhere_that_is_known_is_for_the_citys_office(trade: Trade) -> None:
+    rules = Department.MARKET_REGULATION
+    county, city = [await _of_department(trade, rules, area) for area in ("320682", "3206")]
+    farms = await _of_department(trade, Department.AGRICULTURE)
+    farmer, stall = await trade.farmer(), await trade.stall(division_code=None)
+    lot = await _bought(farmer, stall)
+    for office in (county, farms):
+        refused = await office.put(f"/holds/{new_id()}", {"lot": lot, "reason": "待查"})
+        assert code_of(refused) == "hold-not-yours"
+    hold = new_id()
+    await city.make(f"/holds/{hold}", {"lot": lot, "reason": "待查"})
+    await city.make(f"/holds/{hold}/release", {"reason": "合格"}, status=200)
+    recall = (await recalled(stall, lot, trigger="self_check", siblings=False))["recall"]
+    assert ("recall_reported", recall) in [
+        (row["kind"], row["subject"]) for row in await city.read("/notices")
+    ]
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    assert code_of(await stall.put(f"/recalls/{recall}/closure", lifted)) == (
+        "recall-sign-off-not-yours"
+    )
+    for office in (county, farms):
+        assert (await office.put(f"/recalls/{recall}/closure", lifted)).is_error
+    await city.make(f"/recalls/{recall}/closure", lifted, status=200)
+
+
+async def test_whoever_leads_a_recall_asks_for_it_to_be_signed_off(morning: Morning) -> None:
+    trade, stall, office = morning.trade, morning.first, morning.office
+    mine: Json = {"trigger": "self_check", "siblings": False}
+    recall = (await recalled(stall, morning.at_first, **mine))["recall"]
+    at, request = f"/recalls/{recall}", new_id()
+    done, lifted = ({"outcome": one, "reason": "已处理完毕"} for one in ("completed", "lifted"))
+
+    async def code(actor: Actor, body: Json, name: str = "", where: str = at) -> str:
+        return code_of(await actor.put(f"{where}/sign-offs/{name or new_id()}", body))
+
+    stranger = await trade.stall()
+    assert await code(stranger, done) == "unknown-recall"
+    # Whoever only holds some of it does not lead.
+    buyer = await trade.stall()
+    sold = await morning.second.sells(buyer, line(CHIVES, 2, morning.at_second))
+    await buyer.decides(sold["ticket"])
+    wide = (await recalled(morning.second, morning.at_second, **mine))["recall"]
+    assert await code(buyer, done, where=f"/recalls/{wide}") == "recall-not-yours"
+    assert await code(office, done) == "recall-sign-off-yours"
+    # What is not finished is not signed off.
+    assert await code(stall, done) == "recall-grams-open"
+    assert (await stall.read(at))["sign_off_asked_at"] is None
+    await account_for(stall, recall)
+    answers = await asyncio.gather(
+        *(stall.put(f"{at}/sign-offs/{request}", done) for _ in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert await code(stall, lifted, request) == "id-reused"
+    (said,) = (await office.read(f"{at}/record"))["sign_offs"]
+    assert said == answers[0].json()
+    assert (said["by"], said["outcome"]) == (str(stall.public_id), "completed")
+    assert (await office.read(at))["sign_off_asked_at"] == said["asked_at"]
+    told = [row for row in await office.read("/notices") if row["subject"] == request]
+    assert [(row["kind"], row["facts"]["recall"]) for row in told] == [
+        ("recall_sign_off_asked", recall)
+    ]
+    count = "SELECT count(*) FROM entry WHERE kind = 'recall.sign-off-asked'"
+    assert await trade.value(count) == 1
+    await office.make(f"{at}/closure", done, status=200)
+    assert await code(stall, lifted) == "recall-closed"
+    assert (await stall.put(f"{at}/sign-offs/{request}", done)).status_code == 200
+    # Whoever began an exercise ends it.
+    exercise = (await recalled(stall, morning.at_first, mock=True, **mine))["recall"]
+    assert await code(stall, lifted, where=f"/recalls/{exercise}") == "recall-sign-off-yours"
 
 
 async def test_the_market_in_which_goods_lie_unsold_is_told(trade: Trade) -> None:

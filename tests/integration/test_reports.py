@@ -282,6 +282,19 @@ async def test_steps_are_refused_in_order(market: Market) -> None:
         assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
 
 
+async def test_whoever_runs_the_platform_refers_reports_and_answers_none(market: Market) -> None:
+    report = (await filed(market, body(await in_market(market))))["report"]
+    operator = await market.add("operator", "平台", RoleKind.OPERATOR)
+    assert await listed(operator) == [report]
+    for said in ({"kind": "take_up"}, {"kind": "answer", "words": "好"}):
+        answer = await stepped(operator, report, **said)
+        assert (answer.status_code, code_of(answer)) == (403, "not-allowed")
+    there = {"department": "agriculture", "division_code": "320682"}
+    answer = await stepped(operator, report, kind="refer", words="移送", **there)
+    assert answer.status_code == 201
+    assert (await stepped(market.far_office, report, kind="take_up")).status_code == 201
+
+
 async def test_two_answers_at_once_leave_one(market: Market) -> None:
     report = (await filed(market, body(await in_market(market))))["report"]
     answers = await asyncio.gather(

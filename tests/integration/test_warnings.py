@@ -616,6 +616,11 @@ async def test_refusals_come_in_order(market: Market) -> None:
     await look(market, RuleCode.CHAIN_TOO_FAST)
     warning = (await only_warning(market.regulator))["warning"]
     said = {"state": "handled", "reason": "已约谈"}
+    # Whoever runs the platform sees it, and leaves it to whoever answers for it.
+    operator = await market.add("operator", "平台", RoleKind.OPERATOR)
+    refused = await operator.put(f"/warnings/{warning}/handling", said)
+    assert (refused.status_code, code_of(refused)) == (403, "not-allowed")
+    assert (await only_warning(operator))["state"] == "open"
     await market.trade.execute("UPDATE warning SET party_id = :id", id=market.regulator.id)
     for path, body, code in (
         (f"/warnings/{new_id()}/handling", said, "unknown-warning"),
@@ -626,6 +631,12 @@ async def test_refusals_come_in_order(market: Market) -> None:
     assert answer.status_code == 422
     await market.trade.execute("UPDATE warning SET party_id = NULL")
     await market.regulator.make(f"/warnings/{warning}/handling", said, status=200)
+    # What concerns no market and no place is nobody else's.
+    await market.trade.execute(
+        "UPDATE warning SET state = 'open', reason = NULL, closed_by = NULL, closed_at = NULL,"
+        " divisions = '{}', market_ids = '{}'"
+    )
+    await operator.make(f"/warnings/{warning}/handling", said, status=200)
 
 
 async def test_two_offices_that_close_a_warning_at_once(market: Market) -> None:

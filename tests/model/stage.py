@@ -48,7 +48,7 @@ CAST = {
     "collector": RoleKind.COLLECTOR,
     "stall": RoleKind.STALL,
     "school": RoleKind.GROUP_BUYER,
-    "office": RoleKind.OPERATOR,
+    "office": RoleKind.REGULATOR,
 }
 PATHS = {
     "open": "/lots/{}",
@@ -131,7 +131,8 @@ class World:
                     name=f"张{name}",
                     division_code="320682",
                 )
-                role = parties.RoleDraft(kind, date(2020, 1, 1))
+                area = "320600" if kind is RoleKind.REGULATOR else None
+                role = parties.RoleDraft(kind, date(2020, 1, 1), division_code=area)
                 party, _ = await parties.register(
                     session, draft, [role], vault=vault, by=None, now=START
                 )

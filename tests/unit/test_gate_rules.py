@@ -17,6 +17,7 @@ from app.admission.gate import (
     departments_at,
     gravest,
     happened_at,
+    market_may_close,
     may_rule,
 )
 from app.admission.policy import GRAVITY, Decision
@@ -204,3 +205,9 @@ def test_what_a_regulator_decided_no_market_softens() -> None:
 def test_nobody_else_decides_anything() -> None:
     for pair in product(Decision, Decision):
         assert not _may(*pair)
+
+
+def test_a_market_closes_what_happened_within_its_own_gates() -> None:
+    own = {kind for kind in CaseKind if market_may_close(kind, elsewhere=False)}
+    assert own == {"admitted_at_two_gates", "admitted_more_than_issued"}
+    assert not any(market_may_close(kind, elsewhere=True) for kind in CaseKind)

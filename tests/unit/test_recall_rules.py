@@ -225,3 +225,50 @@ def test_terms_that_make_no_sense_are_not_loaded() -> None:
     ):
         with pytest.raises(ValueError, match="validation error"):
             seed.TermEntry(**{**good, **wrong})
+
+
+# --- who ends a recall ----------------------------------------------------------------------------
+
+_FARMS, _SHOPS = Department.AGRICULTURE, Department.MARKET_REGULATION
+
+
+def _office(number: int, area: str, *departments: Department) -> rules.Office:
+    return rules.Office(number, area, frozenset(departments or Department))
+
+
+@pytest.mark.parametrize(
+    ("goods", "site", "ends"),
+    [
+        pytest.param([{_SHOPS: {"320613001"}}], "320682", {2, 3}, id="where they lie"),
+        pytest.param([{_FARMS: {"320613"}}], "320682", {4}, id="of the department"),
+        pytest.param([{_FARMS: {"320613"}, _SHOPS: {"320613"}}], None, {2, 3, 4}, id="either side"),
+        pytest.param([{_SHOPS: {"320613"}}, {_SHOPS: {"320682"}}], "320682", {3}, id="over both"),
+        pytest.param([{_SHOPS: {"320613", "320682"}}], None, {1, 2, 3}, id="any place of a lot"),
+        pytest.param(
+            [{_SHOPS: {"320613"}}, {_FARMS: {"320682"}}], "320682", {3, 4}, id="two sides"
+        ),
+        pytest.param(
+            [{_SHOPS: {"320682"}}, {_SHOPS: {"310115"}}], "320682", {1, 3}, id="far apart"
+        ),
+        pytest.param([{_SHOPS: {"320682"}}, {_SHOPS: {"310115"}}], "370000", {3}, id="the widest"),
+        pytest.param([{_SHOPS: set()}], "320613", {2, 3}, id="the opener's site"),
+        pytest.param([{_SHOPS: set()}], None, {3}, id="nowhere known"),
+        pytest.param([{_FARMS: set()}], None, {4}, id="nowhere known, of the department"),
+        pytest.param([{_SHOPS: {"310115"}}], "310115", {3}, id="where no office is"),
+    ],
+)
+def test_who_ends_a_recall_goes_by_where_the_goods_are(
+    goods: list[dict[Department, set[str]]], site: str | None, ends: set[int]
+) -> None:
+    offices = [
+        _office(1, "320682", _SHOPS),
+        _office(2, "320613", _SHOPS),
+        _office(3, "3206", _SHOPS),
+        _office(4, "3206", _FARMS),
+    ]
+    assert rules.offices_in_charge(offices, goods, site=site) == ends
+
+
+def test_without_an_office_of_the_department_nobody_ends_a_recall() -> None:
+    offices = [_office(4, "3206", _FARMS)]
+    assert rules.offices_in_charge(offices, [{_SHOPS: {"320682"}}], site="320682") == set()
