@@ -1129,7 +1129,7 @@ async def test_two_markets_do_not_close_what_lies_between_them(market: Market) -
     # Goods that came twice through its own gates a market clears up itself.
     west = await _second_gate(market)
     for place in (west, None):
-        where = {} if place is None else {"place": place}
+        where: Json = {} if place is None else {"place": place}
         own = await inspects(market, scanned(twice, decided_offline="ADMIT"), **where)
     mine = [await _case(market.office, case) for case in own["cases"]]
     (found,) = [one for one in mine if one["kind"] == "admitted_at_two_gates"]
