@@ -39,6 +39,16 @@ export const productName = naming(async (id: number) => {
   return data!.name
 })
 
+export const placeName = naming(async (id: string) => {
+  const { data } = await api.GET('/places/{place_id}', { params: { path: { place_id: id } } })
+  return data!.name
+})
+
+export const partyName = naming(async (id: string) => {
+  const { data } = await api.GET('/parties/{party_id}', { params: { path: { party_id: id } } })
+  return data!.name
+})
+
 /** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
 export function useOffices() {
   const { t } = useI18n()
