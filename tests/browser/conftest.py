@@ -25,6 +25,7 @@ from tests.conftest import Server, _execute
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / ".tools" / "screenshots"  # kept out of git
+MISFITS = Path(__file__).with_name("misfits.js")
 AXE = ROOT / "app" / "web" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 # Without these Chromium looks up hosts of its maker.
@@ -273,6 +274,8 @@ class Visitor:
             # In a window as high as the page what sticks to its edges covers nothing.
             await self.page.set_viewport_size({"width": width, "height": height})
         await self.page.screenshot(path=SHOTS / f"{name}-{width}.png", full_page=True)
+        misfits = await self.page.evaluate(MISFITS.read_text())
+        self.faults += [f"{name} at {width} px: {misfit}" for misfit in misfits]
         if overflow > 0:
             self.faults.append(f"{name} scrolls sideways by {overflow} px at {width} px")
 
