@@ -234,10 +234,11 @@ class Visitor:
         await self.page.locator("form button").click()
         await self.page.locator("input[autocomplete=current-password]").wait_for(state="detached")
 
-    async def check_axe(self) -> None:
-        """Fail on what axe-core calls serious or critical."""
+    async def check_axe(self, *rules: str) -> None:
+        """Fail on what axe-core calls serious or critical, by all of its rules or by these."""
         await self.page.evaluate(AXE.read_text())
-        found = await self.page.evaluate("axe.run().then(r => r.violations)")
+        options = {"runOnly": list(rules)} if rules else {}
+        found = await self.page.evaluate("asked => axe.run(asked).then(r => r.violations)", options)
         bad = [
             (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
             for one in found
@@ -246,7 +247,7 @@ class Visitor:
         assert not bad, bad
 
     async def shoot(self, name: str) -> None:
-        """Keep pictures of the screen as it is now; none of them may scroll sideways.
+        """Keep pictures of the screen as it is now; what does not fit in them is a fault.
 
         As it is shown at every width; then dark and in English at a phone's, in elder mode at the
         smallest. With `PICTURES=all`, all of these at every width and in both languages.
@@ -258,6 +259,8 @@ class Visitor:
             await self._wear(looks)
             for width in looks.widths:
                 await self._photograph(f"{name}{looks.suffix(shown)}", width)
+            if looks.dark != shown.dark:
+                await self.check_axe("color-contrast")
         await self._wear(shown)
         if before:
             await self.page.set_viewport_size(before)
