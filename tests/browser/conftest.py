@@ -299,4 +299,5 @@ async def visitor(chromium: Browser, site: Site) -> AsyncIterator[Visitor]:
     yield visitor
     await context.close()
     assert visitor.foreign == [], "asked other hosts"
-    assert visitor.faults == [], "errors in the browser"
+    # One by one, because pytest tells the first of them only.
+    assert visitor.faults == [], "\n".join(["errors in the browser", *visitor.faults])
