@@ -12,10 +12,12 @@
   const isShown = (element) =>
     element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) &&
     !element.closest('.visually-hidden, .skip, svg, [aria-hidden=true]')
-  // What is covered by a sheet is not looked at.
+  const hides = (element) => getComputedStyle(element).backgroundColor !== 'rgba(0, 0, 0, 0)'
+  // What lies below a sheet is not looked at; what only has other words above it is.
   const isOnTop = (element, rect) => {
-    const hit = document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2)
-    return hit !== null && (hit === element || element.contains(hit) || hit.contains(element))
+    const hits = document.elementsFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2)
+    const mine = hits.findIndex((hit) => hit === element || element.contains(hit) || hit.contains(element))
+    return mine >= 0 && !hits.slice(0, mine).some(hides)
   }
 
   const lines = []
