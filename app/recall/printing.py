@@ -119,7 +119,7 @@ def clocks(recall: RecallOut) -> list[tuple[str, str]]:
         ("启动 Started", started + (late if seen.started_late else "")),
         ("锁定全部范围用时 Minutes to full scope", str(seen.minutes_to_scope)),
         (
-            "全部确认用时 Minutes to last acknowledgement",
+            "全部确认用时 Minutes until all acknowledged",
             f"{answered}，期限 due {instant(seen.acknowledge_due_at)}",
         ),
         ("完成期限 Finish by", finish + (late if seen.overdue else "")),

@@ -25,6 +25,7 @@ from tests.conftest import Server, _execute
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / ".tools" / "screenshots"  # kept out of git
+MISFITS = Path(__file__).with_name("misfits.js")
 AXE = ROOT / "app" / "web" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 # Without these Chromium looks up hosts of its maker.
@@ -233,10 +234,11 @@ class Visitor:
         await self.page.locator("form button").click()
         await self.page.locator("input[autocomplete=current-password]").wait_for(state="detached")
 
-    async def check_axe(self) -> None:
-        """Fail on what axe-core calls serious or critical."""
+    async def check_axe(self, *rules: str) -> None:
+        """Fail on what axe-core calls serious or critical, by all of its rules or by these."""
         await self.page.evaluate(AXE.read_text())
-        found = await self.page.evaluate("axe.run().then(r => r.violations)")
+        options = {"runOnly": list(rules)} if rules else {}
+        found = await self.page.evaluate("asked => axe.run(asked).then(r => r.violations)", options)
         bad = [
             (one["id"], [node["html"][:200] for node in one["nodes"]][:3])
             for one in found
@@ -245,7 +247,7 @@ class Visitor:
         assert not bad, bad
 
     async def shoot(self, name: str) -> None:
-        """Keep pictures of the screen as it is now; none of them may scroll sideways.
+        """Keep pictures of the screen as it is now; what does not fit in them is a fault.
 
         As it is shown at every width; then dark and in English at a phone's, in elder mode at the
         smallest. With `PICTURES=all`, all of these at every width and in both languages.
@@ -257,6 +259,8 @@ class Visitor:
             await self._wear(looks)
             for width in looks.widths:
                 await self._photograph(f"{name}{looks.suffix(shown)}", width)
+            if looks.dark != shown.dark:
+                await self.check_axe("color-contrast")
         await self._wear(shown)
         if before:
             await self.page.set_viewport_size(before)
@@ -273,6 +277,8 @@ class Visitor:
             # In a window as high as the page what sticks to its edges covers nothing.
             await self.page.set_viewport_size({"width": width, "height": height})
         await self.page.screenshot(path=SHOTS / f"{name}-{width}.png", full_page=True)
+        misfits = await self.page.evaluate(MISFITS.read_text())
+        self.faults += [f"{name} at {width} px: {misfit}" for misfit in misfits]
         if overflow > 0:
             self.faults.append(f"{name} scrolls sideways by {overflow} px at {width} px")
 
@@ -293,4 +299,5 @@ async def visitor(chromium: Browser, site: Site) -> AsyncIterator[Visitor]:
     yield visitor
     await context.close()
     assert visitor.foreign == [], "asked other hosts"
-    assert visitor.faults == [], "errors in the browser"
+    # One by one, because pytest tells the first of them only.
+    assert visitor.faults == [], "\n".join(["errors in the browser", *visitor.faults])

@@ -193,7 +193,8 @@ class Phone:
             self.visitor = await self._visit(context)
             yield self
             assert self.visitor.foreign == [], "asked other hosts"
-            assert self.visitor.faults == [], "errors in the browser"
+            told = "\n".join(["errors in the browser", *self.visitor.faults])
+            assert self.visitor.faults == [], told
             await context.close()
 
     async def _visit(self, context: BrowserContext) -> Visitor:

@@ -6,8 +6,13 @@ import { api, Refusal } from '@/shared/api'
 const CITY_DIGITS = 4
 const CODE_DIGITS = 6
 
-/** Answers names; the code until its name is known, or if nothing bears it now. */
-function naming<Code>(ask: (code: Code) => Promise<string>): (code: Code) => string {
+const TAIL_CHARS = 8
+
+/** Nobody reads an id; by its end two are told apart. */
+export const tailOf = (id: string): string => `…${id.slice(-TAIL_CHARS)}`
+
+/** Answers names; the code, said as `untold` says, until its name is known or if nothing bears it now. */
+function naming<Code>(ask: (code: Code) => Promise<string>, untold: (code: Code) => string = String): (code: Code) => string {
   const known = reactive(new Map<Code, string>()) as Map<Code, string>
   const learn = async (code: Code) => {
     try {
@@ -19,7 +24,7 @@ function naming<Code>(ask: (code: Code) => Promise<string>): (code: Code) => str
   }
   return (code) => {
     if (!known.has(code)) {
-      known.set(code, String(code))
+      known.set(code, untold(code))
       void learn(code)
     }
     return known.get(code)!
@@ -38,6 +43,16 @@ export const productName = naming(async (id: number) => {
   const { data } = await api.GET('/products/{product_id}', { params: { path: { product_id: id } } })
   return data!.name
 })
+
+export const placeName = naming(async (id: string) => {
+  const { data } = await api.GET('/places/{place_id}', { params: { path: { place_id: id } } })
+  return data!.name
+}, tailOf)
+
+export const partyName = naming(async (id: string) => {
+  const { data } = await api.GET('/parties/{party_id}', { params: { path: { party_id: id } } })
+  return data!.name
+}, tailOf)
 
 /** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
 export function useOffices() {
