@@ -982,9 +982,8 @@ async def test_two_markets_do_not_close_what_lies_between_them(market: Market) -
         assert code_of(late) == "case-closed"
     # Goods that came twice through its own gates a market clears up itself.
     west = await _second_gate(market)
-    for place in (west, None):
-        where = {} if place is None else {"place": place}
-        own = await inspects(market, scanned(twice, decided_offline="ADMIT"), **where)
+    for place in (west, str(market.gate)):
+        own = await inspects(market, scanned(twice, decided_offline="ADMIT"), place=place)
     mine = [await _case(market.office, case) for case in own["cases"]]
     (found,) = [one for one in mine if one["kind"] == "admitted_at_two_gates"]
     assert (found["may_close"], found["may_answer"]) == (True, True)
