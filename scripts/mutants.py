@@ -291,25 +291,25 @@ MUTANTS: Final = MappingProxyType(
             "    area = caller.jurisdiction if caller.is_office else None\n",
             '    area = caller.jurisdiction if caller.is_office else ""\n'
             "    area = area if caller.supervises else None\n",
-            (_RECALLS, _REPORTS, _INSPECTIONS),
+            (f"{_RECALLS}::test_whoever_runs_the_platform_sees_a_recall_and_decides_nothing",),
         ),
         "ended-where-some-of-it-lies": Mutant(
             "app/recall/rules.py",
             "all(office in those for those in answering)",
             "any(office in those for those in answering)",
-            (_RECALLS,),
+            (f"{_RECALLS}::test_an_office_over_all_the_goods_in_question_ends_a_recall",),
         ),
         "ended-by-the-openers-county": Mutant(
             "app/recall/queries.py",
             "    return caller.party_id in await offices_in_charge(session, recall, on=on)",
             "    return await _is_its(session, recall, caller)",
-            (_RECALLS,),
+            (f"{_RECALLS}::test_an_office_over_all_the_goods_in_question_ends_a_recall",),
         ),
         "sign-off-asked-for-what-is-open": Mutant(
             "app/recall/following.py",
             "    rules.check_closure(totals, body.outcome, signed_g=totals.sampled_g, mock=False)",
             "    rules.check_closure(totals, body.outcome, signed_g=totals.sampled_g, mock=True)",
-            (_RECALLS,),
+            (f"{_RECALLS}::test_whoever_leads_a_recall_asks_for_it_to_be_signed_off",),
         ),
         "market-closes-its-own-case": Mutant(
             "app/admission/rulings.py",
