@@ -17,6 +17,7 @@ from PIL import Image
 from app.core import http, logging
 from app.party.access import RoleKind
 from app.report.jobs import CHORES
+from app.report.rules import BODY_BYTES_MAX
 from tests.factories import Actor, Json, Trade, code_of, new_id
 from tests.gate import photo
 from tests.market import MARKET_DIVISION, Market
@@ -488,6 +489,49 @@ async def test_a_form_with_photos_works_and_one_without_too(market: Market) -> N
         headers={"content-type": "multipart/form-data; boundary=y"},
     )
     assert torn.status_code == 422
+
+
+async def test_a_form_that_is_too_large_is_answered_with_a_page_that_keeps_the_words(
+    market: Market,
+) -> None:
+    ticket = await in_market(market)
+    fields = {"report": new_id(), **body(ticket, text=TEXT + "，" + "长" * 1900)}
+    answer = await send_form(market, fields, [b"\0" * BODY_BYTES_MAX])
+    assert answer.status_code == 413
+    assert answer.headers["content-type"].startswith("text/html")
+    for kept in (fields["report"], fields["text"], fields["document"], CONTACT):
+        assert kept in answer.text
+    assert '<option value="unsafe" selected>' in answer.text
+    for words in ("本次未提交", "少选几张", "文字保留在下面", "Choose fewer", "send it once more"):
+        assert words in answer.text
+    assert await market.trade.value("SELECT count(*) FROM report") == 0
+    # The page's form, sent again, is taken under the id that it had.
+    assert (await send_form(market, fields, [photo()])).status_code == 303
+    assert str(await market.trade.value("SELECT public_id FROM report")) == fields["report"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; a=b"]
+)
+async def test_of_a_large_form_that_cannot_be_read_it_is_said_that_nothing_was_kept(
+    market: Market, kind: str
+) -> None:
+    answer = await market.trade.client.post(
+        "/report", content=b"text=a&" * (BODY_BYTES_MAX // 7 + 1), headers={"content-type": kind}
+    )
+    assert answer.status_code == 413
+    assert "填写的文字没有收到" in answer.text
+    # It can be filled in and sent: a form without an id would be refused for ever.
+    hidden = re.search(r'name="report" value="([^"]+)"', answer.text)
+    assert hidden is not None
+    filled = {"report": hidden[1], **body(await in_market(market))}
+    assert (await send_form(market, filled, [])).status_code == 303
+
+
+async def test_a_program_that_sends_too_much_gets_a_problem_document(market: Market) -> None:
+    said = body(await in_market(market)) | {"photos": ["A" * BODY_BYTES_MAX]}
+    answer = await send(market, said)
+    assert (answer.status_code, code_of(answer)) == (413, "body-too-large")
 
 
 # --- reminders ------------------------------------------------------------------------------------
