@@ -32,6 +32,8 @@ class NoticeKind(StrEnum):
     REPORTED = "reported"
     REPORT_DUE = "report_due"
     REPORT_OVERDUE = "report_overdue"
+    REPORT_ANSWER_DUE = "report_answer_due"
+    REPORT_ANSWER_OVERDUE = "report_answer_overdue"
 
 
 class HoldCause(StrEnum):

@@ -227,7 +227,7 @@ async def track_report(code: str, request: Request, session: DbSession) -> Respo
     """Tell whoever has a tracking code what became of the report: a page, or with `Accept` JSON."""
     as_json = wants_json(request.headers.get("accept", ""))
     try:
-        found = await service.track(session, code)
+        found = await service.track(session, code, now=request.app.state.clock())
     except rules.UnknownReport as refusal:
         if as_json:
             raise

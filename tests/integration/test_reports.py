@@ -14,7 +14,8 @@ import pytest
 import structlog
 from PIL import Image
 
-from app.core import http, logging
+from app.core import calendar, http, logging
+from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.report.jobs import CHORES
 from app.report.rules import BODY_BYTES_MAX
@@ -251,6 +252,97 @@ async def test_an_office_has_seven_working_days(market: Market) -> None:
     assert (await market.market_office.read(report))["overdue"]
     await stepped(market.market_office, taken["report"], kind="take_up")
     assert not (await market.market_office.read(report))["overdue"]
+
+
+def working_days(start: date, end: date) -> int:
+    """Count the days after one that are worked, up to another."""
+    days = (start + timedelta(days=n) for n in range(1, (end - start).days + 1))
+    return sum(calendar.is_working_day(day) for day in days)
+
+
+async def test_an_office_answers_within_fifteen_working_days(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, path = market.market_office, f"/reports/{taken['report']}"
+    due = date.fromisoformat(taken["answer_due_on"])
+    assert working_days(local_date(market.clock()), due) == 15
+    told = await office.read(path)
+    assert (told["clock"], told["answer_due_on"]) == ("decide", taken["answer_due_on"])
+    await stepped(office, taken["report"], kind="take_up")
+    for days, state in ((-1, (False, False)), (0, (True, False)), (1, (False, True))):
+        await at_noon(market, due + timedelta(days=days))
+        told = await office.read(path)
+        assert (told["clock"], told["due_today"], told["overdue"]) == ("answer", *state)
+        shown = (await market.trade.client.get(taken["track"], headers=JSON_ONLY)).json()
+        assert shown["overdue"] == state[1]
+        assert (shown["answer_due_on"], shown["extended"]) == (taken["answer_due_on"], False)
+        page = await market.trade.client.get(taken["track"], headers={"accept": "text/html"})
+        assert taken["answer_due_on"] in page.text
+        assert ("承办部门已超过期限" in page.text) == state[1]
+    await stepped(office, taken["report"], kind="answer", words="迟复")
+    told = await office.read(path)
+    assert (told["clock"], told["due_today"], told["overdue"]) == (None, False, False)
+
+
+async def test_an_office_sees_the_most_urgent_report_first(market: Market) -> None:
+    ticket = await in_market(market)
+    early = (await filed(market, body(ticket, text="早")))["report"]
+    await at_noon(market, local_date(market.clock()) + timedelta(days=12))
+    late = (await filed(market, body(ticket, text="晚")))["report"]
+    assert await listed(market.market_office) == [early, late]
+    # What was taken up has the longer clock; what nobody took up runs out before it.
+    await stepped(market.market_office, early, kind="take_up")
+    runs_out = {one["report"]: one for one in await market.market_office.read("/reports")}
+    assert runs_out[early]["answer_due_on"] != runs_out[late]["due_on"]
+    dates = {early: runs_out[early]["answer_due_on"], late: runs_out[late]["due_on"]}
+    assert await listed(market.market_office) == sorted(dates, key=lambda one: dates[one])
+    await stepped(market.market_office, early, kind="answer", words="好")
+    assert await listed(market.market_office) == [late, early]
+
+
+EXTEND = {"kind": "extend", "words": "等待检验结果", "approved_by": "王处长"}
+
+
+async def test_an_answer_is_put_off_once_by_fifteen_working_days(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, report = market.market_office, taken["report"]
+    due = date.fromisoformat(taken["answer_due_on"])
+    await stepped(office, report, kind="take_up")
+    await at_noon(market, due)
+    path = f"/reports/{report}/steps/{new_id()}"
+    told = await office.make(path, EXTEND)
+    assert working_days(due, date.fromisoformat(told["answer_due_on"])) == 15
+    assert (told["extended"], told["due_today"], told["state"]) == (True, False, "taken_up")
+    assert told["steps"][-1]["approved_by"] == "王处长"
+    again = await office.make(path, EXTEND, status=200)
+    assert again["answer_due_on"] == told["answer_due_on"]
+    shown = await market.trade.client.get(taken["track"], headers={"accept": "text/html"})
+    assert told["answer_due_on"] in shown.text
+    assert "负责人批准延长" in shown.text
+    assert "王处长" not in shown.text
+    assert "等待检验" not in shown.text
+
+
+async def test_extensions_are_refused_in_order(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, report = market.market_office, taken["report"]
+    for said in ({**EXTEND, "approved_by": ""}, {"kind": "extend", "words": "因故"}):
+        answer = await stepped(office, report, **said)
+        assert (answer.status_code, code_of(answer)) == (422, "malformed-request")
+    answer = await stepped(office, report, kind="answer", words="好", approved_by="王处长")
+    assert (answer.status_code, code_of(answer)) == (422, "malformed-request")
+    answer = await stepped(market.far_office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (404, "unknown-report")
+    at_once = await asyncio.gather(*(stepped(office, report, **EXTEND) for _ in range(3)))
+    assert sorted(answer.status_code for answer in at_once) == [201, 409, 409]
+    assert {code_of(one) for one in at_once if one.is_error} == {"extended-already"}
+    until = date.fromisoformat((await office.read(f"/reports/{report}"))["answer_due_on"])
+    # Late and put off already: that it is late comes first.
+    await at_noon(market, until + timedelta(days=1))
+    answer = await stepped(office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (409, "extension-late")
+    await stepped(office, report, kind="answer", words="好")
+    answer = await stepped(office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
 
 
 async def test_steps_are_refused_in_order(market: Market) -> None:
@@ -583,13 +675,38 @@ async def test_an_office_is_reminded_when_a_report_is_due_and_again_when_it_is_l
     assert await reminders(market.market_office) == ["report_due", "report_overdue"]
 
 
-async def test_what_was_taken_up_is_not_reminded_of(market: Market) -> None:
-    report = (await filed(market, body(await in_market(market))))["report"]
-    due: date = await market.trade.value("SELECT due_on FROM report")
-    await stepped(market.market_office, report, kind="take_up")
-    await at_noon(market, due + timedelta(days=3))
+async def test_what_was_taken_up_is_reminded_of_its_answer_and_anew_once_put_off(
+    market: Market,
+) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    report, office = taken["report"], market.market_office
+    due, answer_due = (date.fromisoformat(taken[name]) for name in ("due_on", "answer_due_on"))
+    await at_noon(market, due)
     await remind(market)
-    assert await reminders(market.market_office) == []
+    await stepped(office, report, kind="take_up")
+    await at_noon(market, due + timedelta(days=1))
+    await remind(market)
+    said = ["report_due"]
+    assert await reminders(office) == said
+    await at_noon(market, answer_due)
+    await asyncio.gather(*(remind(market) for _ in range(3)))
+    said.append("report_answer_due")
+    assert await reminders(office) == said
+    until = (await office.make(f"/reports/{report}/steps/{new_id()}", EXTEND))["answer_due_on"]
+    await remind(market)
+    assert await reminders(office) == said
+    for days, kind in ((0, "report_answer_due"), (1, "report_answer_overdue")):
+        await at_noon(market, date.fromisoformat(until) + timedelta(days=days))
+        for _ in range(2):
+            await remind(market)
+        said.append(kind)
+        assert await reminders(office) == said
+    [late, *_] = await office.read("/notices")
+    assert (late["facts"]["report"], late["facts"]["due_on"]) == (report, until)
+    await stepped(office, report, kind="answer", words="好")
+    await at_noon(market, date.fromisoformat(until) + timedelta(days=9))
+    await remind(market)
+    assert await reminders(office) == said
 
 
 async def test_the_history_tells_where_a_report_was_referred_to(market: Market) -> None:

@@ -1,0 +1,71 @@
+"""Keep the clock for the answer to a report, and that the head of an office put it off."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.core.calendar import add_working_days
+
+revision = "0027"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+RULES = ("decide", "per_address", "per_document", "photos", "photos_kib")
+CLOCKS = ("answer", "extend", "extensions")
+STEPS = ("take_up", "answer", "refer")
+ANSWER_WORKING_DAYS = 15
+"""Of reports that are older than their clock; for new ones the rule of the day says it."""
+
+
+def _one_of(table: str, words: tuple[str, ...]) -> None:
+    op.drop_constraint(op.f(f"ck_{table}_kind"), table)
+    listed = ", ".join(f"'{word}'" for word in words)
+    op.create_check_constraint(op.f(f"ck_{table}_kind"), table, f"kind IN ({listed})")
+
+
+def _answer_clock() -> None:
+    op.add_column("report", sa.Column("answer_due_on", sa.Date(), nullable=True))
+    op.add_column("report", sa.Column("extended_by", sa.Uuid(), nullable=True))
+    connection = op.get_bind()
+    for received_on in connection.scalars(sa.text("SELECT DISTINCT received_on FROM report")).all():
+        connection.execute(
+            sa.text("UPDATE report SET answer_due_on = :due WHERE received_on = :received"),
+            {
+                "due": add_working_days(received_on, ANSWER_WORKING_DAYS).on,
+                "received": received_on,
+            },
+        )
+    op.alter_column("report", "answer_due_on", nullable=False)
+    op.create_index(
+        "ix_report_unanswered",
+        "report",
+        ["answer_due_on"],
+        postgresql_where=sa.text("state = 'taken_up'"),
+    )
+    op.add_column("report_step", sa.Column("approved_by", sa.Text(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_report_step_approved"),
+        "report_step",
+        "(approved_by IS NOT NULL) = (kind = 'extend')",
+    )
+    op.execute("GRANT UPDATE (answer_due_on, extended_by) ON report TO ypt_app")
+
+
+def upgrade() -> None:
+    """Apply."""
+    _one_of("report_rule", (*RULES, *CLOCKS))
+    _one_of("report_step", (*STEPS, "extend"))
+    _answer_clock()
+
+
+def downgrade() -> None:
+    """Undo."""
+    op.drop_constraint(op.f("ck_report_step_approved"), "report_step")
+    op.drop_column("report_step", "approved_by")
+    op.drop_index("ix_report_unanswered", table_name="report")
+    op.drop_column("report", "extended_by")
+    op.drop_column("report", "answer_due_on")
+    op.execute("DELETE FROM report_step WHERE kind = 'extend'")
+    op.execute("DELETE FROM report_rule WHERE kind IN ('answer', 'extend', 'extensions')")
+    _one_of("report_step", STEPS)
+    _one_of("report_rule", RULES)
