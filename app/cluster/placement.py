@@ -44,8 +44,8 @@ _REFERENCE = """
     certificate_duty certificate_form certificate_void clock_rule county_centre deadline
     deadline_extension division entry_rule evidence evidence_proof extension_rule food_category
     gate_case gate_device gate_enrolment gate_upload hold inspection inspection_line invitation
-    label label_binding label_roll measure notice objection paper_document paper_kind party
-    party_role place plot_yield preharvest_interval process product product_requirement
+    label label_binding label_roll measure notice notice_mark objection paper_document paper_kind
+    party party_role place plot_yield preharvest_interval process product product_requirement
     product_synonym product_unit push_nonce quick_method recall recall_annulment recall_disposal
     recall_disposal_lot recall_forwarding recall_lot recall_notice recall_step recall_term referral
     report report_photo report_rule report_step reporting_unit reporting_unit_division

@@ -1,4 +1,4 @@
-"""Keep the clock for the answer to a report, and that the head of an office put it off."""
+"""Keep the clock for the answer to a report, and which notices somebody has read."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,8 +51,29 @@ def _answer_clock() -> None:
     op.execute("GRANT UPDATE (answer_due_on, extended_by) ON report TO ypt_app")
 
 
+def _read_marks() -> None:
+    op.create_table(
+        "notice_mark",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("notice_id", sa.BigInteger(), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_notice_mark_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_notice_mark_notice_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "notice_id", name=op.f("pk_notice_mark")),
+    )
+    op.create_index(op.f("ix_notice_mark_notice_id"), "notice_mark", ["notice_id"])
+    # A mark of a whole party, which nothing ever set.
+    op.drop_column("notice", "read_at")
+    op.execute("GRANT SELECT, INSERT ON notice_mark TO ypt_app")
+
+
 def upgrade() -> None:
     """Apply."""
+    _read_marks()
     _one_of("report_rule", (*RULES, *CLOCKS))
     _one_of("report_step", (*STEPS, "extend"))
     _answer_clock()
@@ -60,6 +81,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_table("notice_mark")
+    op.add_column("notice", sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_constraint(op.f("ck_report_step_approved"), "report_step")
     op.drop_column("report_step", "approved_by")
     op.drop_index("ix_report_unanswered", table_name="report")

@@ -102,6 +102,8 @@ ACTIONS = {
     "POST /merges/bulk": "lot.write",
     "PUT /merges/{change_id}": "lot.write",
     "GET /notices": "hold.read",
+    "GET /notices/unread": "hold.read",
+    "PUT /notices/{notice_id}/read": "notice.read",
     "GET /paper-kinds": "public.read",
     "GET /papers/{paper_id}": "paper.record",
     "PUT /papers/{paper_id}": "paper.record",
