@@ -1,7 +1,8 @@
-"""Keep the clock for the answer to a report, and which notices somebody has read."""
+"""Keep the clock for the answer to a report, who has read a notice, and what a feed pushed last."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.calendar import add_working_days
 
@@ -74,6 +75,15 @@ def _read_marks() -> None:
 def upgrade() -> None:
     """Apply."""
     _read_marks()
+    op.add_column(
+        "test_source", sa.Column("last_push_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column("test_source", sa.Column("last_push", JSONB(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_test_source_last_push"),
+        "test_source",
+        "(last_push_at IS NULL) = (last_push IS NULL)",
+    )
     _one_of("report_rule", (*RULES, *CLOCKS))
     _one_of("report_step", (*STEPS, "extend"))
     _answer_clock()
@@ -81,6 +91,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_column("test_source", "last_push")
+    op.drop_column("test_source", "last_push_at")
     op.drop_table("notice_mark")
     op.add_column("notice", sa.Column("read_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_constraint(op.f("ck_report_step_approved"), "report_step")

@@ -185,6 +185,7 @@ ACTIONS = {
     "HEAD /t/{digits}/code.svg": "public.read",
     "GET /test-methods": "limit.read",
     "GET /test-sources": "test-source.manage",
+    "PUT /test-sources/{source_id}/place": "test-source.manage",
     "DELETE /test-sources/{source_id}": "test-source.manage",
     "PUT /test-sources/{source_id}": "test-source.manage",
     "POST /test-sources/{source_id}/records": "test.push",
