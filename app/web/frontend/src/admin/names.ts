@@ -7,7 +7,7 @@ const CITY_DIGITS = 4
 const CODE_DIGITS = 6
 
 /** Answers names; the code until its name is known, or if nothing bears it now. */
-function naming<Code>(ask: (code: Code) => Promise<string>): (code: Code) => string {
+function naming<Code>(ask: (code: Code) => Promise<string>, meanwhile: (code: Code) => string = String): (code: Code) => string {
   const known = reactive(new Map<Code, string>()) as Map<Code, string>
   const learn = async (code: Code) => {
     try {
@@ -19,7 +19,7 @@ function naming<Code>(ask: (code: Code) => Promise<string>): (code: Code) => str
   }
   return (code) => {
     if (!known.has(code)) {
-      known.set(code, String(code))
+      known.set(code, meanwhile(code))
       void learn(code)
     }
     return known.get(code)!
@@ -38,6 +38,12 @@ export const productName = naming(async (id: number) => {
   const { data } = await api.GET('/products/{product_id}', { params: { path: { product_id: id } } })
   return data!.name
 })
+
+/** What a party is called, as far as the reader may know it; empty until that is known. */
+export const partyName = naming(
+  async (id: string) => (await api.GET('/parties/{party_id}', { params: { path: { party_id: id } } })).data!.name,
+  () => '',
+)
 
 /** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
 export function useOffices() {
