@@ -35,8 +35,9 @@ from app.testing.schemas import (
 from app.testing.service import AnswersFor, FromDevice
 
 KEY_PURPOSE = "test-source.key"
-RECORD_CHARS = 100
-"""Of a maker's id of a refused record: whatever else it is, it is no longer than others."""
+WORD_CHARS = 100
+POINTERS_MOST = 5
+"""How much is kept of what a refused record calls itself and its members, whatever it says."""
 _SCOPES = frozenset({"sample.take", "test.record"})
 
 
@@ -298,7 +299,11 @@ def _told(answers: Sequence[RecordOut]) -> dict[str, Any]:
         "refused": [
             {
                 "row": answer.row,
-                "record_id": None if answer.record_id is None else answer.record_id[:RECORD_CHARS],
+                "record_id": None if answer.record_id is None else answer.record_id[:WORD_CHARS],
+                "pointers": [
+                    blamed["pointer"][:WORD_CHARS]
+                    for blamed in answer.problem["pointers"][:POINTERS_MOST]
+                ],
                 **{name: answer.problem[name] for name in ("code", "zh", "en")},
             }
             for answer in answers

@@ -433,6 +433,7 @@ class RefusedRowOut(Out):
     code: str
     zh: str
     en: str
+    pointers: list[str] = Field(description="Members of the record that are to blame.")
 
 
 class LastPushOut(Out):

@@ -371,6 +371,7 @@ async def test_its_keeper_sees_what_became_of_the_last_push(trade: Trade, market
         ]
         assert told["refused"][1]["record_id"] == "x" * 100
         assert told["refused"][0]["zh"]
+        assert [row["pointers"][:1] for row in told["refused"]] == [["/sample_no"], ["/record_id"]]
         await device.pushes(good)
         told = (await _shown(person, device.source))["last_push"]
         assert (told["taken"], told["repeated"], told["refused"]) == (0, 1, [])
