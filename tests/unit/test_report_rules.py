@@ -7,6 +7,7 @@ import pytest
 from app.party.access import Department, RoleKind
 from app.report import rules, seed
 from app.report.rules import ReportClock, ReportState
+from app.testing.rules import ExtendedAlready, ExtensionLate
 
 FARM, MARKET = "320682102", "320613001"
 AGRICULTURE, REGULATION = Department.AGRICULTURE, Department.MARKET_REGULATION
@@ -59,9 +60,9 @@ def test_an_answer_is_put_off_on_its_last_day_and_no_later() -> None:
     due = date(2025, 10, 23)
     assert rules.put_off(RULES, due_on=due, already=0, on=due) == date(2025, 11, 13)
     for already in (0, 1):
-        with pytest.raises(rules.ExtensionLate):
+        with pytest.raises(ExtensionLate):
             rules.put_off(RULES, due_on=due, already=already, on=date(2025, 10, 24))
-    with pytest.raises(rules.ExtendedAlready):
+    with pytest.raises(ExtendedAlready):
         rules.put_off(RULES, due_on=due, already=1, on=due)
 
 
