@@ -382,16 +382,7 @@ async def step(
         raise rules.UnknownReport(report=str(public_id))
     if existing is not None:
         raise IdReused(step=str(step_id))
-    report.state = rules.state_after(ReportState(report.state), body.kind)
-    if body.kind is ReportStepKind.TAKE_UP:
-        report.taken_up_at = now
-        _begin_clock(report)
-    elif body.kind is ReportStepKind.ANSWER:
-        report.answer, report.answered_at = body.words, now
-    elif body.kind is ReportStepKind.EXTEND:
-        await _put_off(session, report, step_id, now=now)
-    else:
-        await _refer(session, report, body, now=now)
+    await _move_on(session, report, step_id, body, now=now)
     session.add(
         ReportStep(
             public_id=step_id,
@@ -419,6 +410,21 @@ async def step(
     }
     await transparency.append(session, [Statement("report.step", public_id, said)], now=now)
     return report, True
+
+
+async def _move_on(
+    session: AsyncSession, report: Report, step_id: UUID, body: ReportStepIn, *, now: datetime
+) -> None:
+    report.state = rules.state_after(ReportState(report.state), body.kind)
+    if body.kind is ReportStepKind.TAKE_UP:
+        report.taken_up_at = now
+        _begin_clock(report)
+    elif body.kind is ReportStepKind.ANSWER:
+        report.answer, report.answered_at = body.words, now
+    elif body.kind is ReportStepKind.EXTEND:
+        await _put_off(session, report, step_id, now=now)
+    else:
+        await _refer(session, report, body, now=now)
 
 
 def _begin_clock(report: Report) -> None:
@@ -557,19 +563,23 @@ async def describe(
             answer=report.answer,
             answered_at=report.answered_at,
             steps=[
-                ReportStepOut(
-                    step=row.public_id,
-                    kind=ReportStepKind(row.kind),
-                    words=row.words,
-                    division_code=row.division_code,
-                    department=None if row.department is None else Department(row.department),
-                    approved_by=row.approved_by,
-                    by_name=known[row.party_id].name,
-                    made_at=row.made_at,
-                )
+                _step_out(row, by_name=known[row.party_id].name)
                 for row in taken
                 if row.report_id == report.id
             ],
         )
         for report in found
     ]
+
+
+def _step_out(row: ReportStep, *, by_name: str) -> ReportStepOut:
+    return ReportStepOut(
+        step=row.public_id,
+        kind=ReportStepKind(row.kind),
+        words=row.words,
+        division_code=row.division_code,
+        department=None if row.department is None else Department(row.department),
+        approved_by=row.approved_by,
+        by_name=by_name,
+        made_at=row.made_at,
+    )
