@@ -72,6 +72,7 @@ ROUTED = (
 
 # A report bears its photos: in a form on one path, in Base64 on the other.
 LARGER_BODIES = {evidence.PATH: UPLOAD_BYTES_MAX, "/report": REPORT_BYTES_MAX}
+CUT_FORMS = frozenset({report_pages.FORM})
 
 health = APIRouter(tags=["health"], dependencies=[Depends(allow("public.read"))])
 
@@ -99,7 +100,7 @@ def _wrap(app: FastAPI) -> None:
     """Put around the routes what every request passes through."""
     # The last one added is the first that a request meets.
     app.add_middleware(http.Shortcuts, shortcuts=[tickets.shortcut])
-    app.add_middleware(http.Unit, larger_bodies=LARGER_BODIES)
+    app.add_middleware(http.Unit, larger_bodies=LARGER_BODIES, cut_forms=CUT_FORMS)
     app.add_middleware(http.CrossSiteGuard)
     # What only reads needs neither of the two.
     app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut, pages.shortcut])

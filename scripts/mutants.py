@@ -87,6 +87,8 @@ _DEVICES = "tests/integration/test_devices.py"
 _SAMPLES = "tests/integration/test_samples.py"
 _GATE_TESTS = "tests/integration/test_gate_tests.py"
 _REPORTS = "tests/integration/test_reports.py"
+_ANSWER_REMINDED = "test_what_was_taken_up_is_reminded_of_its_answer_and_anew_once_put_off"
+_NOTICES = "tests/integration/test_notices.py"
 _STAFF = "tests/integration/test_staff.py"
 _PROOF = "tests/integration/test_proof.py"
 
@@ -696,9 +698,27 @@ MUTANTS: Final = MappingProxyType(
         ),
         "office-reminded-of-what-it-took-up": Mutant(
             "app/report/service.py",
-            ".where(Report.state == ReportState.RECEIVED, told_at.is_(None), is_time)",
-            ".where(told_at.is_(None), is_time)",
-            (f"{_REPORTS}::test_what_was_taken_up_is_not_reminded_of",),
+            "        waiting = Report.state == state\n",
+            "        waiting = Report.state != ReportState.ANSWERED\n",
+            (f"{_REPORTS}::{_ANSWER_REMINDED}",),
+        ),
+        "put-off-answer-not-reminded": Mutant(
+            "app/report/service.py",
+            "    if report.state == ReportState.TAKEN_UP:\n        _begin_clock(report)\n",
+            "",
+            (f"{_REPORTS}::{_ANSWER_REMINDED}",),
+        ),
+        "read-by-one-read-by-all": Mutant(
+            "app/hold/service.py",
+            "m.account_id = :account AND m.notice_id = n.id",
+            "m.notice_id = n.id",
+            (f"{_NOTICES}::test_a_mark_is_one_person_s_and_the_counter_follows",),
+        ),
+        "read-what-was-never-listed": Mutant(
+            "app/hold/service.py",
+            "n.id BETWEEN :first AND :last",
+            "n.id >= :first",
+            (f"{_NOTICES}::test_all_are_read_up_to_what_was_seen_and_no_further",),
         ),
         "next-office-not-reminded": Mutant(
             "app/report/service.py",

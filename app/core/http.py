@@ -6,7 +6,7 @@ orphans connections that hold row locks.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -27,6 +27,8 @@ BODY_BYTES_MAX = 1 << 20
 ATTEMPTS = 4
 READING_ATTEMPTS = 2
 PAUSE_S = 0.02
+CUT = "ypt_body_cut"
+"""Key in the ASGI scope of a request that was larger than it may be: its body is the beginning."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -102,22 +104,31 @@ class Unit:
     Two writing requests can deadlock, or carry the same new id at the same instant. The database
     lets one of them win and rolls the other back; run again, the loser finds what the winner wrote
     and answers as if it had come second. For that the body is read before: at most 1 MiB, or what
-    `larger_bodies` allows under a path.
+    `larger_bodies` allows under a path. What is larger is refused, or, of a form that a person
+    filled in, cut off and left to the route, which answers with a page (`cut_forms`).
 
     A replica may answer the first run. It can be gone in the middle, and it does not know what was
     written a moment ago: so a refusal or an error of that run is kept back, and the primary is
     asked.
     """
 
-    def __init__(self, app: ASGIApp, larger_bodies: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        larger_bodies: Mapping[str, int] | None = None,
+        cut_forms: Collection[str] = (),
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: What is wrapped.
             larger_bodies: How many bytes a body may have, by what its path begins with.
+            cut_forms: Paths of forms whose route answers by itself to one that is too large; the
+                scope then has `CUT`.
         """
         self.app = app
         self._larger_bodies = larger_bodies or {}
+        self._cut_forms = cut_forms
 
     def _bytes_max(self, path: str) -> int:
         larger = (most for start, most in self._larger_bodies.items() if path.startswith(start))
@@ -128,16 +139,17 @@ class Unit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body, attempts = None, READING_ATTEMPTS
+        body, is_whole, attempts = None, True, READING_ATTEMPTS
         if scope["method"] not in SAFE_METHODS:
-            body, attempts = await _read(receive, self._bytes_max(scope["path"])), ATTEMPTS
-            if body is None:
+            body, is_whole = await _read(receive, self._bytes_max(scope["path"]))
+            attempts = ATTEMPTS
+            if not is_whole and scope["path"] not in self._cut_forms:
                 refusal = problems.answer(Request(scope), problems.BodyTooLarge())
                 await refusal(scope, receive, send)
                 return
         for attempt in range(attempts):
             run = _Run(body, receive, send, last=attempt == attempts - 1)
-            attempt_scope = {**scope, problems.COLLIDED: run.collided}
+            attempt_scope = {**scope, problems.COLLIDED: run.collided, CUT: not is_whole}
             if attempt == 0:
                 attempt_scope[MAY_ASK_REPLICA] = run.ask_replica
             await self.app(attempt_scope, run.receive, run.send)
@@ -187,7 +199,8 @@ class _Run:
             await self._send(message)
 
 
-async def _read(receive: Receive, bytes_max: int) -> bytes | None:
+async def _read(receive: Receive, bytes_max: int) -> tuple[bytes, bool]:
+    """Read a body; of one that is too large its beginning, and that this is not the whole."""
     parts: list[bytes] = []
     size_bytes = 0
     while True:
@@ -196,9 +209,9 @@ async def _read(receive: Receive, bytes_max: int) -> bytes | None:
         parts.append(part)
         size_bytes += len(part)
         if size_bytes > bytes_max:
-            return None
+            return b"".join(parts), False
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return b"".join(parts)
+            return b"".join(parts), True
 
 
 Plain = Callable[[Request], Awaitable[Response | None]]

@@ -1,4 +1,4 @@
-"""The hold table."""
+"""Holds, what parties are told, and who has read it."""
 
 from datetime import datetime
 from typing import Any
@@ -49,4 +49,13 @@ class Notice(Base):
     subject: Mapped[UUID]
     facts: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
-    read_at: Mapped[datetime | None]
+
+
+class NoticeMark(Base):
+    """That somebody has read a notice: what one shift has seen, the next has not."""
+
+    __tablename__ = "notice_mark"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    notice_id: Mapped[int] = mapped_column(ForeignKey("notice.id"), primary_key=True, index=True)
+    read_at: Mapped[datetime]

@@ -33,6 +33,8 @@ class NoticeKind(StrEnum):
     REPORTED = "reported"
     REPORT_DUE = "report_due"
     REPORT_OVERDUE = "report_overdue"
+    REPORT_ANSWER_DUE = "report_answer_due"
+    REPORT_ANSWER_OVERDUE = "report_answer_overdue"
 
 
 class HoldCause(StrEnum):
@@ -49,6 +51,26 @@ class UnknownHold(DomainError):
     code: ClassVar[str] = "unknown-hold"
     title: ClassVar[Text] = Text("没有这条控制记录", "There is no such hold")
     next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+
+
+class UnknownNotice(DomainError):
+    """No notice has this id, or it is another party's."""
+
+    kind: ClassVar[Kind] = Kind.NOT_FOUND
+    code: ClassVar[str] = "unknown-notice"
+    title: ClassVar[Text] = Text("没有这条通知", "There is no such notice")
+    next_step: ClassVar[Text] = Text("请重新读取通知列表", "Read the list of notices again")
+
+
+class MarksArePersonal(DomainError):
+    """A machine reads nothing: what it marked would be hidden from nobody."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "marks-are-personal"
+    title: ClassVar[Text] = Text("已读标记属于个人账号", "A read mark belongs to a person")
+    next_step: ClassVar[Text] = Text(
+        "请用个人账号登录后再标记", "Sign in with an account of a person and mark it then"
+    )
 
 
 @dataclass(frozen=True, slots=True)

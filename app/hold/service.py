@@ -18,11 +18,12 @@ from app.event import service as events
 from app.event.rules import EventKind
 from app.event.service import Happening
 from app.hold import rules
-from app.hold.models import Hold, Notice
-from app.hold.rules import NoticeKind, Order
+from app.hold.models import Hold, Notice, NoticeMark
+from app.hold.rules import MarksArePersonal, NoticeKind, Order, UnknownNotice
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party import service as parties
+from app.party.access import Caller
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
 from app.transparency.service import Statement
@@ -165,9 +166,69 @@ async def tell(
         )
 
 
-async def notices_of(session: AsyncSession, party_id: int, *, most: int) -> Sequence[Notice]:
-    """List what a party was told, newest first."""
-    found = await session.scalars(
-        select(Notice).where(Notice.party_id == party_id).order_by(Notice.id.desc()).limit(most)
+async def notices_of(
+    session: AsyncSession, caller: Caller, *, most: int
+) -> Sequence[tuple[Notice, datetime | None]]:
+    """List what a party was told, newest first, and when the caller read it."""
+    mine = (NoticeMark.notice_id == Notice.id) & (NoticeMark.account_id == caller.account_id)
+    found = await session.execute(
+        select(Notice, NoticeMark.read_at)
+        .outerjoin(NoticeMark, mine)
+        .where(Notice.party_id == caller.acting_party)
+        .order_by(Notice.id.desc())
+        .limit(most)
     )
-    return found.all()
+    return [(notice, read_at) for notice, read_at in found]
+
+
+_UNREAD = text("""
+    SELECT count(*) FROM (
+        SELECT FROM notice n WHERE n.party_id = :party AND NOT EXISTS (
+            SELECT FROM notice_mark m WHERE m.account_id = :account AND m.notice_id = n.id
+        ) LIMIT :most
+    ) AS unread
+""")
+
+
+async def unread_of(session: AsyncSession, caller: Caller, *, most: int) -> int:
+    """Count what the caller has not read yet, as far as `most`; of a machine nothing is read."""
+    asked = {"party": caller.acting_party, "account": caller.account_id, "most": most}
+    return int(await session.scalar(_UNREAD, asked) or 0)
+
+
+# Sent again, or at the same moment from two windows, a mark is the one that came first.
+_MARK = text("""
+    INSERT INTO notice_mark (account_id, notice_id, read_at)
+    SELECT :account, n.id, :now FROM notice n
+    WHERE n.party_id = :party AND n.id BETWEEN :first AND :last
+    ORDER BY n.id
+    ON CONFLICT DO NOTHING
+""")
+
+
+async def mark_read(
+    session: AsyncSession, notice_id: int, caller: Caller, *, earlier: bool, now: datetime
+) -> None:
+    """Mark a notice as read by the caller, or it and all that came earlier.
+
+    What came later stays unread: nobody has seen it.
+
+    Raises:
+        MarksArePersonal: the caller is a machine.
+        UnknownNotice: there is no such notice, or it is another party's.
+    """
+    if caller.account_id is None:
+        raise MarksArePersonal
+    notice = await session.get(Notice, notice_id)
+    if notice is None or notice.party_id != caller.acting_party:
+        raise UnknownNotice(notice=notice_id)
+    await session.execute(
+        _MARK,
+        {
+            "account": caller.account_id,
+            "party": caller.acting_party,
+            "first": 0 if earlier else notice_id,
+            "last": notice_id,
+            "now": now,
+        },
+    )

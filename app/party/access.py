@@ -169,6 +169,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "lot.read": _SIGNED_IN,
     "lot.write": _TRADE,
     "paper.record": _OFFICE,
+    # To have read something is no change of the books: whoever only reads them marks it, too.
+    "notice.read": _SIGNED_IN,
     "party.read": _SIGNED_IN,
     "party.register": frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR}),
     "place.read": _SIGNED_IN,

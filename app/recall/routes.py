@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.core.clock import local_date
 from app.core.db import DbSession
@@ -15,7 +15,7 @@ from app.core.schemas import BIGINT_MAX
 from app.event.rules import ImpossibleDate
 from app.evidence.rules import EvidenceReused, UnknownEvidence
 from app.hold import service as holds
-from app.hold.rules import NoticeKind, UnknownHold
+from app.hold.rules import MarksArePersonal, NoticeKind, UnknownHold, UnknownNotice
 from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
 from app.lot.rules import (
     ChangeKind,
@@ -41,10 +41,12 @@ from app.recall import (
     service,
 )
 from app.recall.queries import Sight
-from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn
+from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn, UnreadOut
 from app.ticket.rules import UnknownTicket
 
 LIMIT_MAX = 200
+UNREAD_MAX = 99
+MARKING_REFUSALS = (MarksArePersonal, UnknownNotice)
 
 router = APIRouter(tags=["holds"])
 
@@ -52,6 +54,8 @@ Destroyer = Annotated[Caller, Depends(allow("lot.write"))]
 Placer = Annotated[Caller, Depends(allow("hold.place"))]
 Releaser = Annotated[Caller, Depends(allow("hold.release"))]
 Reader = Annotated[Caller, Depends(allow("hold.read"))]
+Marker = Annotated[Caller, Depends(allow("notice.read"))]
+NoticeId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
 
 
 def _now(request: Request) -> datetime:
@@ -123,9 +127,37 @@ async def list_notices(
             subject=notice.subject,
             facts=notice.facts,
             created_at=notice.created_at,
+            read_at=read_at,
         )
-        for notice in await holds.notices_of(session, caller.acting_party, most=limit)
+        for notice, read_at in await holds.notices_of(session, caller, most=limit)
     ]
+
+
+async def _unread(session: DbSession, caller: Caller) -> UnreadOut:
+    count = await holds.unread_of(session, caller, most=UNREAD_MAX + 1)
+    return UnreadOut(count=min(count, UNREAD_MAX), more=count > UNREAD_MAX)
+
+
+@router.get("/notices/unread")
+async def count_unread_notices(session: DbSession, caller: Reader) -> UnreadOut:
+    """Count the notices that you have not read; whoever else works for your party counts alone."""
+    return await _unread(session, caller)
+
+
+@router.put("/notices/{notice_id}/read", responses=declare(*MARKING_REFUSALS))
+async def mark_notice_read(
+    notice_id: NoticeId,
+    request: Request,
+    session: DbSession,
+    caller: Marker,
+    *,
+    earlier: Annotated[
+        bool, Query(description="All that came before it, too; what came later stays unread.")
+    ] = False,
+) -> UnreadOut:
+    """Mark a notice as read by you, and tell what is left; sent again it changes nothing."""
+    await holds.mark_read(session, notice_id, caller, earlier=earlier, now=_now(request))
+    return await _unread(session, caller)
 
 
 @router.put(

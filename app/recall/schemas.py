@@ -55,6 +55,16 @@ class NoticeOut(Out):
     )
     facts: dict[str, Any]
     created_at: datetime
+    read_at: datetime | None = Field(
+        description="When you read it: others have marks of their own."
+    )
+
+
+class UnreadOut(Out):
+    """How much somebody has not read yet."""
+
+    count: int
+    more: bool = Field(description="Whether there are more than are counted.")
 
 
 # --- recalls ----------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ class ReportRule(Base):
     __tablename__ = "report_rule"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('decide', 'per_address', 'per_document', 'photos', 'photos_kib')",
+            "kind IN ('decide', 'per_address', 'per_document', 'photos', 'photos_kib', 'answer',"
+            " 'extend', 'extensions')",
             name="kind",
         ),
         CheckConstraint("amount > 0", name="amount"),
@@ -41,7 +42,8 @@ class Report(Base):
     What was typed is sealed. `sender` is a blind index of the day and the address it came from: it
     counts the reports of one day, and does not tell one day's sender from another's.
 
-    `due_told_at` and `late_told_at` say when the office that it lies with was reminded.
+    `due_told_at` and `late_told_at` say when the office that it lies with was reminded of the clock
+    that runs, `extended_by` which step put the answer off last.
     """
 
     __tablename__ = "report"
@@ -54,6 +56,7 @@ class Report(Base):
         Index("ix_report_document_received_on", "document", "received_on"),
         Index("ix_report_division_code_state", "division_code", "state"),
         Index("ix_report_waiting", "due_on", postgresql_where=text("state = 'received'")),
+        Index("ix_report_unanswered", "answer_due_on", postgresql_where=text("state = 'taken_up'")),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -69,6 +72,8 @@ class Report(Base):
     received_on: Mapped[date]
     received_at: Mapped[datetime]
     due_on: Mapped[date]
+    answer_due_on: Mapped[date]
+    extended_by: Mapped[UUID | None]
     due_told_at: Mapped[datetime | None]
     late_told_at: Mapped[datetime | None]
     division_code: Mapped[str]
@@ -93,7 +98,10 @@ class ReportPhoto(Base):
 
 
 class ReportStep(Base):
-    """What an office did with a report; of one that was referred, where it lies since."""
+    """What an office did with a report; of one that was referred, where it lies since.
+
+    `approved_by` is the head of the office who let an answer be put off.
+    """
 
     __tablename__ = "report_step"
     __table_args__ = (
@@ -103,6 +111,7 @@ class ReportStep(Base):
             " AND (division_code IS NULL OR kind = 'refer')",
             name="referred_to",
         ),
+        CheckConstraint("(approved_by IS NOT NULL) = (kind = 'extend')", name="approved"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -113,5 +122,6 @@ class ReportStep(Base):
     words: Mapped[str | None]
     division_code: Mapped[str | None]
     department: Mapped[str | None]
+    approved_by: Mapped[str | None]
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
     made_at: Mapped[datetime]

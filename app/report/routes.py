@@ -26,6 +26,7 @@ from app.report.schemas import (
     ReportTaken,
 )
 from app.report.service import Around
+from app.testing.rules import ExtendedAlready, ExtensionLate
 
 PATH: Final = "/report/"
 """Under it, the page of each tracking code."""
@@ -82,6 +83,7 @@ async def file_report(
         track=PATH + report.code,
         received_at=report.received_at,
         due_on=report.due_on,
+        answer_due_on=report.answer_due_on,
     )
 
 
@@ -145,6 +147,8 @@ async def read_photo(
             UnknownDivision,
             DivisionNotInForce,
             rules.ReportNotMoved,
+            ExtensionLate,
+            ExtendedAlready,
         ),
     },
 )
@@ -157,7 +161,7 @@ async def take_step(
     session: DbSession,
     caller: Handler,
 ) -> ReportOut:
-    """Take a report up, answer it (whoever has its code reads that), or refer it elsewhere."""
+    """Take a report up, answer it (whoever has its code reads that), refer it, or put it off."""
     now = request.app.state.clock()
     report, created = await service.step(session, report_id, step_id, body, caller, now=now)
     if not created:

@@ -12,6 +12,7 @@ from app.core import calendar, dated
 from app.core.clock import local_date
 from app.core.errors import DomainError, Kind, Text
 from app.party.access import BEYOND_THE_GATE, Department, RoleKind
+from app.testing.rules import ExtendedAlready, ExtensionLate
 
 CODE_BYTES: Final = 10
 BODY_BYTES_MAX: Final = 24 << 20
@@ -75,6 +76,14 @@ class ReportStepKind(StrEnum):
     TAKE_UP = "take_up"
     ANSWER = "answer"
     REFER = "refer"
+    EXTEND = "extend"
+
+
+class ReportClock(StrEnum):
+    """What an office has to do in time."""
+
+    DECIDE = "decide"
+    ANSWER = "answer"
 
 
 class NoSuchDocument(DomainError):
@@ -132,8 +141,9 @@ class ReportMovedOn(DomainError):
     code: ClassVar[str] = "report-moved-on"
     title: ClassVar[Text] = Text("该举报的状态不允许此操作", "The report is past this step")
     next_step: ClassVar[Text] = Text(
-        "请重新读取该举报：受理一次，答复一次，答复后不再移送",
-        "Read the report again: it is taken up once, answered once, and not referred after that",
+        "请重新读取该举报：受理一次，答复一次，答复后不再移送或延期",
+        "Read the report again: it is taken up once, answered once, and then neither referred nor"
+        " put off",
     )
 
 
@@ -190,7 +200,8 @@ class Rule:
     """A term or threshold, dated.
 
     Attributes:
-        amount: Working days of `decide`; reports a day of `per_address` and `per_document`; photos
+        amount: Working days of `decide` and `answer`, and those that `extend` adds; how often
+            that may be (`extensions`); reports a day of `per_address` and `per_document`; photos
             of `photos`, and KiB of them together of `photos_kib`.
     """
 
@@ -247,10 +258,54 @@ def check_photos(rules: Collection[Rule], *, on: date, sizes_bytes: Collection[i
         raise PhotosUnfit(limit="photos_kib", kib_max=limit)
 
 
-def due_on(rules: Iterable[Rule], received_at: datetime) -> date:
-    """Answer the last day on which an office says whether it takes a report up."""
+def due_on(rules: Iterable[Rule], clock: ReportClock, received_at: datetime) -> date:
+    """Answer the last day on which an office decides about a report, or answers it."""
     on = local_date(received_at)
-    return calendar.add_working_days(on, amount_of(rules, "decide", on)).on
+    return calendar.add_working_days(on, amount_of(rules, clock, on)).on
+
+
+def put_off(rules: Collection[Rule], *, due_on: date, already: int, on: date) -> date:
+    """Answer the last day of an answer that the head of an office puts off.
+
+    The days that are added follow the last day of the time that was.
+
+    Args:
+        rules: All there are.
+        due_on: Its last day until now.
+        already: How often it was put off before.
+        on: The day in Shanghai.
+
+    Raises:
+        ExtensionLate: the time is over.
+        ExtendedAlready: it was put off as often as the law of the day allows.
+    """
+    if on > due_on:
+        raise ExtensionLate(until=due_on.isoformat())
+    if already >= (most := amount_of(rules, "extensions", on)):
+        raise ExtendedAlready(most=most, until=due_on.isoformat())
+    return calendar.add_working_days(due_on, amount_of(rules, "extend", on)).on
+
+
+class Running(NamedTuple):
+    """The clock that an office is to obey now, and its last day."""
+
+    clock: ReportClock
+    due_on: date
+
+
+def running(state: ReportState, *, due_on: date, answer_due_on: date) -> Running | None:
+    """Say which clock of a report runs; None once it is answered.
+
+    Args:
+        state: How far it has come.
+        due_on: Last day of the decision whether it is taken up.
+        answer_due_on: Last day of its answer.
+    """
+    return {
+        ReportState.RECEIVED: Running(ReportClock.DECIDE, due_on),
+        ReportState.TAKEN_UP: Running(ReportClock.ANSWER, answer_due_on),
+        ReportState.ANSWERED: None,
+    }[state]
 
 
 def state_after(state: ReportState, step: ReportStepKind) -> ReportState:
@@ -267,6 +322,7 @@ def state_after(state: ReportState, step: ReportStepKind) -> ReportState:
         ReportStepKind.TAKE_UP: ReportState.TAKEN_UP,
         ReportStepKind.ANSWER: ReportState.ANSWERED,
         ReportStepKind.REFER: ReportState.RECEIVED,
+        ReportStepKind.EXTEND: state,
     }[step]
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Base64Bytes, Field, StringConstraints, mode
 
 from app.core.schemas import In, Line, Out
 from app.party.access import Department
-from app.report.rules import ReportProblem, ReportState, ReportStepKind
+from app.report.rules import ReportClock, ReportProblem, ReportState, ReportStepKind
 
 TEXT_CHARS_MAX = 2_000
 PHOTOS_READ_MAX = 20
@@ -57,7 +57,8 @@ class ReportTaken(Out):
     code: str = Field(description="Whoever has it reads the state and the answer; keep it.")
     track: str = Field(description="Path of the page that tells what became of it.")
     received_at: datetime
-    due_on: date
+    due_on: date = Field(description="Until then the office says whether it takes it up.")
+    answer_due_on: date = Field(description="Until then the office answers.")
 
 
 class ReportTrack(Out):
@@ -71,6 +72,9 @@ class ReportTrack(Out):
     department: Department
     received_at: datetime
     due_on: date = Field(description="Until then the office says whether it takes it up.")
+    answer_due_on: date = Field(description="Until then it answers.")
+    extended: bool = Field(description="Whether its head has put the answer off.")
+    overdue: bool = Field(description="Whether the office is late with what it has to do next.")
     taken_up_at: datetime | None
     answer: str | None
     answered_at: datetime | None
@@ -81,12 +85,16 @@ class ReportStepIn(In):
 
     kind: ReportStepKind
     words: Said | None = Field(
-        default=None, description="The answer, which whoever has the code reads; or why referred."
+        default=None,
+        description="The answer, which whoever has the code reads; or why referred or put off.",
     )
     division_code: str | None = Field(
         default=None, pattern=r"^[0-9]{6}$", description="County that it is referred to."
     )
     department: Department | None = None
+    approved_by: Line | None = Field(
+        default=None, description="Head of the office who lets the answer be put off."
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -97,7 +105,10 @@ class ReportStepIn(In):
             message = "division_code and department go with refer, both of them"
             raise ValueError(message)
         if (self.kind is ReportStepKind.TAKE_UP) != (self.words is None):
-            message = "words go with answer and refer"
+            message = "words go with answer, refer and extend"
+            raise ValueError(message)
+        if (self.kind is ReportStepKind.EXTEND) != (self.approved_by is not None):
+            message = "approved_by goes with extend"
             raise ValueError(message)
         return self
 
@@ -110,6 +121,7 @@ class ReportStepOut(Out):
     words: str | None
     division_code: str | None = Field(description="County that it was referred to.")
     department: Department | None
+    approved_by: str | None = Field(description="Head of the office who let it be put off.")
     by_name: str
     made_at: datetime
 
@@ -138,8 +150,12 @@ class ReportOut(Out):
     division_code: str
     department: Department
     received_at: datetime
-    due_on: date
-    overdue: bool
+    due_on: date = Field(description="Until then it is decided whether it is taken up.")
+    answer_due_on: date
+    extended: bool = Field(description="Whether the answer was put off.")
+    clock: ReportClock | None = Field(description="What is due next; null once it is answered.")
+    due_today: bool = Field(description="Whether this is the last day of that clock.")
+    overdue: bool = Field(description="Whether that clock has run out.")
     taken_up_at: datetime | None
     answer: str | None
     answered_at: datetime | None

@@ -12,7 +12,16 @@ class RuleEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["decide", "per_address", "per_document", "photos", "photos_kib"]
+    kind: Literal[
+        "decide",
+        "answer",
+        "extend",
+        "extensions",
+        "per_address",
+        "per_document",
+        "photos",
+        "photos_kib",
+    ]
     valid_from: date
     valid_to: date | None
     amount: int = Field(gt=0)

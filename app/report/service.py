@@ -1,4 +1,4 @@
-"""Takes reports of anybody, and lets the office that one lies with take it up, answer or refer."""
+"""Takes reports of anybody; the office that one lies with takes it up, answers it or refers it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ from hashlib import sha256
 from uuid import UUID
 
 import orjson
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.admission import books
 from app.admission.books import Found
@@ -32,7 +33,7 @@ from app.place import service as places
 from app.recall import authority
 from app.report import rules, seed
 from app.report.models import Report, ReportPhoto, ReportRule, ReportStep
-from app.report.rules import Office, ReportState, ReportStepKind, Rule
+from app.report.rules import Office, ReportClock, ReportState, ReportStepKind, Rule, Running
 from app.report.schemas import (
     ReportIn,
     ReportOut,
@@ -141,7 +142,8 @@ async def file(
         sender=sender,
         received_on=on,
         received_at=now,
-        due_on=rules.due_on(known, now),
+        due_on=rules.due_on(known, ReportClock.DECIDE, now),
+        answer_due_on=rules.due_on(known, ReportClock.ANSWER, now),
         division_code=office.division_code,
         department=office.department,
         state=ReportState.RECEIVED,
@@ -244,40 +246,65 @@ async def _tell(
         on=local_date(now),
         department=Department(report.department),
     )
-    facts = {"report": report.public_id, "problem": report.problem, "due_on": report.due_on}
+    clock = _running(report)
+    assert clock is not None, "nobody is told of a report that is answered"
+    facts = {"report": report.public_id, "problem": report.problem, "due_on": clock.due_on}
     await holds.tell(session, kind, subject, told, facts, now)
 
 
 async def remind(session: AsyncSession, *, now: datetime) -> tuple[int, int]:
-    """Remind offices of reports on the last day of their clock, and once it has run out; once each.
+    """Remind offices of the clock of a report on its last day, and once it has run out; once each.
 
     Returns:
         How many were due today, and how many were found late.
     """
     today = local_date(now)
-    reminders = (
-        (NoticeKind.REPORT_DUE, Report.due_told_at, Report.due_on == today),
-        (NoticeKind.REPORT_OVERDUE, Report.late_told_at, Report.due_on < today),
-    )
-    counts = []
-    for kind, told_at, is_time in reminders:
-        # Two workers that come at once wait here, and the second finds it done; a report that an
-        # office takes up meanwhile is asked again whether it waits.
-        claimed = (
-            update(Report)
-            .where(Report.state == ReportState.RECEIVED, told_at.is_(None), is_time)
-            .values({told_at: now})
-            .returning(Report)
+    due = late = 0
+    for state, due_on, is_due, is_late in (
+        (
+            ReportState.RECEIVED,
+            Report.due_on,
+            NoticeKind.REPORT_DUE,
+            NoticeKind.REPORT_OVERDUE,
+        ),
+        (
+            ReportState.TAKEN_UP,
+            Report.answer_due_on,
+            NoticeKind.REPORT_ANSWER_DUE,
+            NoticeKind.REPORT_ANSWER_OVERDUE,
+        ),
+    ):
+        waiting = Report.state == state
+        due += await _remind(
+            session, is_due, Report.due_told_at, waiting & (due_on == today), now=now
         )
-        found = (await session.scalars(claimed)).all()
-        for report in found:
-            await _tell(session, report, report.public_id, now=now, kind=kind)
-        counts.append(len(found))
-    due, late = counts
+        late += await _remind(
+            session, is_late, Report.late_told_at, waiting & (due_on < today), now=now
+        )
     return due, late
 
 
-async def track(session: AsyncSession, typed: str) -> ReportTrack:
+async def _remind(
+    session: AsyncSession,
+    kind: NoticeKind,
+    told_at: InstrumentedAttribute[datetime | None],
+    is_time: ColumnElement[bool],
+    *,
+    now: datetime,
+) -> int:
+    # Two workers that come at once wait here, and the second finds it done; a report that an
+    # office takes up meanwhile is asked again whether it waits.
+    claimed = (
+        update(Report).where(told_at.is_(None), is_time).values({told_at: now}).returning(Report)
+    )
+    found = (await session.scalars(claimed)).all()
+    for report in found:
+        # A clock that was put off is another one: what was told of it before does not count.
+        await _tell(session, report, report.extended_by or report.public_id, now=now, kind=kind)
+    return len(found)
+
+
+async def track(session: AsyncSession, typed: str, *, now: datetime) -> ReportTrack:
     """Tell whoever has the tracking code what became of a report.
 
     Raises:
@@ -298,9 +325,18 @@ async def track(session: AsyncSession, typed: str) -> ReportTrack:
         department=Department(found.department),
         received_at=found.received_at,
         due_on=found.due_on,
+        answer_due_on=found.answer_due_on,
+        extended=found.extended_by is not None,
+        overdue=(clock := _running(found)) is not None and clock.due_on < local_date(now),
         taken_up_at=found.taken_up_at,
         answer=found.answer,
         answered_at=found.answered_at,
+    )
+
+
+def _running(report: Report) -> Running | None:
+    return rules.running(
+        ReportState(report.state), due_on=report.due_on, answer_due_on=report.answer_due_on
     )
 
 
@@ -329,7 +365,7 @@ async def step(
     *,
     now: datetime,
 ) -> tuple[Report, bool]:
-    """Take a report up, answer it, or refer it, as the office that it lies with.
+    """Take a report up, answer it, refer it, or put its answer off, as the office it lies with.
 
     Returns:
         The report, and whether the step is new.
@@ -341,6 +377,7 @@ async def step(
         ReportMovedOn: it is past this step.
         ReportNotMoved: it lies already where it is to be referred to.
         UnknownDivision: there is no such county.
+        ExtensionLate, ExtendedAlready: see `rules.put_off`.
     """
     report = await session.scalar(
         select(Report).where(Report.public_id == public_id).with_for_update()
@@ -357,13 +394,7 @@ async def step(
     if existing is not None:
         raise IdReused(step=str(step_id))
     _check_decides(body.kind, report, caller)
-    report.state = rules.state_after(ReportState(report.state), body.kind)
-    if body.kind is ReportStepKind.TAKE_UP:
-        report.taken_up_at = now
-    elif body.kind is ReportStepKind.ANSWER:
-        report.answer, report.answered_at = body.words, now
-    else:
-        await _refer(session, report, body, now=now)
+    await _move_on(session, report, step_id, body, now=now)
     session.add(
         ReportStep(
             public_id=step_id,
@@ -373,6 +404,7 @@ async def step(
             words=body.words,
             division_code=body.division_code,
             department=body.department,
+            approved_by=body.approved_by,
             party_id=caller.acting_party,
             made_at=now,
         )
@@ -392,6 +424,43 @@ async def step(
     return report, True
 
 
+async def _move_on(
+    session: AsyncSession, report: Report, step_id: UUID, body: ReportStepIn, *, now: datetime
+) -> None:
+    report.state = rules.state_after(ReportState(report.state), body.kind)
+    if body.kind is ReportStepKind.TAKE_UP:
+        report.taken_up_at = now
+        _begin_clock(report)
+    elif body.kind is ReportStepKind.ANSWER:
+        report.answer, report.answered_at = body.words, now
+    elif body.kind is ReportStepKind.EXTEND:
+        await _put_off(session, report, step_id, now=now)
+    else:
+        await _refer(session, report, body, now=now)
+
+
+def _begin_clock(report: Report) -> None:
+    """Let nothing be told yet of the clock that runs from now on."""
+    report.due_told_at = report.late_told_at = None
+
+
+async def _put_off(session: AsyncSession, report: Report, step_id: UUID, *, now: datetime) -> None:
+    already = await session.scalar(
+        select(func.count()).where(
+            ReportStep.report_id == report.id, ReportStep.kind == ReportStepKind.EXTEND
+        )
+    )
+    report.answer_due_on = rules.put_off(
+        await _rules(session),
+        due_on=report.answer_due_on,
+        already=already or 0,
+        on=local_date(now),
+    )
+    report.extended_by = step_id
+    if report.state == ReportState.TAKEN_UP:
+        _begin_clock(report)
+
+
 async def _refer(
     session: AsyncSession, report: Report, body: ReportStepIn, *, now: datetime
 ) -> None:
@@ -403,8 +472,7 @@ async def _refer(
         raise rules.ReportNotMoved
     report.division_code, report.department = body.division_code, body.department
     report.taken_up_at = None
-    # Whoever it lies with now was reminded of nothing yet.
-    report.due_told_at = report.late_told_at = None
+    _begin_clock(report)
 
 
 async def lying_with(
@@ -418,7 +486,10 @@ async def lying_with(
     )
     if state is not None:
         statement = statement.where(Report.state == state)
-    ordered = statement.order_by(Report.state == ReportState.ANSWERED, Report.due_on, Report.id)
+    runs_out_on = case(
+        (Report.state == ReportState.RECEIVED, Report.due_on), else_=Report.answer_due_on
+    )
+    ordered = statement.order_by(Report.state == ReportState.ANSWERED, runs_out_on, Report.id)
     found = (await session.scalars(ordered.limit(most))).all()
     return [report for report in found if _lies_with(report, caller)]
 
@@ -495,23 +566,32 @@ async def describe(
             department=Department(report.department),
             received_at=report.received_at,
             due_on=report.due_on,
-            overdue=report.state == ReportState.RECEIVED and report.due_on < today,
+            answer_due_on=report.answer_due_on,
+            extended=report.extended_by is not None,
+            clock=None if (next_due := _running(report)) is None else next_due.clock,
+            due_today=next_due is not None and next_due.due_on == today,
+            overdue=next_due is not None and next_due.due_on < today,
             taken_up_at=report.taken_up_at,
             answer=report.answer,
             answered_at=report.answered_at,
             steps=[
-                ReportStepOut(
-                    step=row.public_id,
-                    kind=ReportStepKind(row.kind),
-                    words=row.words,
-                    division_code=row.division_code,
-                    department=None if row.department is None else Department(row.department),
-                    by_name=known[row.party_id].name,
-                    made_at=row.made_at,
-                )
+                _step_out(row, by_name=known[row.party_id].name)
                 for row in taken
                 if row.report_id == report.id
             ],
         )
         for report in found
     ]
+
+
+def _step_out(row: ReportStep, *, by_name: str) -> ReportStepOut:
+    return ReportStepOut(
+        step=row.public_id,
+        kind=ReportStepKind(row.kind),
+        words=row.words,
+        division_code=row.division_code,
+        department=None if row.department is None else Department(row.department),
+        approved_by=row.approved_by,
+        by_name=by_name,
+        made_at=row.made_at,
+    )

@@ -873,6 +873,12 @@ _DEADLINES = text(f"""
         array_remove(ARRAY[nullif(r.division_code, '')], NULL), CAST(ARRAY[] AS bigint[])
     FROM report r
     WHERE r.state = 'received' AND {_END_OF.format("r.due_on")} < CAST(:now AS timestamptz)
+    UNION ALL
+    SELECT 'report_answer', r.public_id, r.taken_up_at, {_END_OF.format("r.answer_due_on")}, NULL,
+        array_remove(ARRAY[nullif(r.division_code, '')], NULL), CAST(ARRAY[] AS bigint[])
+    FROM report r
+    WHERE r.state = 'taken_up'
+        AND {_END_OF.format("r.answer_due_on")} < CAST(:now AS timestamptz)
 """)  # noqa: S608
 
 

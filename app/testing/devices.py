@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,6 +35,9 @@ from app.testing.schemas import (
 from app.testing.service import AnswersFor, FromDevice
 
 KEY_PURPOSE = "test-source.key"
+WORD_CHARS = 100
+POINTERS_MOST = 5
+"""How much is kept of what a refused record calls itself and its members, whatever it says."""
 _SCOPES = frozenset({"sample.take", "test.record"})
 
 
@@ -109,12 +112,7 @@ async def sources_of(session: AsyncSession, party_id: int) -> Sequence[TestSourc
     return found.all()
 
 
-async def revoke(session: AsyncSession, public_id: UUID, caller: Caller, *, now: datetime) -> None:
-    """End a source at once; one that has ended stays ended when it did.
-
-    Raises:
-        UnknownSource: the party has none of this id.
-    """
+async def _own(session: AsyncSession, public_id: UUID, caller: Caller) -> TestSource:
     source = await session.scalar(
         select(TestSource).where(
             TestSource.public_id == public_id, TestSource.party_id == caller.acting_party
@@ -122,6 +120,33 @@ async def revoke(session: AsyncSession, public_id: UUID, caller: Caller, *, now:
     )
     if source is None:
         raise push.UnknownSource(source=str(public_id))
+    return source
+
+
+async def move(
+    session: AsyncSession, public_id: UUID, place: UUID | None, caller: Caller
+) -> TestSource:
+    """Say where the devices of a source stand from now on; what they pushed stays where it was.
+
+    Raises:
+        UnknownSource: the party has none of this id, or it has ended.
+        UnknownPlace: there is no such place.
+    """
+    source = await _own(session, public_id, caller)
+    if source.revoked_at is not None:
+        raise push.UnknownSource(source=str(public_id))
+    source.place_id = None if place is None else (await places.find_place(session, place)).id
+    await session.flush()
+    return source
+
+
+async def revoke(session: AsyncSession, public_id: UUID, caller: Caller, *, now: datetime) -> None:
+    """End a source at once; one that has ended stays ended when it did.
+
+    Raises:
+        UnknownSource: the party has none of this id.
+    """
+    source = await _own(session, public_id, caller)
     if source.revoked_at is None:
         source.revoked_at = now
         await session.flush()
@@ -256,7 +281,35 @@ async def receive(
         except DomainError as refusal:
             answer = _refused(number, item.record_id, refusal)
         answers.append(answer)
+    # Last, after all lots: two batches of a source wait for each other here and nowhere crosswise.
+    await session.execute(
+        update(TestSource)
+        .where(TestSource.id == source.id)
+        .values(last_push_at=now, last_push=_told(answers))
+    )
     return answers
+
+
+def _told(answers: Sequence[RecordOut]) -> dict[str, Any]:
+    """Write what became of a batch, for whoever keeps its source; without what the records say."""
+    states = [answer.state for answer in answers]
+    return {
+        "taken": states.count("taken"),
+        "repeated": states.count("repeated"),
+        "refused": [
+            {
+                "row": answer.row,
+                "record_id": None if answer.record_id is None else answer.record_id[:WORD_CHARS],
+                "pointers": [
+                    blamed["pointer"][:WORD_CHARS]
+                    for blamed in answer.problem["pointers"][:POINTERS_MOST]
+                ],
+                **{name: answer.problem[name] for name in ("code", "zh", "en")},
+            }
+            for answer in answers
+            if answer.problem is not None
+        ],
+    }
 
 
 def _parsed(number: int, raw: dict[str, Any]) -> RecordIn | RecordOut:

@@ -410,12 +410,16 @@ class Measure(Base):
 
 
 class TestSource(Base):
-    """A maker's feed that pushes records for a party; its key is sealed, or public."""
+    """A maker's feed that pushes records for a party; its key is sealed, or public.
+
+    `last_push` is what became of its latest batch: whoever keeps it sees which rows were refused.
+    """
 
     __tablename__ = "test_source"
     __table_args__ = (
         CheckConstraint(_one_of("convention", Convention), name="convention"),
         CheckConstraint(_one_of("algorithm", Algorithm), name="algorithm"),
+        CheckConstraint("(last_push_at IS NULL) = (last_push IS NULL)", name="last_push"),
         CheckConstraint(_one_of("layer", Layer), name="layer"),
         CheckConstraint(_one_of("authority", Authority), name="authority"),
     )
@@ -433,6 +437,8 @@ class TestSource(Base):
     key: Mapped[bytes]
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    last_push_at: Mapped[datetime | None]
+    last_push: Mapped[dict[str, Any] | None]
 
 
 class PushNonce(Base):

@@ -57,6 +57,7 @@ from app.testing.schemas import (
     ExtensionOut,
     Finding,
     ItemOut,
+    LastPushOut,
     LimitAnswer,
     LimitRef,
     MeasureOut,
@@ -454,6 +455,11 @@ async def sources(session: AsyncSession, found: Sequence[TestSource]) -> list[So
             place_name=None if row.place_id is None else where[row.place_id].name,
             created_at=row.created_at,
             revoked_at=row.revoked_at,
+            last_push=(
+                None
+                if row.last_push is None
+                else LastPushOut.model_validate({**row.last_push, "at": row.last_push_at})
+            ),
         )
         for row in found
     ]

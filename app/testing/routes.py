@@ -39,6 +39,7 @@ from app.testing.schemas import (
     SourceIn,
     SourceMade,
     SourceOut,
+    SourcePlaceIn,
     TestIn,
 )
 
@@ -373,6 +374,15 @@ async def register_source(
 async def list_sources(session: DbSession, caller: Keeper) -> list[SourceOut]:
     """List your party's sources."""
     return await queries.sources(session, await devices.sources_of(session, caller.acting_party))
+
+
+@router.put("/test-sources/{source_id}/place", responses=declare(push.UnknownSource, UnknownPlace))
+async def move_source(
+    source_id: UUID, body: SourcePlaceIn, session: DbSession, caller: Keeper
+) -> SourceOut:
+    """Say where the devices of a source stand from now on; what they pushed stays where it was."""
+    source = await devices.move(session, source_id, body.place, caller)
+    return (await queries.sources(session, [source]))[0]
 
 
 @router.delete(

@@ -417,6 +417,34 @@ class SourceIn(In):
     )
 
 
+class SourcePlaceIn(In):
+    """Where the devices of a feed stand from now on."""
+
+    place: UUID | None = Field(
+        description="A market, or a gate in it; null: nowhere in particular."
+    )
+
+
+class RefusedRowOut(Out):
+    """A record of a push that was refused, and why."""
+
+    row: int
+    record_id: str | None
+    code: str
+    zh: str
+    en: str
+    pointers: list[str] = Field(description="Members of the record that are to blame.")
+
+
+class LastPushOut(Out):
+    """What became of the latest batch of a feed that was believed."""
+
+    at: datetime
+    taken: int
+    repeated: int
+    refused: list[RefusedRowOut]
+
+
 class SourceOut(Out):
     """A source; never with its secret."""
 
@@ -431,6 +459,7 @@ class SourceOut(Out):
     place_name: str | None = Field(description="The market, and the gate in it.")
     created_at: datetime
     revoked_at: datetime | None
+    last_push: LastPushOut | None = Field(description="Null: it has not pushed yet.")
 
 
 class SourceMade(SourceOut):

@@ -1,5 +1,6 @@
 """The pages on which anybody reports a problem, and reads what became of it; no script needed."""
 
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -8,8 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.core import problems
+from app.core import http, problems
 from app.core.db import DbSession, part_of
 from app.core.errors import DomainError, Text
 from app.core.problems import declare
@@ -21,9 +23,18 @@ from app.web import pages
 from app.web.memory import wants_json
 from app.web.routes import form_of
 
+FORM: Final = "/report"
 _PRIVATE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _NO_PHOTOS_KEPT: Final = Text(
     "没有提交的照片需要重新选择", "Photos that were not taken must be chosen again"
+)
+_WORDS_KEPT: Final = Text(
+    "填写的文字保留在下面；请重新选择照片，再提交一次",
+    "What you wrote is kept below; choose the photos again and send it once more",
+)
+_NOTHING_KEPT: Final = Text(
+    "填写的文字没有收到；请重新填写，再提交一次",
+    "What you wrote did not arrive; please write it again and send it once more",
 )
 _INCOMPLETE: Final = Text(
     "请选择问题并写明情况，不要使用特殊字符",
@@ -32,6 +43,8 @@ _INCOMPLETE: Final = Text(
 _HTML: Final[dict[str, Any]] = {"text/html": {"schema": {"type": "string"}}}
 _FIELDS: Final = ("report", "document", "problem", "text", "contact")
 _PHOTOS: Final = "photos"
+_TYPED_BYTES_MAX: Final = 64 << 10
+"""All that can be typed, at its longest; in the form it stands before the photos."""
 _MULTIPART: Final = "multipart/form-data"
 _TYPED: Final[dict[str, Any]] = {name: {"type": "string"} for name in _FIELDS}
 _FILES: Final[dict[str, Any]] = {
@@ -58,9 +71,11 @@ async def _page(
     *,
     saying: Text | None = None,
     advice: Text | None = None,
-    lost: bool = False,
+    lost: Text | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HTMLResponse:
+    # A form that came without its id, or torn, is to be sent again under a new one.
+    typed = {**typed, "report": typed.get("report") or str(request.app.state.new_id())}
     photos_max, kib_max = await service.photo_limits(session, request.app.state.clock())
     html = (
         pages.environment()
@@ -74,7 +89,7 @@ async def _page(
             photos_mib=kib_max >> 10,
             saying=saying,
             advice=advice,
-            lost=_NO_PHOTOS_KEPT if lost else None,
+            lost=lost,
         )
     )
     return HTMLResponse(html, status, headers=_PRIVATE)
@@ -94,8 +109,39 @@ async def _read(request: Request) -> tuple[dict[str, str], list[bytes]]:
         return {}, []
 
 
+async def _beginning(request: Request) -> dict[str, str]:
+    """Read what was typed in a form whose end is missing; a text that was cut is none."""
+
+    async def head() -> AsyncGenerator[bytes]:
+        # Ends within the head of the first photo: a file that was begun would have to be closed.
+        yield (await request.body())[:_TYPED_BYTES_MAX].partition(b"; filename=")[0]
+
+    if not request.headers.get("content-type", "").startswith(_MULTIPART):
+        return {}
+    try:
+        form = await MultiPartParser(request.headers, head()).parse()
+    except MultiPartException:
+        return {}
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+async def _answer_cut(request: Request, session: DbSession) -> HTMLResponse:
+    """Say that the photos were too many, and give back what was typed."""
+    typed = await _beginning(request)
+    refusal = rules.PhotosUnfit
+    return await _page(
+        request,
+        session,
+        typed,
+        saying=refusal.title,
+        advice=refusal.next_step,
+        lost=_WORDS_KEPT if typed.get("text") else _NOTHING_KEPT,
+        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
+
+
 @router.get(
-    "/report",
+    FORM,
     responses={303: {"description": "On to the page of a tracking code that was typed."}},
     response_class=HTMLResponse,
     dependencies=[Depends(allow("report.file"))],
@@ -113,17 +159,17 @@ async def ask_what_is_wrong(
     if code.strip():
         path = PATH + quote(rules.read_code(code), safe="")
         return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
-    made = str(request.app.state.new_id())
-    return await _page(request, session, {"report": made, "document": document})
+    return await _page(request, session, {"document": document})
 
 
 @router.post(
-    "/report",
+    FORM,
     status_code=HTTPStatus.SEE_OTHER,
     responses={
         303: {"description": "On to the page that tells what becomes of it."},
         404: {"content": _HTML, "description": "No such document."},
         409: {"content": _HTML, "description": "This form was sent with other words before."},
+        413: {"content": _HTML, "description": "The photos are too large to be read."},
         422: {"content": _HTML, "description": "The form is incomplete, or a photo is none."},
         429: {"content": _HTML, "description": "Too many reports today."},
     },
@@ -133,7 +179,10 @@ async def ask_what_is_wrong(
 )
 async def file_with_form(request: Request, session: DbSession) -> Response:
     """Report a problem with a form; `PUT /reports/{id}` is the same for programs."""
+    if request.scope[http.CUT]:
+        return await _answer_cut(request, session)
     typed, photos = await _read(request)
+    lost = _NO_PHOTOS_KEPT if photos else None
     try:
         public_id = UUID(typed.get("report", ""))
         body = ReportIn.model_validate(
@@ -145,7 +194,7 @@ async def file_with_form(request: Request, session: DbSession) -> Response:
             session,
             typed,
             saying=_INCOMPLETE,
-            lost=bool(photos),
+            lost=lost,
             status=HTTPStatus.UNPROCESSABLE_ENTITY,
         )
     try:
@@ -159,7 +208,7 @@ async def file_with_form(request: Request, session: DbSession) -> Response:
             typed,
             saying=refusal.title,
             advice=refusal.next_step,
-            lost=bool(photos),
+            lost=lost,
             status=problems.STATUS[refusal.kind],
         )
     return RedirectResponse(PATH + report.code, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
@@ -178,7 +227,7 @@ async def track_report(code: str, request: Request, session: DbSession) -> Respo
     """Tell whoever has a tracking code what became of the report: a page, or with `Accept` JSON."""
     as_json = wants_json(request.headers.get("accept", ""))
     try:
-        found = await service.track(session, code)
+        found = await service.track(session, code, now=request.app.state.clock())
     except rules.UnknownReport as refusal:
         if as_json:
             raise

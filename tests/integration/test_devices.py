@@ -364,3 +364,76 @@ async def test_the_secret_is_sealed(trade: Trade, market: Actor) -> None:
     kept = await trade.value("SELECT key FROM test_source")
     assert device.secret not in kept
     assert device.secret.hex().encode() not in kept
+
+
+# --- what its keeper sees -------------------------------------------------------------------------
+
+
+async def _shown(person: Any, source: str) -> Any:
+    rows = (await person.get("/test-sources")).json()
+    return next(row for row in rows if row["source"] == source)
+
+
+async def test_its_keeper_sees_what_became_of_the_last_push(trade: Trade, market: Actor) -> None:
+    device = await feed(trade, market)
+    sample = new_id()[:12]
+    await _bagged(market, sample)
+    good = record_of(sample)
+    async with signed_in(trade, market) as person:
+        assert (await _shown(person, device.source))["last_push"] is None
+        await device.pushes(good, record_of("nowhere"), {"record_id": "x" * 5000, "secret": 1})
+        told = (await _shown(person, device.source))["last_push"]
+        assert (told["taken"], told["repeated"]) == (1, 0)
+        assert [(row["row"], row["code"]) for row in told["refused"]] == [
+            (2, "unknown-sample"),
+            (3, "malformed-record"),
+        ]
+        assert told["refused"][1]["record_id"] == "x" * 100
+        assert told["refused"][0]["zh"]
+        assert [row["pointers"][:1] for row in told["refused"]] == [["/sample_no"], ["/record_id"]]
+        await device.pushes(good)
+        told = (await _shown(person, device.source))["last_push"]
+        assert (told["taken"], told["repeated"], told["refused"]) == (0, 1, [])
+        # What is not believed leaves no trace there.
+        before = told
+        body = json.dumps({"records": [good]}).encode()
+        forged = device.signed(body) | {"X-Ypt-Signature": "00" * 32}
+        assert (await device.send(body, forged)).status_code == 401
+        assert (await _shown(person, device.source))["last_push"] == before
+
+
+async def test_devices_move_and_what_they_push_is_of_where_they_stand(
+    trade: Trade, market: Actor
+) -> None:
+    site = new_id()
+    common = {"division_code": VILLAGE, "valid_from": "2020-01-01"}
+    await market.make(f"/places/{site}", {"kind": "market", "name": "农贸市场", **common})
+    device = await feed(trade, market)
+    path = f"/test-sources/{device.source}/place"
+    async with signed_in(trade, market) as person:
+        for _ in range(2):
+            answer = await person.put(path, json={"place": site})
+            assert (answer.status_code, answer.json()["place"]) == (200, site)
+        assert answer.json()["place_name"] == "农贸市场"
+        sample = new_id()[:12]
+        await _bagged(market, sample)
+        [told] = (await device.pushes(record_of(sample)))["records"]
+        tests = (await market.read(f"/samples/{told['sample']}"))["tests"]
+        assert tests[-1]["place_name"] == "农贸市场"
+        assert (await person.put(path, json={"place": None})).json()["place"] is None
+
+
+async def test_moves_are_refused_in_order(trade: Trade, market: Actor) -> None:
+    device = await feed(trade, market)
+    nowhere = {"place": new_id()}
+    answer = await market.put(f"/test-sources/{device.source}/place", nowhere)
+    assert (answer.status_code, code_of(answer)) == (403, "not-allowed")
+    async with signed_in(trade, await trade.party(RoleKind.MARKET)) as stranger:
+        answer = await stranger.put(f"/test-sources/{device.source}/place", json=nowhere)
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-source")
+    async with signed_in(trade, market) as person:
+        answer = await person.put(f"/test-sources/{device.source}/place", json=nowhere)
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-place")
+        await person.delete(f"/test-sources/{device.source}")
+        answer = await person.put(f"/test-sources/{device.source}/place", json=nowhere)
+        assert (answer.status_code, code_of(answer)) == (404, "unknown-source")

@@ -14,9 +14,11 @@ import pytest
 import structlog
 from PIL import Image
 
-from app.core import http, logging
+from app.core import calendar, http, logging
+from app.core.clock import local_date
 from app.party.access import RoleKind
 from app.report.jobs import CHORES
+from app.report.rules import BODY_BYTES_MAX
 from tests.factories import Actor, Json, Trade, code_of, new_id
 from tests.gate import photo
 from tests.market import MARKET_DIVISION, Market
@@ -250,6 +252,97 @@ async def test_an_office_has_seven_working_days(market: Market) -> None:
     assert (await market.market_office.read(report))["overdue"]
     await stepped(market.market_office, taken["report"], kind="take_up")
     assert not (await market.market_office.read(report))["overdue"]
+
+
+def working_days(start: date, end: date) -> int:
+    """Count the days after one that are worked, up to another."""
+    days = (start + timedelta(days=n) for n in range(1, (end - start).days + 1))
+    return sum(calendar.is_working_day(day) for day in days)
+
+
+async def test_an_office_answers_within_fifteen_working_days(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, path = market.market_office, f"/reports/{taken['report']}"
+    due = date.fromisoformat(taken["answer_due_on"])
+    assert working_days(local_date(market.clock()), due) == 15
+    told = await office.read(path)
+    assert (told["clock"], told["answer_due_on"]) == ("decide", taken["answer_due_on"])
+    await stepped(office, taken["report"], kind="take_up")
+    for days, state in ((-1, (False, False)), (0, (True, False)), (1, (False, True))):
+        await at_noon(market, due + timedelta(days=days))
+        told = await office.read(path)
+        assert (told["clock"], told["due_today"], told["overdue"]) == ("answer", *state)
+        shown = (await market.trade.client.get(taken["track"], headers=JSON_ONLY)).json()
+        assert shown["overdue"] == state[1]
+        assert (shown["answer_due_on"], shown["extended"]) == (taken["answer_due_on"], False)
+        page = await market.trade.client.get(taken["track"], headers={"accept": "text/html"})
+        assert taken["answer_due_on"] in page.text
+        assert ("承办部门已超过期限" in page.text) == state[1]
+    await stepped(office, taken["report"], kind="answer", words="迟复")
+    told = await office.read(path)
+    assert (told["clock"], told["due_today"], told["overdue"]) == (None, False, False)
+
+
+async def test_an_office_sees_the_most_urgent_report_first(market: Market) -> None:
+    ticket = await in_market(market)
+    early = (await filed(market, body(ticket, text="早")))["report"]
+    await at_noon(market, local_date(market.clock()) + timedelta(days=12))
+    late = (await filed(market, body(ticket, text="晚")))["report"]
+    assert await listed(market.market_office) == [early, late]
+    # What was taken up has the longer clock; what nobody took up runs out before it.
+    await stepped(market.market_office, early, kind="take_up")
+    runs_out = {one["report"]: one for one in await market.market_office.read("/reports")}
+    assert runs_out[early]["answer_due_on"] != runs_out[late]["due_on"]
+    dates = {early: runs_out[early]["answer_due_on"], late: runs_out[late]["due_on"]}
+    assert await listed(market.market_office) == sorted(dates, key=lambda one: dates[one])
+    await stepped(market.market_office, early, kind="answer", words="好")
+    assert await listed(market.market_office) == [late, early]
+
+
+EXTEND = {"kind": "extend", "words": "等待检验结果", "approved_by": "王处长"}
+
+
+async def test_an_answer_is_put_off_once_by_fifteen_working_days(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, report = market.market_office, taken["report"]
+    due = date.fromisoformat(taken["answer_due_on"])
+    await stepped(office, report, kind="take_up")
+    await at_noon(market, due)
+    path = f"/reports/{report}/steps/{new_id()}"
+    told = await office.make(path, EXTEND)
+    assert working_days(due, date.fromisoformat(told["answer_due_on"])) == 15
+    assert (told["extended"], told["due_today"], told["state"]) == (True, False, "taken_up")
+    assert told["steps"][-1]["approved_by"] == "王处长"
+    again = await office.make(path, EXTEND, status=200)
+    assert again["answer_due_on"] == told["answer_due_on"]
+    shown = await market.trade.client.get(taken["track"], headers={"accept": "text/html"})
+    assert told["answer_due_on"] in shown.text
+    assert "负责人批准延长" in shown.text
+    assert "王处长" not in shown.text
+    assert "等待检验" not in shown.text
+
+
+async def test_extensions_are_refused_in_order(market: Market) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    office, report = market.market_office, taken["report"]
+    for said in ({**EXTEND, "approved_by": ""}, {"kind": "extend", "words": "因故"}):
+        answer = await stepped(office, report, **said)
+        assert (answer.status_code, code_of(answer)) == (422, "malformed-request")
+    answer = await stepped(office, report, kind="answer", words="好", approved_by="王处长")
+    assert (answer.status_code, code_of(answer)) == (422, "malformed-request")
+    answer = await stepped(market.far_office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (404, "unknown-report")
+    at_once = await asyncio.gather(*(stepped(office, report, **EXTEND) for _ in range(3)))
+    assert sorted(answer.status_code for answer in at_once) == [201, 409, 409]
+    assert {code_of(one) for one in at_once if one.is_error} == {"extended-already"}
+    until = date.fromisoformat((await office.read(f"/reports/{report}"))["answer_due_on"])
+    # Late and put off already: that it is late comes first.
+    await at_noon(market, until + timedelta(days=1))
+    answer = await stepped(office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (409, "extension-late")
+    await stepped(office, report, kind="answer", words="好")
+    answer = await stepped(office, report, **EXTEND)
+    assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
 
 
 async def test_steps_are_refused_in_order(market: Market) -> None:
@@ -503,6 +596,49 @@ async def test_a_form_with_photos_works_and_one_without_too(market: Market) -> N
     assert torn.status_code == 422
 
 
+async def test_a_form_that_is_too_large_is_answered_with_a_page_that_keeps_the_words(
+    market: Market,
+) -> None:
+    ticket = await in_market(market)
+    fields = {"report": new_id(), **body(ticket, text=TEXT + "，" + "长" * 1900)}
+    answer = await send_form(market, fields, [b"\0" * BODY_BYTES_MAX])
+    assert answer.status_code == 413
+    assert answer.headers["content-type"].startswith("text/html")
+    for kept in (fields["report"], fields["text"], fields["document"], CONTACT):
+        assert kept in answer.text
+    assert '<option value="unsafe" selected>' in answer.text
+    for words in ("本次未提交", "少选几张", "文字保留在下面", "Choose fewer", "send it once more"):
+        assert words in answer.text
+    assert await market.trade.value("SELECT count(*) FROM report") == 0
+    # The page's form, sent again, is taken under the id that it had.
+    assert (await send_form(market, fields, [photo()])).status_code == 303
+    assert str(await market.trade.value("SELECT public_id FROM report")) == fields["report"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; a=b"]
+)
+async def test_of_a_large_form_that_cannot_be_read_it_is_said_that_nothing_was_kept(
+    market: Market, kind: str
+) -> None:
+    answer = await market.trade.client.post(
+        "/report", content=b"text=a&" * (BODY_BYTES_MAX // 7 + 1), headers={"content-type": kind}
+    )
+    assert answer.status_code == 413
+    assert "填写的文字没有收到" in answer.text
+    # It can be filled in and sent: a form without an id would be refused for ever.
+    hidden = re.search(r'name="report" value="([^"]+)"', answer.text)
+    assert hidden is not None
+    filled = {"report": hidden[1], **body(await in_market(market))}
+    assert (await send_form(market, filled, [])).status_code == 303
+
+
+async def test_a_program_that_sends_too_much_gets_a_problem_document(market: Market) -> None:
+    said = body(await in_market(market)) | {"photos": ["A" * BODY_BYTES_MAX]}
+    answer = await send(market, said)
+    assert (answer.status_code, code_of(answer)) == (413, "body-too-large")
+
+
 # --- reminders ------------------------------------------------------------------------------------
 
 
@@ -552,13 +688,38 @@ async def test_an_office_is_reminded_when_a_report_is_due_and_again_when_it_is_l
     assert await reminders(market.market_office) == ["report_due", "report_overdue"]
 
 
-async def test_what_was_taken_up_is_not_reminded_of(market: Market) -> None:
-    report = (await filed(market, body(await in_market(market))))["report"]
-    due: date = await market.trade.value("SELECT due_on FROM report")
-    await stepped(market.market_office, report, kind="take_up")
-    await at_noon(market, due + timedelta(days=3))
+async def test_what_was_taken_up_is_reminded_of_its_answer_and_anew_once_put_off(
+    market: Market,
+) -> None:
+    taken = await filed(market, body(await in_market(market)))
+    report, office = taken["report"], market.market_office
+    due, answer_due = (date.fromisoformat(taken[name]) for name in ("due_on", "answer_due_on"))
+    await at_noon(market, due)
     await remind(market)
-    assert await reminders(market.market_office) == []
+    await stepped(office, report, kind="take_up")
+    await at_noon(market, due + timedelta(days=1))
+    await remind(market)
+    said = ["report_due"]
+    assert await reminders(office) == said
+    await at_noon(market, answer_due)
+    await asyncio.gather(*(remind(market) for _ in range(3)))
+    said.append("report_answer_due")
+    assert await reminders(office) == said
+    until = (await office.make(f"/reports/{report}/steps/{new_id()}", EXTEND))["answer_due_on"]
+    await remind(market)
+    assert await reminders(office) == said
+    for days, kind in ((0, "report_answer_due"), (1, "report_answer_overdue")):
+        await at_noon(market, date.fromisoformat(until) + timedelta(days=days))
+        for _ in range(2):
+            await remind(market)
+        said.append(kind)
+        assert await reminders(office) == said
+    [late, *_] = await office.read("/notices")
+    assert (late["facts"]["report"], late["facts"]["due_on"]) == (report, until)
+    await stepped(office, report, kind="answer", words="好")
+    await at_noon(market, date.fromisoformat(until) + timedelta(days=9))
+    await remind(market)
+    assert await reminders(office) == said
 
 
 async def test_the_history_tells_where_a_report_was_referred_to(market: Market) -> None:

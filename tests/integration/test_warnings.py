@@ -485,6 +485,13 @@ async def test_a_report_of_a_problem_that_no_office_takes_up_in_time(market: Mar
     (row,) = await look(market, RuleCode.DEADLINE_OVERDUE)
     assert (row.subject, row.evidence["clock"]) == (f"report:{report}", "report")
     assert "异味" not in str(row.evidence)
+    # Whoever takes it up owes the answer then.
+    await market.regulator.make(f"/reports/{report}/steps/{new_id()}", {"kind": "take_up"})
+    last = datetime.fromisoformat(answer.json()["answer_due_on"] + "T23:55+08:00")
+    for at, clocks in ((last, ["report"]), (last + timedelta(minutes=5), ["report_answer"])):
+        market.clock.set(at)
+        found = await look(market, RuleCode.DEADLINE_OVERDUE)
+        assert [one.evidence["clock"] for one in found][-1:] == clocks
 
 
 # Held on Thursday, 18 June 2026: the five working days after it are over with Friday the 26th, for
