@@ -108,9 +108,8 @@ class Database:
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         # Taking a connection out of the pool and putting it back costs as much CPU time as the
-        # shortest questions: `ask` keeps some at hand.
+        # shortest questions: `ask` keeps at hand what no session wants.
         self._spare: list[tuple[PoolProxiedConnection, Any]] = []  # with the driver's own
-        self._spare_max = settings.pool_size // 2
         self._size = settings.pool_size
         # Who may want a connection: sessions, questions that have one, and those that wait for one.
         self._sessions = self._asking = self._waiting = 0
@@ -187,7 +186,7 @@ class Database:
             rows: list[Row] = await driver.fetch(
                 statement.sql, *[parameters[name] for name in statement.names], record_class=Row
             )
-            may_stay = len(self._spare) < self._spare_max and not self._is_short()
+            may_stay = not self._is_short()
         except asyncpg.InternalClientError as confused:
             # The server's farewell arrived between two questions.
             driver.terminate()
