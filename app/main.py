@@ -42,7 +42,7 @@ from app.web import proof, screens
 from app.web import recalls as recall_pages
 from app.web import reports as report_pages
 from app.web import routes as pages
-from app.web.memory import Memory, Remembering
+from app.web.memory import Memory
 
 # A request is compared with one router after the other: what is called most comes first.
 ROUTED = (
@@ -103,14 +103,7 @@ def _wrap(app: FastAPI) -> None:
     app.add_middleware(http.Unit, larger_bodies=LARGER_BODIES, cut_forms=CUT_FORMS)
     app.add_middleware(http.CrossSiteGuard)
     # What only reads needs neither of the two.
-    app.add_middleware(http.Shortcuts, shortcuts=[traces.shortcut, pages.shortcut])
-    app.add_middleware(
-        Remembering,
-        memory=app.state.pages,
-        database=app.state.database,
-        clock=app.state.clock,
-        headers=pages.FRESH,
-    )
+    app.add_middleware(http.Shortcuts, shortcuts=[pages.shortcut, traces.shortcut])
     app.add_middleware(http.RequestContext)
 
 

@@ -7,7 +7,6 @@ key can be among them. After a change of tokens run `PYTHONPATH=. python scripts
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,7 @@ KEYSET = Keyset(
 
 def sign(claims: Claims, signer: TokenSigner = TICKETS) -> str:
     """Spell signed claims."""
-    payload = token.encode_payload(replace(claims, kid=signer.kid))
+    payload = token.encode_payload(claims._replace(kid=signer.kid))
     return token.digits(payload, signer.sign(payload))
 
 
@@ -122,10 +121,10 @@ def spell(content: bytes, lead: bytes = b"\x01") -> str:
 def good() -> Iterator[tuple[str, str, datetime]]:
     """Walk tokens whose signature is right: name, digits, instant of verification."""
     yield "a ticket", sign(CLAIMS), NOON
-    certificate = replace(CLAIMS, type=TokenType.ORIGIN_CERTIFICATE, serial=2)
+    certificate = CLAIMS._replace(type=TokenType.ORIGIN_CERTIFICATE, serial=2)
     yield "an origin certificate", sign(certificate), NOON
-    yield "no origin, no flags", sign(replace(CLAIMS, origin=None, flags=Flags(0))), NOON
-    yield "an origin that begins with zero", sign(replace(CLAIMS, origin="012345678901")), NOON
+    yield "no origin, no flags", sign(CLAIMS._replace(origin=None, flags=Flags(0))), NOON
+    yield "an origin that begins with zero", sign(CLAIMS._replace(origin="012345678901")), NOON
     least = Claims(TokenType.TICKET, 7, 0, USE_FROM, 1, 0, 0, None, 0, Flags(0), 0)
     yield "smallest values", sign(least), NOON
     u32 = 2**32 - 1
@@ -140,14 +139,14 @@ def good() -> Iterator[tuple[str, str, datetime]]:
         sign(CLAIMS),
         (SIGN_UNTIL + timedelta(days=7) - timedelta(seconds=1)),
     )
-    yield "a test token", sign(replace(CLAIMS, type=TokenType.TEST), TESTS), NOON
+    yield "a test token", sign(CLAIMS._replace(type=TokenType.TEST), TESTS), NOON
 
 
 def dated() -> Iterator[tuple[str, str, datetime]]:
     """Walk tokens whose signature is right, and whose key does not carry them."""
-    early = replace(CLAIMS, issued_at=USE_FROM - TICK)
+    early = CLAIMS._replace(issued_at=USE_FROM - TICK)
     yield "issued before its key was in use", sign(early), NOON
-    late = replace(CLAIMS, issued_at=SIGN_UNTIL)
+    late = CLAIMS._replace(issued_at=SIGN_UNTIL)
     yield "issued after its key was in use", sign(late), SIGN_UNTIL
     yield "verified by a clock before the key's time", sign(CLAIMS), USE_FROM - TICK
     yield "verified when the key no longer verifies", sign(CLAIMS), SIGN_UNTIL + timedelta(days=7)
@@ -157,7 +156,7 @@ def dated() -> Iterator[tuple[str, str, datetime]]:
     yield "a key of an algorithm that this reader lacks", sign(CLAIMS, SM2), NOON
     yield "a ticket signed by the log's key", sign(CLAIMS, LOG_AS_TICKETS), NOON
     yield "a ticket signed by the key for tests", sign(CLAIMS, TESTS_AS_TICKETS), NOON
-    test = replace(CLAIMS, type=TokenType.TEST)
+    test = CLAIMS._replace(type=TokenType.TEST)
     yield "a test token signed by the key for tickets", sign(test, TICKETS_AS_TESTS), NOON
 
 
@@ -169,7 +168,7 @@ def forged() -> Iterator[tuple[str, str, datetime]]:
     yield "another key named", token.digits(patched(1, b"\0\x0a"), signature), NOON
     flipped = bytes([*signature[:-1], signature[-1] ^ 1])
     yield "last bit of the signature flipped", token.digits(payload, flipped), NOON
-    other = TICKETS.sign(token.encode_payload(replace(CLAIMS, serial=3)))
+    other = TICKETS.sign(token.encode_payload(CLAIMS._replace(serial=3)))
     yield "signature of another ticket", token.digits(payload, other), NOON
     bare = TICKETS._key.sign(payload)  # noqa: SLF001  # forging is the job
     yield "signed without the domain prefix", token.digits(payload, bare), NOON
@@ -179,7 +178,7 @@ def forged() -> Iterator[tuple[str, str, datetime]]:
     yield "signature of zeros", token.digits(payload, bytes(64)), NOON
     small = b"\x01" + bytes(63)
     yield "R of small order, S zero", token.digits(payload, small), NOON
-    test = sign(replace(CLAIMS, type=TokenType.TEST), TESTS)
+    test = sign(CLAIMS._replace(type=TokenType.TEST), TESTS)
     content = int(test).to_bytes(103, "big")[1:]
     yield "a test token renamed a ticket", spell(b"\x12" + content[1:]), NOON
 

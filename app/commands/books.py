@@ -130,7 +130,7 @@ def _claims(read: Code) -> dict[str, Any] | None:
         return None
     claims: Claims = read.parsed.claims
     return {
-        **asdict(claims),
+        **claims._asdict(),
         "type": claims.type.name.lower(),
         "flags": [flag.name.lower() for flag in Flags if flag in claims.flags and flag.name],
         "expires_at": claims.expires_at,

@@ -8,7 +8,7 @@ route says so, and an operator has set one up, a replica answers.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,9 +108,8 @@ class Database:
         self.replica = None if settings.replica_url is None else _replica(settings, role)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         # Taking a connection out of the pool and putting it back costs as much CPU time as the
-        # shortest questions: `ask` keeps some at hand.
-        self._spare: list[PoolProxiedConnection] = []
-        self._spare_max = settings.pool_size // 2
+        # shortest questions: `ask` keeps at hand what no session wants.
+        self._spare: list[tuple[PoolProxiedConnection, Any]] = []  # with the driver's own
         self._size = settings.pool_size
         # Who may want a connection: sessions, questions that have one, and those that wait for one.
         self._sessions = self._asking = self._waiting = 0
@@ -180,15 +179,14 @@ class Database:
             self._turns.release()
 
     async def _ask(self, statement: "Statement", parameters: Mapping[str, Any]) -> list["Row"]:
-        pooled = await self._spare_connection()
-        driver: Any = pooled.driver_connection
+        pooled, driver = await self._spare_connection()
         may_stay = False
         self._asking += 1
         try:
             rows: list[Row] = await driver.fetch(
                 statement.sql, *[parameters[name] for name in statement.names], record_class=Row
             )
-            may_stay = len(self._spare) < self._spare_max and not self._is_short()
+            may_stay = not self._is_short()
         except asyncpg.InternalClientError as confused:
             # The server's farewell arrived between two questions.
             driver.terminate()
@@ -199,21 +197,21 @@ class Database:
             if driver.is_closed():
                 await greenlet_spawn(pooled.invalidate)
             elif may_stay:
-                self._spare.append(pooled)
+                self._spare.append((pooled, driver))
             else:
                 await greenlet_spawn(pooled.close)
         return rows
 
-    async def _spare_connection(self) -> PoolProxiedConnection:
+    async def _spare_connection(self) -> tuple[PoolProxiedConnection, Any]:
         while self._spare:
-            pooled = self._spare.pop()
-            driver: Any = pooled.driver_connection
+            pooled, driver = self._spare.pop()
             if not driver.is_closed():
-                return pooled
+                return pooled, driver
             await greenlet_spawn(pooled.invalidate)
         self._waiting += 1
         try:
-            return await self.engine.raw_connection()
+            pooled = await self.engine.raw_connection()
+            return pooled, pooled.driver_connection
         finally:
             self._waiting -= 1
 
@@ -228,7 +226,7 @@ class Database:
         self._sessions += 1
         try:
             while self._spare and self._is_short():
-                await greenlet_spawn(self._spare.pop().close)
+                await greenlet_spawn(self._spare.pop()[0].close)
             yield
         finally:
             self._sessions -= 1
@@ -258,7 +256,7 @@ class Database:
     async def close(self) -> None:
         """Give every connection back to the server."""
         while self._spare:
-            await greenlet_spawn(self._spare.pop().close)
+            await greenlet_spawn(self._spare.pop()[0].close)
         await self.engine.dispose()
 
 
@@ -316,6 +314,14 @@ def prepared(sql: str) -> Statement:
     """Make a statement for `fetch` of one whose parameters are written `:name`."""
     names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
     return Statement(_PARAMETER.sub(lambda name: f"${names.index(name[1]) + 1}", sql), names)
+
+
+def array_text(ids: Iterable[int]) -> str:
+    """Write ids as PostgreSQL writes an array, for a parameter that is sent again and again.
+
+    The driver takes a quarter of a microsecond for each id of a list, and none for those of a text.
+    """
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 async def fetch(

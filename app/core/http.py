@@ -6,14 +6,14 @@ orphans connections that hold row locks.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Request, Response
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core import ids, problems
 from app.core.db import MAY_ASK_REPLICA
 from app.core.errors import DomainError, Kind, Text
+from app.core.logging import request_lines
 from app.core.replica import Replica
 
 BODY_BYTES_MAX = 1 << 20
@@ -38,12 +39,15 @@ SECURITY_HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
-_SECURITY_HEADERS = [
-    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
-]
-"""As they go over the wire."""
 
-log = structlog.get_logger()
+
+def wired(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Write headers as they go over the wire: once, for answers that all have them."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_SECURITY_HEADERS = wired(SECURITY_HEADERS)
+_SECURED = frozenset(name for name, _ in _SECURITY_HEADERS)
 
 
 class CrossSiteRequest(DomainError):
@@ -67,7 +71,7 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = str(ids.uuid7())
+        request_id = ids.text7()
         scope["ypt_request_id"] = request_id
         given = (b"x-request-id", request_id.encode())
         started = time.perf_counter()
@@ -77,10 +81,12 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), given]
-                own = {name for name, _ in headers}
-                headers += [each for each in _SECURITY_HEADERS if each[0] not in own]
-                message = {**message, "headers": headers}
+                headers = message.get("headers", ())
+                own = _SECURED.intersection([name for name, _ in headers])
+                added = _SECURITY_HEADERS
+                if own:
+                    added = [each for each in _SECURITY_HEADERS if each[0] not in own]
+                message = {**message, "headers": [*headers, given, *added]}
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -88,12 +94,12 @@ class RequestContext:
             await self.app(scope, receive, send_on)
         finally:
             route: Any = scope.get("route")
-            log.info(
-                "request",
+            request_lines.write(
                 method=scope["method"],
-                route=getattr(route, "path", None),  # never the path: it may hold what is private
+                route=getattr(route, "path", None),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
+                request_id=request_id,
             )
             structlog.contextvars.unbind_contextvars("request_id")
 
@@ -214,7 +220,36 @@ async def _read(receive: Receive, bytes_max: int) -> tuple[bytes, bool]:
             return b"".join(parts), True
 
 
-Plain = Callable[[Request], Awaitable[Response | None]]
+class Written:
+    """An answer that is written already, as it goes over the wire."""
+
+    __slots__ = ("_body", "_headers", "_status")
+
+    def __init__(
+        self, body: bytes, headers: Sequence[tuple[bytes, bytes]], status: int = HTTPStatus.OK
+    ) -> None:
+        """Hold an answer.
+
+        Args:
+            body: All of it.
+            headers: Those of the route, as `wired` writes them; without its length.
+            status: The HTTP status.
+        """
+        self._body = body
+        self._headers = headers
+        self._status = status
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        size = (b"content-length", b"%d" % len(self._body))
+        headers = [size, *self._headers]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+JSON_HEADERS = wired({"Content-Type": "application/json"})
+
+Plain = Callable[[Request], Awaitable[ASGIApp | None]]
 """Answers a request by itself, or leaves it to the route that it stands in front of.
 
 It raises nothing that a client should read: a refusal is the route's business.
@@ -255,18 +290,23 @@ class Shortcuts:
             shortcuts: Compared in this order.
         """
         self.app = app
-        self._shortcuts = [(compile_path(each.path)[0], each) for each in shortcuts]
+        # By method and by what their paths begin with, which sorts almost everything out.
+        self._shortcuts = [
+            (each.method, each.path.partition("{")[0], compile_path(each.path)[0].match, each)
+            for each in shortcuts
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            for pattern, shortcut in self._shortcuts:
-                if scope["method"] != shortcut.method:
+            path = scope["path"]
+            for method, begins, matches, shortcut in self._shortcuts:
+                if scope["method"] != method or not path.startswith(begins):
                     continue
-                if (match := pattern.match(scope["path"])) is None:
+                if (match := matches(path)) is None:
                     continue
                 request = Request({**scope, "path_params": match.groupdict()}, receive, send)
-                if shortcut.method not in SAFE_METHODS:
+                if method not in SAFE_METHODS:
                     # The route reads the body once more, should it come to that.
                     receive = _again(await request.body(), receive)
                 if (answer := await shortcut.plain(request)) is not None:

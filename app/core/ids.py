@@ -11,6 +11,16 @@ NewSerial = Callable[[], int]
 
 def uuid7() -> uuid.UUID:
     """Make a UUID version 7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then 74 random bits."""
+    return uuid.UUID(int=_value7())
+
+
+def text7() -> str:
+    """Write a UUID version 7 without making one: each request has its own."""
+    digits = f"{_value7():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _value7() -> int:
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & ((1 << 48) - 1)) << 80
     chance = secrets.randbits(74)  # one question to the system costs less than two
@@ -18,7 +28,7 @@ def uuid7() -> uuid.UUID:
     value |= (chance >> 62) << 64
     value |= 0b10 << 62
     value |= chance & ((1 << 62) - 1)
-    return uuid.UUID(int=value)
+    return value
 
 
 def serial63() -> int:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
+import orjson
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import delete, or_, select, update
@@ -165,10 +166,11 @@ def _hashed(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+# Roles as text: what can be compared need not be read again.
 _CALLER_COLUMNS = """
     p.id, p.public_id,
     coalesce(
-        (SELECT jsonb_agg(jsonb_build_array(r.kind, r.division_code, r.department))
+        (SELECT CAST(jsonb_agg(jsonb_build_array(r.kind, r.division_code, r.department)) AS text)
          FROM party_role r
          WHERE r.party_id = p.id AND r.valid_from <= :today
            AND (r.valid_to IS NULL OR r.valid_to > :today)),
@@ -273,8 +275,10 @@ def read_caller(row: Iterable[Any], now: datetime) -> tuple[Caller, bool]:
         Whoever it belongs to, and whether nothing has to be noted: a session that was not seen for
         five minutes is to live on.
     """
-    *who, _, seen_at = row
-    return _caller(who), seen_at is None or now - seen_at <= SESSION_SEEN_EVERY
+    account_id, duty, scopes, party_id, public_id, roles, _, seen_at = row
+    scopes = None if scopes is None else tuple(scopes)
+    caller = _caller(account_id, duty, scopes, party_id, public_id, roles)
+    return caller, seen_at is None or now - seen_at <= SESSION_SEEN_EVERY
 
 
 async def caller_of_party(
@@ -289,11 +293,20 @@ async def caller_of_party(
         now: The present.
     """
     rows = await fetch(session, _BY_PARTY, {"party": party_id, "today": local_date(now)})
-    return replace(_caller(rows[0]), scopes=scopes) if rows else PUBLIC
+    return replace(_caller(*rows[0]), scopes=scopes) if rows else PUBLIC
 
 
-def _caller(row: Iterable[Any]) -> Caller:
-    account_id, duty, scopes, party_id, public_id, roles = row
+# Asked of the database for every request, and mostly what it was for the last one.
+@lru_cache(1_024)
+def _caller(
+    account_id: int | None,
+    duty: str | None,
+    scopes: tuple[str, ...] | None,
+    party_id: int,
+    public_id: UUID,
+    roles_text: str,
+) -> Caller:
+    roles = orjson.loads(roles_text)
     kinds = frozenset(RoleKind(kind) for kind, _, _ in roles)
     offices = [role[1:] for role in roles if role[0] == RoleKind.REGULATOR]
     return Caller(

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache, partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from app.core import dated
@@ -212,6 +213,10 @@ class Division:
         return "".join(filter(None, parts))
 
 
+_NAMED_MAX: Final = 4_096
+"""Codes on days whose division is remembered, at half a kilobyte each."""
+
+
 class Gazetteer:
     """All divisions of all times, found by code and by parent."""
 
@@ -228,6 +233,8 @@ class Gazetteer:
             by_parent.setdefault(record.parent_code, []).append(record)
         self._by_code = by_code
         self._by_parent = by_parent
+        # The same few villages are behind most goods, and this forgets with the records.
+        self.named_on = lru_cache(_NAMED_MAX)(partial(_named_on, self))
 
     def __len__(self) -> int:
         """Count the records."""
@@ -276,6 +283,10 @@ def resolve(code: str, on: date, gazetteer: Gazetteer) -> Division:
         UnknownDivision: no division ever had it.
         DivisionNotInForce: it began after that day, or ended before it without a successor.
     """
+    return gazetteer.named_on(code, on)
+
+
+def _named_on(gazetteer: Gazetteer, code: str, on: date) -> Division:
     code = canonical(code)
     records = gazetteer.of(code)
     if not records:

@@ -177,6 +177,7 @@ class Keyset:
     def __init__(self, keys: Iterable[PublicKey]) -> None:
         """Take a snapshot of the registry."""
         self._keys = {key.kid: key for key in keys}
+        self._first = {key.kid: tick_floor(key.use_from) for key in self._keys.values()}
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
@@ -210,7 +211,7 @@ class Keyset:
             return SignatureVerdict.WRONG_KEY_CLASS
         if key.dropped_at is not None and key.dropped_at <= at:  # 4
             return SignatureVerdict.KEY_DROPPED
-        if claims.issued_at < tick_floor(key.use_from) or at < key.use_from:  # 5, 6
+        if claims.issued_at < self._first[claims.kid] or at < key.use_from:  # 5, 6
             return SignatureVerdict.KEY_NOT_YET_VALID
         if claims.issued_at >= key.sign_until or at >= key.verify_until:  # 5, 6
             return SignatureVerdict.KEY_EXPIRED

@@ -7,11 +7,12 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import ASGIApp
 
 from app.core import problems
 from app.core.db import Database, ReplicaSession
 from app.core.errors import DomainError
-from app.core.http import Shortcut
+from app.core.http import JSON_HEADERS, Shortcut, Written
 from app.core.problems import declare
 from app.core.replica import DATABASE_FAULTS, NoConnection
 from app.lot.rules import UnknownLot
@@ -57,14 +58,19 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _trace_at_once(request: Request) -> Response | None:
+_PLAIN = {f"direction={direction}".encode(): direction for direction in Direction}
+
+
+async def _trace_at_once(request: Request) -> ASGIApp | None:
     """Trace a lot in the plain case; see `service.write_at_once`."""
-    asked = request.query_params
+    direction = _PLAIN.get(request.scope["query_string"])
+    if direction is None or _wants_lines(request):
+        return None
     credential, secret = credential_of(request)
-    if _wants_lines(request) or asked.keys() != {"direction"} or credential is Credential.NONE:
+    if credential is Credential.NONE:
         return None
     try:
-        lot_id, direction = UUID(request.path_params["lot_id"]), Direction(asked["direction"])
+        lot_id = UUID(request.path_params["lot_id"])
     except ValueError:
         return None
     try:
@@ -84,7 +90,7 @@ async def _trace_at_once(request: Request) -> Response | None:
         return problems.answer(request, waited)
     except DATABASE_FAULTS:
         return None
-    return None if written is None else _json(written)
+    return None if written is None else Written(written, JSON_HEADERS)
 
 
 shortcut = Shortcut(_TRACE, _trace_at_once)

@@ -6,18 +6,13 @@ statement. Names, and what law and catalogue say, may be five minutes old.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.clock import Clock
 from app.core.db import Database
 from app.core.replica import DATABASE_FAULTS
-from app.signing import token
 from app.web.queries import Grounds, still_hold
 
 LASTS = timedelta(minutes=5)
@@ -25,15 +20,6 @@ TICKETS_MAX = 2_000
 """Each is 2 to 15 KB."""
 
 _SPLIT = b'"checked_at":"'
-
-
-class _Route(NamedTuple):
-    """What the request's log line asks of a route."""
-
-    path: str
-
-
-_ROUTE = _Route(token.PATH + "{digits}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,59 +70,6 @@ class Memory:
             return None  # whoever reads the whole page meets it again, and says so
         self._pages.pop(digits, None)
         return None
-
-
-class Remembering:
-    """Answers programs that read a page again, and passes on everything else."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        memory: Memory,
-        database: Database,
-        clock: Clock,
-        headers: Mapping[str, str],
-    ) -> None:
-        """Wrap an application.
-
-        Args:
-            app: What is wrapped.
-            memory: The pages.
-            database: Where the books are.
-            clock: What time it is.
-            headers: What the page's own route answers with.
-        """
-        self._app = app
-        self._memory = memory
-        self._database = database
-        self._clock = clock
-        self._headers = [
-            (name.lower().encode(), value.encode())
-            for name, value in {**headers, "Content-Type": "application/json"}.items()
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "GET" and _asks_json(scope):
-            digits = scope["path"].removeprefix(token.PATH)
-            found = await self._memory.recall(digits, self._database, self._clock())
-            if found is not None:
-                scope["route"] = _ROUTE
-                body, status = found
-                size = (b"content-length", str(len(body)).encode())
-                headers = [*self._headers, size]
-                await send({"type": "http.response.start", "status": status, "headers": headers})
-                await send({"type": "http.response.body", "body": body})
-                return
-        await self._app(scope, receive, send)
-
-
-def _asks_json(scope: Scope) -> bool:
-    if not scope["path"].startswith(token.PATH):
-        return False
-    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    return wants_json(accepted.decode("latin-1"))
 
 
 def wants_json(accepted: str) -> bool:

@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, quote
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
+from starlette.datastructures import State
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from app.admission import rules as admission
 from app.admission.policy import NO_POLICY
@@ -16,7 +18,7 @@ from app.admission.rules import CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
 from app.core.errors import DomainError, Text
-from app.core.http import Shortcut
+from app.core.http import JSON_HEADERS, Shortcut, Written, wired
 from app.core.replica import DATABASE_FAULTS
 from app.label import service as labels
 from app.label.rules import PATH as LABEL_PATH
@@ -41,6 +43,7 @@ from app.web.schemas import PublicLabel, PublicTicket
 _TYPED_CHARS_MAX = 2_000
 # What is true of a ticket can change at any moment: a browser asks again each time.
 FRESH = {"Cache-Control": "no-cache", "Vary": "Accept"}
+_FRESH_JSON = [*JSON_HEADERS, *wired(FRESH)]
 FOR_A_WHILE = {"Cache-Control": "public, max-age=300"}
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -90,25 +93,35 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     if code.parsed is not None and page.document is not None and request.method == "GET":
         request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     if wants_json(request.headers.get("accept", "")):
-        return _told(request, digits, page, grounds)
+        content, status = _told(request.app.state, digits, page, grounds)
+        return Response(content, status, media_type="application/json", headers=FRESH)
     return HTMLResponse(pages.render(page, digits)[1], status, headers=FRESH)
 
 
 def _told(
-    request: Request, digits: str, page: PublicTicket, grounds: queries.Grounds | None
-) -> Response:
-    """Answer a program, and remember what it was told."""
+    state: State, digits: str, page: PublicTicket, grounds: queries.Grounds | None
+) -> tuple[bytes, HTTPStatus]:
+    """Write a page for a program, and remember what it is told; answer it with its status."""
     status, content = SAYINGS[page.state].status, pages.tell(page, digits)
     if grounds is not None:
-        request.app.state.pages.keep(digits, content, page.checked_at, grounds, status)
-    return Response(content, status, media_type="application/json", headers=FRESH)
+        state.pages.keep(digits, content, page.checked_at, grounds, status)
+    return content, status
 
 
-async def _show_at_once(request: Request) -> Response | None:
+async def _show_at_once(request: Request) -> ASGIApp | None:
     """Tell a program of a ticket in the plain case: signed by us, and in the books."""
     if not wants_json(request.headers.get("accept", "")):
         return None
-    state, frame, digits = request.app.state, frame_of(request), request.path_params["digits"]
+    state, digits = request.app.state, request.path_params["digits"]
+    remembered = await state.pages.recall(digits, state.database, state.clock())
+    if remembered is not None:
+        return Written(remembered[0], _FRESH_JSON, remembered[1])
+    return await _read_at_once(request, digits)
+
+
+async def _read_at_once(request: Request, digits: str) -> ASGIApp | None:
+    """Read a ticket that nobody remembers."""
+    state, frame = request.app.state, frame_of(request)
     keyset, library = state.ring.keyset_at_hand(frame.now), queries.library_beside(state.database)
     code = admission.read_token(digits)
     if keyset is None or library is None or code.parsed is None:
@@ -124,7 +137,8 @@ async def _show_at_once(request: Request) -> Response | None:
     if found is None:
         return None
     state.tally.count(claims.serial, frame.now)
-    return _told(request, digits, *found)
+    content, status = _told(state, digits, *found)
+    return Written(content, _FRESH_JSON, status)
 
 
 shortcut = Shortcut(token.PATH + "{digits}", _show_at_once)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import ClassVar, Final
@@ -217,6 +218,8 @@ def without_numbers(text: str) -> str:
     return _NUMBER.sub("…", text)
 
 
+# A page tells some ten days, and all pages of a week tell the same ones.
+@lru_cache(4_096)
 def day(on: date, beside: date) -> Text:
     """Write a day as people say it; its year only where it is not that of the day beside it."""
     english = f"{on.day} {_MONTHS[on.month - 1]}"

@@ -17,9 +17,10 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from app.core import http, problems
+from app.core import problems
 from app.core.clock import local_date
 from app.core.ids import uuid7
+from app.core.logging import request_lines
 from app.core.sealing import CannotOpenError, Vault
 from app.party import access, credentials, identifiers, service
 from app.party.access import RoleKind
@@ -290,7 +291,7 @@ async def test_logs_hold_no_personal_data(town: Town, monkeypatch: pytest.Monkey
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
     )
-    monkeypatch.setattr(http, "log", logger)
+    monkeypatch.setattr(request_lines, "_write", lambda line: lines.write(line.decode() + "\n"))
     monkeypatch.setattr(problems, "log", logger)
     body = town.person(name="令狐不可说")
     party = await town.registered(body)

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -93,7 +92,7 @@ def test_a_payload_that_is_read_is_one_that_would_be_written(content: bytes) -> 
         parsed = token.parse(spell(content))
     except UnreadableError:
         return
-    known = replace(parsed.claims, flags=parsed.claims.flags & 63)
+    known = parsed.claims._replace(flags=parsed.claims.flags & 63)
     without_reserved = bytearray(parsed.payload)
     without_reserved[33] &= 63
     assert token.encode_payload(known) == without_reserved
@@ -183,12 +182,12 @@ def test_reserved_flags_are_kept_when_read() -> None:
 )
 def test_a_claim_out_of_range_is_not_written(field: str, value: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        token.encode_payload(replace(CLAIMS, **{field: value}))
+        token.encode_payload(CLAIMS._replace(**{field: value}))
 
 
 @given(st.datetimes(datetime(2024, 1, 1), datetime(2300, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_the_instant_of_issue_is_rounded_down_to_ten_minutes(instant: datetime) -> None:
-    payload = token.encode_payload(replace(CLAIMS, issued_at=instant))
+    payload = token.encode_payload(CLAIMS._replace(issued_at=instant))
     read = token.parse(token.digits(payload, bytes(64))).claims.issued_at
     assert read == token.tick_floor(instant)
     assert timedelta(0) <= instant - read < timedelta(minutes=10)
@@ -197,7 +196,7 @@ def test_the_instant_of_issue_is_rounded_down_to_ten_minutes(instant: datetime) 
 
 def test_an_instant_in_shanghai_is_the_same_instant() -> None:
     there = CLAIMS.issued_at.astimezone(timezone(timedelta(hours=8)))
-    assert token.encode_payload(replace(CLAIMS, issued_at=there)) == token.encode_payload(CLAIMS)
+    assert token.encode_payload(CLAIMS._replace(issued_at=there)) == token.encode_payload(CLAIMS)
 
 
 @pytest.mark.parametrize(
