@@ -13,6 +13,8 @@ export function useWords() {
     when: (instant: string) => sayInstant(instant, language()),
     /** A unit of the trade; a package's own word, such as 箱, stays as it was typed. */
     unitName: (unit: string) => (te(`unit.${unit}`) ? t(`unit.${unit}`) : unit),
+    /** What a notice is about; offices deal with theirs in another program. */
+    noticeOf: (kind: string) => t(te(`notice.kind.${kind}`) ? `notice.kind.${kind}` : 'notice.kind.other'),
     say: (text: { zh: string; en: string }) => text[language()],
     switchLanguage: () => {
       locale.value = language() === 'zh' ? 'en' : 'zh'
