@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ import structlog
 from PIL import Image
 
 from app.core import http, logging
+from app.ledger.queries import asked_since
 from app.party.access import RoleKind
 from app.report.jobs import CHORES
 from tests.factories import Actor, Json, Trade, code_of, new_id
@@ -280,6 +282,25 @@ async def test_steps_are_refused_in_order(market: Market) -> None:
     for said in ({"kind": "answer", "words": "另"}, {**elsewhere, "division_code": COUNTY}):
         answer = await stepped(office, report, **said)
         assert (answer.status_code, code_of(answer)) == (409, "report-moved-on")
+
+
+async def test_who_sold_what_a_report_asks_about_is_not_forgotten(market: Market) -> None:
+    async def since() -> object:
+        async with market.trade.database.reading() as session:
+            return await asked_since(session)
+
+    assert await since() is None
+    ticket = await in_market(market)
+    report = (await filed(market, body(ticket)))["report"]
+    issued = await market.trade.value(
+        "SELECT issued_at FROM ticket WHERE public_id = :id", id=UUID(ticket["ticket"])
+    )
+    assert await since() == issued
+    assert (await stepped(market.market_office, report, kind="take_up")).status_code == 201
+    assert await since() == issued
+    answered = await stepped(market.market_office, report, kind="answer", words="已处理")
+    assert answered.status_code == 201
+    assert await since() is None
 
 
 async def test_two_answers_at_once_leave_one(market: Market) -> None:
