@@ -6,7 +6,7 @@ from fastapi import Request
 
 from app.core.db import DbSession
 from app.party import credentials
-from app.party.access import PUBLIC, POLICY, Audience, Caller, NotSignedIn, authorize
+from app.party.access import POLICY, PUBLIC, Audience, Caller, NotSignedIn, authorize
 from app.party.credentials import Credential
 
 SESSION_COOKIE = "ypt_session"
