@@ -21,13 +21,12 @@ from tests.conftest import FakeClock
 from tests.factories import CHIVES, VILLAGE
 from tests.integration.test_staff import (
     NAME,
-    PASSWORD,
     Shop,
     claim_of,
     leaves,
     shop,
 )
-from tests.town import Actor, Json, Town, code_of, role
+from tests.town import PASSWORD, Actor, Json, Town, code_of, role
 
 __all__ = ["shop"]
 
@@ -473,6 +472,28 @@ async def test_a_key_that_is_made_while_its_maker_is_shut_out_is_none(shop: Shop
         shop, account, lambda: shop.set(account, duty="staff"), lambda: key_of(fourth)
     )
     assert (moved.status_code, late.status_code, code_of(late)) == (200, 403, "not-allowed")
+
+
+async def test_a_code_for_a_device_ends_with_whoever_made_it(shop: Shop) -> None:
+    town, market = shop.town, shop.market
+    shop.head = market
+    second, account = await shop.hired("head")
+    site, _ = await town.place(party=market.party)
+    _, gate = await town.place(party=None, kind="gate", inside=site)
+    made = await second.put(f"/gate/enrolments/{uuid7()}", {"place": str(gate)})
+    assert made.status_code == 201, made.text
+    device = {
+        "code": made.json()["code"],
+        "name": "西门平板",
+        "algorithm": "ed25519",
+        "public_key": "11" * 32,
+    }
+    path = f"/gate/devices/{uuid7()}"
+    # As far as the code goes it is good: the platform of this test has no signed lists.
+    assert code_of(await town.public.put(path, device)) == "bundle-not-ready"
+    assert (await shop.set(account, enabled=False)).status_code == 200
+    refused = await town.public.put(path, device)
+    assert (refused.status_code, code_of(refused)) == (403, "enrolment-code-wrong")
 
 
 # --- names of people who left ---------------------------------------------------------------------
