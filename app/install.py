@@ -11,6 +11,7 @@ from app.certificate import service as certificates
 from app.core.migrate import upgrade
 from app.farming import service as farming
 from app.ledger import service as ledgers
+from app.party import codes as accounts
 from app.place import service as places
 from app.product import service as products
 from app.recall import terms as recalls
@@ -20,6 +21,7 @@ from app.testing import standards
 from app.ticket import service as tickets
 
 REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] = (
+    accounts.load_rules,
     places.load_divisions,
     products.load_catalogue,
     certificates.load_forms,

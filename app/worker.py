@@ -26,6 +26,7 @@ from app.core.db import Database
 from app.core.replica import DATABASE_FAULTS
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.ledger import names
 from app.party import credentials
 from app.recall import jobs as recall_jobs
 from app.report import jobs as report_jobs
@@ -69,6 +70,10 @@ async def _forget_nonces(session: AsyncSession, now: datetime) -> None:
     log.info("nonces_forgotten", count=await devices.forget_nonces(session, now=now))
 
 
+async def _erase_names(session: AsyncSession, now: datetime) -> None:
+    log.info("names_erased", count=await names.erase(session, now=now))
+
+
 async def _audit(session: AsyncSession, now: datetime) -> None:
     del now  # the books are checked as they are
     report = await audit.audit(session)
@@ -88,6 +93,7 @@ HANDLERS: Mapping[str, Handler] = {**recall_jobs.HANDLERS, **supervision_jobs.HA
 CHORES: Mapping[str, tuple[str, Chore]] = {
     "sessions.end-expired": ("*/10 * * * *", _end_expired_sessions),
     "nonces.forget": ("*/10 * * * *", _forget_nonces),
+    "names.erase": ("45 3 * * *", _erase_names),
     "partitions.make": ("30 3 * * *", _make_partitions),
     "warnings.watch": ("*/5 * * * *", supervision_jobs.watch),
     # 15:00 UTC is 23:00 in Nantong: after the day's trade, before the wholesale night begins.

@@ -90,6 +90,7 @@ _REPORTS = "tests/integration/test_reports.py"
 _ANSWER_REMINDED = "test_what_was_taken_up_is_reminded_of_its_answer_and_anew_once_put_off"
 _NOTICES = "tests/integration/test_notices.py"
 _STAFF = "tests/integration/test_staff.py"
+_CODES = "tests/integration/test_codes.py"
 _PROOF = "tests/integration/test_proof.py"
 
 MUTANTS: Final = MappingProxyType(
@@ -553,6 +554,48 @@ MUTANTS: Final = MappingProxyType(
             "        await credentials.end_sessions(session, account.id)\n",
             "",
             (f"{_STAFF}::test_whoever_is_shut_out_is_out_at_once",),
+        ),
+        "old-password-goes-on": Mutant(
+            "app/party/credentials.py",
+            "            Account.password_hash == account.password_hash,\n",
+            "",
+            (f"{_CODES}::test_whoever_signs_in_with_the_old_password_meanwhile_is_out",),
+        ),
+        "reset-code-stays-good": Mutant(
+            "app/party/codes.py",
+            "    account.password_hash, given.used_at = password_hash, now\n",
+            "    account.password_hash = password_hash\n",
+            (f"{_CODES}::test_one_code_is_used_once",),
+        ),
+        "tries-are-taken-back": Mutant(
+            "app/party/routes.py",
+            "        await codes.count_try(counting, ",
+            "        await codes.count_try(session, ",
+            (f"{_CODES}::test_a_code_bears_ten_tries_that_outlive_their_refusals",),
+        ),
+        "keys-outlive-their-maker": Mutant(
+            "app/party/staff.py",
+            "            await credentials.end_keys(session, account.id, now=around.now)\n",
+            "",
+            (f"{_CODES}::test_keys_end_with_whoever_made_them",),
+        ),
+        "key-is-made-on-the-way-out": Mutant(
+            "app/party/credentials.py",
+            "        .with_for_update(read=True)\n",
+            "",
+            (f"{_CODES}::test_a_key_that_is_made_while_its_maker_is_shut_out_is_none",),
+        ),
+        "device-code-is-taken-along": Mutant(
+            "app/bundle/devices.py",
+            "    if maker is not None and await credentials.kept_in(session, maker) is None:\n",
+            "    if False:\n",
+            (f"{_CODES}::test_a_code_for_a_device_ends_with_whoever_made_it",),
+        ),
+        "name-erased-while-asked-about": Mutant(
+            "app/ledger/names.py",
+            "        if kept.until > today or is_asked_about:\n",
+            "        if kept.until > today:\n",
+            (f"{_CODES}::test_a_name_is_kept_while_a_hold_asks_about_its_days",),
         ),
         "duty-is-no-limit": Mutant(
             "app/party/access.py",

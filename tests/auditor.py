@@ -13,11 +13,15 @@ from typing import Any
 Json = dict[str, Any]
 
 MOVES_NOTHING = {
+    "account.claim-code",
     "account.disabled",
     "account.duty",
     "account.enabled",
     "account.invited",
+    "account.erased",
     "account.opened",
+    "account.password-reset",
+    "account.reset-code",
     "account.taken-up",
     "evidence.stored",
     "label.bound",

@@ -34,6 +34,7 @@ from app.core.errors import DomainError, IdReused, Kind
 from app.core.sealing import Vault
 from app.party import credentials
 from app.party.access import Caller
+from app.party.models import Account
 from app.place import service as places
 from app.signing import shortcode
 from app.signing.shortcode import BadCodeError
@@ -96,7 +97,8 @@ async def enrol(
         The device, and whether it is new: a browser that got no answer asks again with its code.
 
     Raises:
-        EnrolmentCodeWrong: the code is none, too old, or served another device.
+        EnrolmentCodeWrong: the code is none, too old, or served another device, or whoever made it
+            was shut out.
         IdReused: the id names another device.
         DeviceKeyUnfit: the public key is none.
         BundleNotReady: nobody published a keyset that the device could pin.
@@ -117,6 +119,10 @@ async def enrol(
             raise IdReused(device=str(public_id))
         return existing, False
     if enrolment.used_at is not None or now >= enrolment.expires_at:
+        raise rules.EnrolmentCodeWrong(pointer="/code")
+    maker = enrolment.account_id
+    # Whoever was shut out a moment ago takes no code along.
+    if maker is not None and await credentials.kept_in(session, maker) is None:
         raise rules.EnrolmentCodeWrong(pointer="/code")
     place = (await places.by_ids(session, [enrolment.place_id]))[enrolment.place_id]
     market = await papers.market_of(session, place)
@@ -174,6 +180,12 @@ async def describe(session: AsyncSession, devices: Sequence[Device]) -> list[Dev
     sites = await places.by_ids(
         session, {number for one in devices for number in (one.market_id, one.place_id)}
     )
+    found = await session.execute(
+        select(Enrolment.id, Account.public_id)
+        .join(Account, Account.id == Enrolment.account_id)
+        .where(Enrolment.id.in_([one.enrolment_id for one in devices]))
+    )
+    makers = {row.id: row.public_id for row in found}
     return [
         DeviceOut(
             device=one.public_id,
@@ -181,6 +193,7 @@ async def describe(session: AsyncSession, devices: Sequence[Device]) -> list[Dev
             market=SiteOut(place=sites[one.market_id].public_id, name=sites[one.market_id].name),
             gate=SiteOut(place=sites[one.place_id].public_id, name=sites[one.place_id].name),
             algorithm=Algorithm(one.algorithm),
+            enrolled_by=makers.get(one.enrolment_id),
             enrolled_at=one.enrolled_at,
             revoked_at=one.revoked_at,
             seen_at=one.seen_at,

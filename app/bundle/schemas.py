@@ -63,6 +63,9 @@ class DeviceOut(Out):
     market: SiteOut
     gate: SiteOut
     algorithm: Algorithm
+    enrolled_by: UUID | None = Field(
+        description="The account that gave the code; the device stays when it is shut out."
+    )
     enrolled_at: datetime
     revoked_at: datetime | None
     seen_at: datetime | None = Field(description="When it last asked or told, to the minute.")

@@ -351,7 +351,7 @@ def api_key(
                 scopes=scopes,
                 now=system_clock(),
             )
-            told = schemas.ApiKeyOut.of(key).model_dump(mode="json")
+            told = schemas.ApiKeyOut.of(key, made_by=None).model_dump(mode="json")
             return {**told, "secret": secret}
 
         value = with_books(work, settings())

@@ -10,5 +10,5 @@ Invariants:
     3. Every field that the law of the day asks for is there, or the entry says why it is not.
     4. A party sees its own ledgers, an office those of its jurisdiction, whose looks are recorded.
     5. Contacts are opened for whom the law makes keep them, and each opening is recorded.
-    6. No month is set aside that a rule or an open hold still needs.
+    6. No month is set aside that a rule or an open hold still needs; no name of who left either.
 """

@@ -289,6 +289,27 @@ async def held_since(session: AsyncSession) -> datetime | None:
     return found
 
 
+# A case asks what somebody did at a gate, a report what somebody sold.
+_ASKED_SINCE = text("""
+    SELECT min(at) FROM (
+        SELECT min(i.inspected_at) AS at FROM gate_case c
+        JOIN inspection_line l ON l.id = c.line_id JOIN inspection i ON i.id = l.inspection_id
+        WHERE c.state = 'open'
+        UNION ALL
+        SELECT min(coalesce(t.issued_at, c.issued_at)) FROM report r
+        LEFT JOIN ticket t ON t.public_id = r.document
+        LEFT JOIN certificate c ON c.public_id = r.document
+        WHERE r.state <> 'answered'
+    ) AS open
+""")
+
+
+async def asked_since(session: AsyncSession) -> datetime | None:
+    """Answer when the oldest deed happened that an open case or report asks about, if any."""
+    found: datetime | None = await session.scalar(_ASKED_SINCE)
+    return found
+
+
 _MONTHS_AT_HAND = text("""
     SELECT to_date(right(CAST(CAST(i.inhrelid AS regclass) AS text), 6), 'YYYYMM')
     FROM pg_inherits i

@@ -171,6 +171,8 @@ POLICY: dict[str, frozenset[Audience]] = {
     "paper.record": _OFFICE,
     # To have read something is no change of the books: whoever only reads them marks it, too.
     "notice.read": _SIGNED_IN,
+    # Whoever forgot a password proves itself by a code that somebody handed over.
+    "password.reset": _EVERYONE,
     "party.read": _SIGNED_IN,
     "party.register": frozenset({Audience.MARKET, Audience.REGULATOR, Audience.OPERATOR}),
     "place.read": _SIGNED_IN,
@@ -239,7 +241,7 @@ _READING = frozenset(action for action in POLICY if action.endswith(".read")) | 
 ACTIONS_OF: Mapping[Duty, frozenset[str]] = MappingProxyType(
     {
         Duty.HEAD: frozenset(POLICY),
-        # A key outlives the account of whoever made it.
+        # A key goes on when nobody is signed in.
         Duty.STAFF: frozenset(POLICY) - {"api-key.manage"},
         # It stops goods, too; what it stopped, and what it is asked about, others let go.
         Duty.GATE: _READING

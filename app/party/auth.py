@@ -6,7 +6,7 @@ from fastapi import Request
 
 from app.core.db import DbSession
 from app.party import credentials
-from app.party.access import PUBLIC, Caller, authorize
+from app.party.access import POLICY, PUBLIC, Audience, Caller, NotSignedIn, authorize
 from app.party.credentials import Credential
 
 SESSION_COOKIE = "ypt_session"
@@ -39,6 +39,19 @@ async def identify(request: Request, session: DbSession) -> Caller:
     return PUBLIC
 
 
+async def _tell_of_reset(request: Request, session: DbSession) -> None:
+    """Refuse a session that a new password ended with the instant, so that its device learns of it.
+
+    Raises:
+        NotSignedIn: that is what ended it.
+    """
+    kind, secret = credential_of(request)
+    if kind is Credential.SESSION:
+        ended_at = await credentials.reset_since(session, secret)
+        if ended_at is not None:
+            raise NotSignedIn(password_reset_at=ended_at.isoformat())
+
+
 def allow(action: str) -> Callable[..., Awaitable[Caller]]:
     """Make the dependency that admits to a route whoever may take this action.
 
@@ -48,6 +61,8 @@ def allow(action: str) -> Callable[..., Awaitable[Caller]]:
     async def permitted(request: Request, session: DbSession) -> Caller:
         # Not a dependency of its own: each level of them is solved anew for every request.
         caller = await identify(request, session)
+        if caller is PUBLIC and Audience.PUBLIC not in POLICY[action]:
+            await _tell_of_reset(request, session)
         authorize(caller, action)
         return caller
 

@@ -27,7 +27,15 @@ from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, rules
 from app.party.access import PUBLIC, Caller, Duty, RoleKind
-from app.party.models import Account, ApiKey, Party, PartyRole, Session
+from app.party.models import (
+    Account,
+    AccountCode,
+    ApiKey,
+    EndedSession,
+    Party,
+    PartyRole,
+    Session,
+)
 
 SESSION_SEEN_EVERY = timedelta(minutes=5)
 API_KEY_LIFE = timedelta(days=365)
@@ -39,7 +47,7 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _hashing = asyncio.Semaphore(os.cpu_count() or 1)
 # Held before a sign-in takes a database connection, so that a flood of them waits here and leaves
 # the pool to everybody else.
-_signing_in = asyncio.Semaphore(os.cpu_count() or 1)
+signing_in = asyncio.Semaphore(os.cpu_count() or 1)
 
 
 @cache
@@ -95,7 +103,7 @@ async def sign_in(
         WrongCredentials: no such account, a wrong password, or a disabled account or party.
     """
     index = vault.index(rules.read_login(login), purpose="account.login")
-    async with _signing_in:
+    async with signing_in:
         found = await session.execute(
             select(Account, Party.status)
             .join(Party, Party.id == Account.party_id)
@@ -106,10 +114,15 @@ async def sign_in(
     enabled = account is not None and account.disabled_at is None and status == "active"
     if account is None or not matches or not enabled:
         raise rules.WrongCredentials
-    # Whoever is shut out at this moment is waited for, or waits and ends this session too.
+    # Whoever is shut out at this moment, or given another password, is waited for, or waits and
+    # ends this session too.
     let_in = await session.scalar(
         update(Account)
-        .where(Account.id == account.id, Account.disabled_at.is_(None))
+        .where(
+            Account.id == account.id,
+            Account.disabled_at.is_(None),
+            Account.password_hash == account.password_hash,
+        )
         .values(signed_in_at=now)
         .returning(Account.id)
     )
@@ -149,12 +162,55 @@ async def end_expired_sessions(session: AsyncSession, *, now: datetime) -> int:
     ended = await session.scalars(
         delete(Session).where(Session.expires_at <= now).returning(Session.account_id)
     )
+    await session.execute(delete(EndedSession).where(EndedSession.expires_at <= now))
     return len(ended.all())
 
 
 async def end_sessions(session: AsyncSession, account_id: int) -> None:
     """End all sessions of an account at once."""
     await session.execute(delete(Session).where(Session.account_id == account_id))
+
+
+async def end_sessions_by_reset(session: AsyncSession, account_id: int, *, now: datetime) -> None:
+    """End all sessions of an account, and remember which: their devices are told why."""
+    ended = await session.execute(
+        delete(Session)
+        .where(Session.account_id == account_id)
+        .returning(Session.token_hash, Session.expires_at)
+    )
+    for token_hash, expires_at in ended.all():
+        session.add(EndedSession(token_hash=token_hash, ended_at=now, expires_at=expires_at))
+    await session.flush()
+
+
+async def reset_since(session: AsyncSession, token: str) -> datetime | None:
+    """Answer when a new password ended a session, if that is what ended it."""
+    found: datetime | None = await session.scalar(
+        select(EndedSession.ended_at).where(EndedSession.token_hash == _hashed(token))
+    )
+    return found
+
+
+async def end_codes(session: AsyncSession, account_id: int, *, now: datetime) -> None:
+    """End whatever code of an account is open."""
+    await session.execute(
+        update(AccountCode)
+        .where(AccountCode.account_id == account_id, AccountCode.is_open)
+        .values(ended_at=now)
+    )
+
+
+async def kept_in(session: AsyncSession, account_id: int) -> Duty | None:
+    """Answer what somebody may do, and keep whoever would shut them out waiting; None if out.
+
+    What is made in the rest of the transaction is seen by whoever waits, and ended with the rest.
+    """
+    duty = await session.scalar(
+        select(Account.duty)
+        .where(Account.id == account_id, Account.disabled_at.is_(None))
+        .with_for_update(read=True)
+    )
+    return None if duty is None else Duty(duty)
 
 
 def _secret_text() -> str:
@@ -330,6 +386,7 @@ async def make_key(
     name: str,
     scopes: Sequence[str],
     now: datetime,
+    made_by: int | None = None,
 ) -> tuple[str, ApiKey]:
     """Make a machine's credential; the secret is answered once and stored as a hash.
 
@@ -344,6 +401,7 @@ async def make_key(
         .values(
             public_id=public_id,
             party_id=party_id,
+            made_by=made_by,
             name=name,
             secret_hash=_hashed(secret),
             scopes=sorted(set(scopes)),
@@ -377,12 +435,18 @@ async def make_key_by(
 
     Raises:
         UnknownScope: see `make_key`.
-        NotAllowed: the caller is a machine itself.
+        NotAllowed: the caller is a machine itself, or was moved a moment ago.
+        NotSignedIn: the caller was shut out a moment ago.
         ScopeNotYours: the caller's party may not do this, or no key may.
         IdReused: see `make_key`; a repeat too, for the secret cannot be told again.
     """
     _check_scopes(scopes)
     access.check_may_scope(caller, scopes)
+    if caller.account_id is not None:
+        duty = await kept_in(session, caller.account_id)
+        if duty is None:
+            raise access.NotSignedIn
+        access.authorize(replace(caller, duty=duty), "api-key.manage")
     return await make_key(
         session,
         public_id=public_id,
@@ -390,15 +454,28 @@ async def make_key_by(
         name=name,
         scopes=scopes,
         now=now,
+        made_by=caller.account_id,
     )
 
 
-async def keys_of(session: AsyncSession, party_id: int) -> Sequence[ApiKey]:
-    """List a party's keys, revoked and expired ones too."""
-    found = await session.scalars(
-        select(ApiKey).where(ApiKey.party_id == party_id).order_by(ApiKey.id)
+async def keys_of(session: AsyncSession, party_id: int) -> list[tuple[ApiKey, UUID | None]]:
+    """List a party's keys, revoked and expired ones too, each with the account that made it."""
+    found = await session.execute(
+        select(ApiKey, Account.public_id)
+        .outerjoin(Account, Account.id == ApiKey.made_by)
+        .where(ApiKey.party_id == party_id)
+        .order_by(ApiKey.id)
     )
-    return found.all()
+    return [(key, made_by) for key, made_by in found]
+
+
+async def end_keys(session: AsyncSession, account_id: int, *, now: datetime) -> None:
+    """End at once the keys that somebody made: who is shut out knows their secrets."""
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.made_by == account_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
 
 
 async def revoke_key(

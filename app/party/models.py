@@ -3,7 +3,18 @@
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    and_,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
@@ -76,12 +87,18 @@ class Account(Base):
         name_sealed: What the person is called; accounts of before names were asked for have none.
         asked_index: Tells a repeat of the request that made the account from another request, for
             name and duty may have changed since.
+        erased_at: When the person's name and login were erased, long after they left.
     """
 
     __tablename__ = "account"
     __table_args__ = (
         CheckConstraint("duty IN ('head', 'staff', 'gate', 'books')", name="duty"),
         CheckConstraint("(login_index IS NULL) = (password_hash IS NULL)", name="taken_up"),
+        Index(
+            "ix_account_left",
+            "disabled_at",
+            postgresql_where=text("disabled_at IS NOT NULL AND erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -95,6 +112,7 @@ class Account(Base):
     created_at: Mapped[datetime]
     signed_in_at: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
 
 
 class Session(Base):
@@ -109,14 +127,29 @@ class Session(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class EndedSession(Base):
+    """A sign-in that a new password ended: whoever comes back with it is told so, and no more."""
+
+    __tablename__ = "ended_session"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    ended_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ApiKey(Base):
-    """A machine's credential; it acts for a party within its scopes."""
+    """A machine's credential; it acts for a party within its scopes.
+
+    Attributes:
+        made_by: Who knows its secret, and takes it along; None for keys of before that was asked.
+    """
 
     __tablename__ = "api_key"
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
     party_id: Mapped[int] = mapped_column(ForeignKey("party.id"), index=True)
+    made_by: Mapped[int | None] = mapped_column(ForeignKey("account.id"), index=True)
     name: Mapped[str]
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     scopes: Mapped[list[str]]
@@ -144,3 +177,70 @@ class Invitation(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]
+
+
+class AccountCode(Base):
+    """A code that somebody was given: to take an account up, or to set a forgotten password anew.
+
+    The code is kept as a hash with a key, and an account has one that is open at most.
+
+    Attributes:
+        given_by: Whose head gave it, and may be told it again.
+        tries: How often somebody typed a code for this account while this one was open.
+        tries_max: How often that may be, by the rule of the day that it was given on.
+        ended_at: When another code took its place, or the person was shut out.
+    """
+
+    __tablename__ = "account_code"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('claim', 'reset')", name="purpose"),
+        CheckConstraint("used_at IS NULL OR ended_at IS NULL", name="one_end"),
+        Index(
+            "uq_account_code_open",
+            "account_id",
+            unique=True,
+            postgresql_where=text("used_at IS NULL AND ended_at IS NULL"),
+        ),
+        Index("ix_account_code_account_id", "account_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[uuid.UUID] = mapped_column(unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    purpose: Mapped[str]
+    code_hash: Mapped[bytes]
+    given_by: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    tries: Mapped[int] = mapped_column(SmallInteger)
+    tries_max: Mapped[int] = mapped_column(SmallInteger)
+    used_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    @hybrid_property
+    def is_open(self) -> bool:
+        """Whether it was neither used nor ended; its time may be over all the same."""
+        return self.used_at is None and self.ended_at is None
+
+    @is_open.inplace.expression
+    @classmethod
+    def _is_open(cls) -> ColumnElement[bool]:
+        return and_(cls.used_at.is_(None), cls.ended_at.is_(None))
+
+
+class AccountRule(Base):
+    """How long a code for a new password lasts (hours), and how often it may be tried."""
+
+    __tablename__ = "account_rule"
+    __table_args__ = (
+        CheckConstraint("kind IN ('reset_hours', 'reset_tries')", name="kind"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates"),
+    )
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    amount: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    verified: Mapped[bool]

@@ -11,7 +11,17 @@ from app.core.errors import IdReused
 from app.core.problems import declare
 from app.core.schemas import Line
 from app.core.sealing import Vault
-from app.party import access, credentials, identifiers, queries, rules, schemas, service, staff
+from app.party import (
+    access,
+    codes,
+    credentials,
+    identifiers,
+    queries,
+    rules,
+    schemas,
+    service,
+    staff,
+)
 from app.party.access import Caller
 from app.party.auth import allow, session_cookie
 from app.party.models import Party
@@ -434,10 +444,101 @@ async def let_in_or_shut_out(
     session: DbSession,
     request: Request,
 ) -> schemas.MemberOut:
-    """Shut somebody out, whose sessions end at once, or let them in again."""
+    """Shut somebody out, or let them in again.
+
+    With whoever is shut out end at once all their sessions and the keys that they made; they do not
+    come back.
+    """
     around = _around(request, caller, party_id)
     member = await staff.let_in_or_shut_out(session, around, account_id, enabled=body.enabled)
     return _told(request, member)
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}/claim-codes/{code_id}",
+    responses=declare(
+        *GUARDED,
+        identifiers.PhoneInvalid,
+        *MANAGED,
+        rules.UnknownMember,
+        rules.PartyNotActive,
+        rules.NothingToClaim,
+        IdReused,
+        rules.CodeReplaced,
+    ),
+)
+async def give_claim_code(
+    party_id: UUID,
+    account_id: UUID,
+    code_id: UUID,
+    body: schemas.ClaimCodeIn,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+) -> schemas.MemberOut:
+    """Give somebody who was invited another code; the one before ends."""
+    phone = rules.read_phone(body.phone)
+    around = _around(request, caller, party_id)
+    member = await codes.give_claim_code(session, around, account_id, code_id, phone=phone)
+    return _told(request, member)
+
+
+@router.put(
+    "/parties/{party_id}/staff/{account_id}/reset-codes/{code_id}",
+    responses=declare(
+        *GUARDED,
+        *MANAGED,
+        rules.UnknownMember,
+        rules.PartyNotActive,
+        rules.OwnReset,
+        rules.NothingToReset,
+        IdReused,
+        rules.CodeReplaced,
+    ),
+)
+async def give_reset_code(
+    party_id: UUID,
+    account_id: UUID,
+    code_id: UUID,
+    caller: Manager,
+    session: DbSession,
+    request: Request,
+) -> schemas.HandedCodeOut:
+    """Give somebody who forgot the password a code for `POST /password-resets`.
+
+    A head gives it to the staff of its own party; a market to the heads of parties that it
+    registered; an operator to the heads of all parties but other operators.
+    """
+    around = _around(request, caller, party_id)
+    given = await codes.give_reset_code(session, around, account_id, code_id)
+    url = f"{request.app.state.settings.public_url}/m/reset"
+    return schemas.HandedCodeOut.of(given.code, given.expires_at, url)
+
+
+@router.post(
+    "/password-resets",
+    dependencies=[Depends(allow("password.reset"))],
+    responses=declare(rules.ResetRefused, rules.PasswordWeak),
+)
+async def reset_password(
+    body: schemas.ResetIn, session: DbSession, request: Request
+) -> schemas.AccountOut:
+    """Set a new password with a reset code; all sessions of the account end.
+
+    A code lasts a day and bears ten tries, right or wrong (dated data).
+    """
+    state = request.app.state
+    async with state.database.transaction() as counting:
+        await codes.count_try(counting, body.login, vault=state.vault)
+    account, party = await codes.reset_password(
+        session,
+        login=body.login,
+        code=body.code,
+        password=body.password.get_secret_value(),
+        vault=state.vault,
+        now=state.clock(),
+    )
+    return schemas.AccountOut(id=account, party=party)
 
 
 @router.get("/registered-parties", responses=declare(*GUARDED, rules.UnknownParty))
@@ -479,7 +580,7 @@ async def make_api_key(
 
     A repeat is refused as `id-reused`, unlike everywhere else: only a hash of the secret is kept,
     so the same answer cannot be given again. Whoever lost the answer revokes this key and makes
-    another under a new id. A key cannot make keys.
+    another under a new id. A key cannot make keys, and ends when its maker is shut out.
     """
     secret, key = await credentials.make_key_by(
         session,
@@ -489,7 +590,10 @@ async def make_api_key(
         scopes=body.scopes,
         now=request.app.state.clock(),
     )
-    return schemas.NewApiKeyOut(**schemas.ApiKeyOut.of(key).model_dump(), secret=secret)
+    made_by = None
+    if caller.account_id is not None:
+        made_by, _ = await staff.myself(session, caller, request.app.state.vault)
+    return schemas.NewApiKeyOut(**schemas.ApiKeyOut.of(key, made_by).model_dump(), secret=secret)
 
 
 @router.get("/api-keys", responses=declare(*GUARDED))
@@ -498,7 +602,7 @@ async def list_api_keys(
 ) -> schemas.ApiKeysOut:
     """List the keys of the caller's party, those that have ended too."""
     keys = await credentials.keys_of(session, caller.acting_party)
-    return schemas.ApiKeysOut(keys=[schemas.ApiKeyOut.of(key) for key in keys])
+    return schemas.ApiKeysOut(keys=[schemas.ApiKeyOut.of(key, made_by) for key, made_by in keys])
 
 
 @router.delete(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
+from app.core import dated
 from app.core.errors import DomainError, IdReused, Kind, Text
 from app.party import identifiers
 from app.party.access import Department, Duty, RoleKind
@@ -259,6 +260,95 @@ class ClaimRefused(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请向开票的卖方索取新的认领码", "Ask the seller who invited you for a new claim code"
+    )
+
+
+class NothingToClaim(DomainError):
+    """A new claim code is for who was invited and has not come."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "nothing-to-claim"
+    title: ClassVar[Text] = Text(
+        "这名员工已认领或已停用，不需要认领码",
+        "This member of staff has come already, or is shut out",
+    )
+    next_step: ClassVar[Text] = Text(
+        "已认领而忘了密码的，请给重设码；已停用的，请先重新启用",
+        "Give a reset code to who has come and forgot the password; let in first who is shut out",
+    )
+
+
+class NothingToReset(DomainError):
+    """Only who has a password can have forgotten it."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "nothing-to-reset"
+    title: ClassVar[Text] = Text(
+        "这名员工还没有密码，或已停用", "This member of staff has no password yet, or is shut out"
+    )
+    next_step: ClassVar[Text] = Text(
+        "还没认领的，请给新的认领码；已停用的，请先重新启用",
+        "Give a new claim code to who has not come yet; let in first who is shut out",
+    )
+
+
+class OwnReset(DomainError):
+    """A borrowed phone would otherwise be enough to take an account over for good."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "own-reset"
+    title: ClassVar[Text] = Text("不能给自己重设码", "Nobody gives a reset code to themselves")
+    next_step: ClassVar[Text] = Text(
+        "请由本单位另一名负责人，或登记您的市场办公室、平台运营方办理",
+        "Ask another head of your business, the market that registered it, or the operator",
+    )
+
+
+class CodeReplaced(DomainError):
+    """A code that was used, or that another took the place of, does not come back."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "code-replaced"
+    title: ClassVar[Text] = Text(
+        "这个码已用过，或已被新码取代", "The code was used, or a newer one took its place"
+    )
+    next_step: ClassVar[Text] = Text("请重新给一个码", "Give a new code")
+
+
+class ResetRefused(DomainError):
+    """Login and reset code do not belong together, or the code has ended; which is not told."""
+
+    kind: ClassVar[Kind] = Kind.UNAUTHENTICATED
+    code: ClassVar[str] = "reset-refused"
+    title: ClassVar[Text] = Text(
+        "账号与重设码不符，或重设码已失效", "Login and reset code do not match, or the code ended"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对后再试；还不行，请向给码的人要一个新码",
+        "Check both and try again; if that fails, ask whoever gave the code for a new one",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRule:
+    """A limit of accounts that holds for a time.
+
+    Attributes:
+        amount: Hours of `reset_hours`, tries of `reset_tries`.
+    """
+
+    kind: str
+    valid_from: date
+    valid_to: date | None
+    amount: int
+
+
+def amount_of(known: Iterable[AccountRule], kind: str, on: date) -> int:
+    """Answer the amount of the rule in force on a day."""
+    return next(
+        rule.amount
+        for rule in known
+        if rule.kind == kind and dated.in_force(rule.valid_from, rule.valid_to, on)
     )
 
 

@@ -237,13 +237,34 @@ class SignInIn(In):
     enabled: bool
 
 
-class ClaimCodeOut(Out):
-    """What an invited person is handed."""
+class ClaimCodeIn(In):
+    """Whom a new claim code is for."""
 
-    code: str = Field(description="To be typed together with the phone.")
+    phone: Typed = Field(description="Their own phone; another one than before replaces it.")
+
+
+class HandedCodeOut(Out):
+    """A code that somebody is handed: to come, or to set a new password."""
+
+    code: str = Field(description="To be typed together with the phone, or the login.")
     url: str = Field(description="Where it is typed.")
     qr_svg: str = Field(description="Opens that page with the code behind a #, kept from logs.")
     expires_at: datetime
+
+    @classmethod
+    def of(cls, code: str, expires_at: datetime, url: str) -> Self:
+        """Write a code, which leads to a page of ours."""
+        return cls(
+            code=code, url=url, qr_svg=draw_svg(f"{url}#code={code}", ""), expires_at=expires_at
+        )
+
+
+class ResetIn(In):
+    """A new password, by a code that somebody handed over."""
+
+    login: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=20)]
+    password: Password
 
 
 class MemberOut(Out):
@@ -255,15 +276,18 @@ class MemberOut(Out):
     state: MemberState
     created_at: datetime
     signed_in_at: datetime | None = Field(description="Last sign-in.")
-    claim: ClaimCodeOut | None = Field(
+    claim: HandedCodeOut | None = Field(
         description="While the invitation waits; told to the party that sent it."
     )
+    reset_until: datetime | None = Field(
+        description="Until when a reset code can be used, if one was given; its code is not told."
+    )
+    is_erased: bool = Field(description="The name was erased: the person left long ago.")
     is_caller: bool
 
     @classmethod
     def of(cls, member: Member, public_url: str) -> Self:
         """Write a member; the code leads to a page of ours."""
-        url = f"{public_url}/m/claim"
         claim = member.claim
         return cls(
             account=member.account,
@@ -274,12 +298,9 @@ class MemberOut(Out):
             signed_in_at=member.signed_in_at,
             claim=None
             if claim is None
-            else ClaimCodeOut(
-                code=claim.code,
-                url=url,
-                qr_svg=draw_svg(f"{url}#code={claim.code}", ""),
-                expires_at=claim.expires_at,
-            ),
+            else HandedCodeOut.of(claim.code, claim.expires_at, f"{public_url}/m/claim"),
+            reset_until=member.reset_until,
+            is_erased=member.is_erased,
             is_caller=member.is_caller,
         )
 
@@ -335,17 +356,21 @@ class ApiKeyOut(Out):
     id: UUID
     name: str
     scopes: list[str]
+    made_by: UUID | None = Field(
+        description="The account that made it, with which it ends; null for keys of before."
+    )
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None
 
     @classmethod
-    def of(cls, key: ApiKey) -> Self:
+    def of(cls, key: ApiKey, made_by: UUID | None) -> Self:
         """Write a key."""
         return cls(
             id=key.public_id,
             name=key.name,
             scopes=key.scopes,
+            made_by=made_by,
             created_at=key.created_at,
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,

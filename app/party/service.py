@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Exists, case, exists, select, text
+from sqlalchemy import Exists, case, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +19,7 @@ from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, credentials, identifiers, rules
 from app.party.access import Audience, Caller, Department, Duty, RoleKind
-from app.party.models import Account, Invitation, Party, PartyRole
+from app.party.models import Account, AccountCode, Invitation, Party, PartyRole
 from app.transparency import service as transparency
 from app.transparency.service import Statement
 
@@ -797,6 +797,11 @@ async def _take_up(
     rules.check_password(person.password, login=person.phone)
     password_hash = await credentials.hash_password(person.password)
     invitation.claimed_at = person.now
+    await session.execute(
+        update(AccountCode)
+        .where(AccountCode.account_id == account.id, AccountCode.is_open)
+        .values(used_at=person.now)
+    )
     try:
         # Somebody else may sign in with this phone since a moment ago.
         async with part_of(session):

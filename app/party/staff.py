@@ -20,8 +20,10 @@ from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.party import access, credentials, rules, service
 from app.party.access import Caller, Duty, RoleKind
-from app.party.models import Account, Invitation, Party
+from app.party.models import Account, AccountCode, Invitation, Party
 from app.party.rules import Post
+from app.transparency import service as transparency
+from app.transparency.service import Statement
 
 
 class MemberState(StrEnum):
@@ -47,6 +49,8 @@ class Member:
     Attributes:
         name: None where the account is from before names were asked for.
         claim: While the invitation waits to be taken up.
+        reset_until: Until when a reset code is open, if one is.
+        is_erased: Whether the name was erased because the person left long ago.
         is_caller: Whether this is who asks.
     """
 
@@ -57,6 +61,8 @@ class Member:
     created_at: datetime
     signed_in_at: datetime | None
     claim: ClaimCode | None
+    reset_until: datetime | None
+    is_erased: bool
     is_caller: bool
 
 
@@ -119,7 +125,7 @@ async def invite(
         DutyUnfit: the party has no such duty.
         IdReused: the id names another account, or was asked for with other content.
     """
-    party, _ = await _locked(session, around, duty)
+    party, _ = await locked(session, around, duty)
     if party.status != "active":
         raise rules.PartyNotActive
     kinds = await service.role_kinds(session, party.id, local_date(around.now))
@@ -150,13 +156,14 @@ async def invite(
         await service.record(
             session, around.caller, "account.invited", account, party, now=around.now
         )
-    return await _member(session, around.caller, around.vault, account), new
+    return await show(session, around.caller, around.vault, account), new
 
 
 async def _send_for(session: AsyncSession, around: Around, account: Account, phone: str) -> None:
     """Let a phone take an account up for a while, and again once that has passed."""
     until = around.now + service.CLAIM_LIFE
     code = _code(around.vault, account)
+    # A repeat leaves the code alone that the invitation has now, which may be a newer one.
     await session.execute(
         insert(Invitation)
         .values(
@@ -183,6 +190,11 @@ def _code(vault: Vault, account: Account) -> str:
     return rules.claim_code(vault.index(str(account.public_id), purpose="account.code"))
 
 
+def later_code(vault: Vault, account: Account, code: UUID) -> str:
+    """Answer a code that was given later; it follows from its id, and is told again likewise."""
+    return rules.claim_code(vault.index(f"{account.public_id}\0{code}", purpose="account.code"))
+
+
 async def give_duty(session: AsyncSession, around: Around, account_id: UUID, duty: Duty) -> Member:
     """Change what somebody does for a party; a repeat changes nothing.
 
@@ -195,8 +207,8 @@ async def give_duty(session: AsyncSession, around: Around, account_id: UUID, dut
         DutyUnfit: the party has no such duty.
         LastHead: the party would be left without a head who can sign in.
     """
-    party, accounts = await _locked(session, around, duty)
-    account = _one_of(accounts, account_id)
+    party, accounts = await locked(session, around, duty)
+    account = one_of(accounts, account_id)
     kinds = await service.role_kinds(session, party.id, local_date(around.now))
     rules.check_duty(duty, kinds)
     if account.duty != duty:
@@ -204,7 +216,7 @@ async def give_duty(session: AsyncSession, around: Around, account_id: UUID, dut
         account.duty = duty
         await session.flush()
         await service.record(session, around.caller, "account.duty", account, party, now=around.now)
-    return await _member(session, around.caller, around.vault, account)
+    return await show(session, around.caller, around.vault, account)
 
 
 async def give_name(session: AsyncSession, around: Around, account_id: UUID, name: str) -> Member:
@@ -217,20 +229,22 @@ async def give_name(session: AsyncSession, around: Around, account_id: UUID, nam
         RoleNotYours: see `service.check_may_open`.
         UnknownMember: the party has no such account, or no head of this id.
     """
-    _, accounts = await _locked(session, around)
-    account = _one_of(accounts, account_id)
+    _, accounts = await locked(session, around)
+    account = one_of(accounts, account_id)
     if _name(around.vault, account) != name:
         account.name_sealed = service.sealed_name(around.vault, name)
         await session.flush()
-    return await _member(session, around.caller, around.vault, account)
+    return await show(session, around.caller, around.vault, account)
 
 
 async def let_in_or_shut_out(
     session: AsyncSession, around: Around, account_id: UUID, *, enabled: bool
 ) -> Member:
-    """Shut somebody out, whose sessions end at once, or let them in again.
+    """Shut somebody out, or let them in again; a repeat changes nothing.
 
-    A repeat changes nothing. An office may shut out the last head of a business, whose phone was
+    With whoever is shut out end their sessions, the keys that they made and the reset code that
+    they were given, and none of these comes back. Devices at gates are the party's, and stay. An
+    office may shut out the last head of a business, whose phone was
     stolen: it can let another in.
 
     Raises:
@@ -241,18 +255,39 @@ async def let_in_or_shut_out(
         UnknownMember: the party has no such account, or no head of this id.
         LastHead: the party would be left without a head who can sign in.
     """
-    party, accounts = await _locked(session, around)
-    account = _one_of(accounts, account_id)
+    party, accounts = await locked(session, around)
+    account = one_of(accounts, account_id)
     if (account.disabled_at is None) != enabled:
         changed = replace(_post(account), is_disabled=not enabled)
         if not enabled:
             _check_head_left(around, party, accounts, changed)
         account.disabled_at = None if enabled else around.now
+        account.erased_at = None
         await session.flush()
         await credentials.end_sessions(session, account.id)
+        if not enabled:
+            await credentials.end_keys(session, account.id, now=around.now)
+            if account.password_hash is not None:
+                await credentials.end_codes(session, account.id, now=around.now)
         kind = "account.enabled" if enabled else "account.disabled"
         await service.record(session, around.caller, kind, account, party, now=around.now)
-    return await _member(session, around.caller, around.vault, account)
+    return await show(session, around.caller, around.vault, account)
+
+
+async def erase(session: AsyncSession, account: Account, *, now: datetime) -> None:
+    """Erase the name and the login of somebody who left; the account's id remains.
+
+    Whoever comes back all the same is let in again, and takes the account up with a claim code.
+    """
+    account.name_sealed = account.asked_index = None
+    account.login_index = account.password_hash = None
+    account.erased_at = now
+    await session.flush()
+    party = await session.get_one(Party, account.party_id)
+    document = {"party": str(party.public_id), "duty": account.duty, "by": None}
+    await transparency.append(
+        session, [Statement("account.erased", account.public_id, document)], now=now
+    )
 
 
 async def registered_by(
@@ -312,9 +347,17 @@ async def myself(session: AsyncSession, caller: Caller, vault: Vault) -> tuple[U
 # --- who may, and whom it concerns ----------------------------------------------------------------
 
 
-async def _locked(
+async def locked(
     session: AsyncSession, around: Around, duty: Duty = Duty.HEAD
 ) -> tuple[Party, Sequence[Account]]:
+    """Read the accounts that the caller answers for, with rivals put in order.
+
+    Raises:
+        UnknownParty: there is no such party.
+        NotHead: it is the caller's own, and the caller no head.
+        OtherParty: see `service.check_may_open`.
+        RoleNotYours: see `service.check_may_open`.
+    """
     party = await service.locked(session, around.party)
     return party, await _accounts(session, around, party, duty)
 
@@ -342,7 +385,12 @@ async def _accounts(
     return accounts
 
 
-def _one_of(accounts: Iterable[Account], public_id: UUID) -> Account:
+def one_of(accounts: Iterable[Account], public_id: UUID) -> Account:
+    """Find an account among those that the caller answers for.
+
+    Raises:
+        UnknownMember: it is none of them.
+    """
     for account in accounts:
         if account.public_id == public_id:
             return account
@@ -368,7 +416,8 @@ def _post(account: Account) -> Post:
 # --- how they are shown ---------------------------------------------------------------------------
 
 
-async def _member(session: AsyncSession, caller: Caller, vault: Vault, account: Account) -> Member:
+async def show(session: AsyncSession, caller: Caller, vault: Vault, account: Account) -> Member:
+    """Show a member."""
     (member,) = await _members(session, caller, vault, [account])
     return member
 
@@ -378,6 +427,7 @@ async def _members(
 ) -> list[Member]:
     waiting = [account.id for account in accounts if _state(account) is MemberState.INVITED]
     ends: dict[int, datetime] = {}
+    open_codes = await _open_codes(session, accounts)
     if waiting:
         # Whoever sent for somebody hands the code over, and nobody else.
         sent = select(Invitation).where(
@@ -395,12 +445,34 @@ async def _members(
             created_at=account.created_at,
             signed_in_at=account.signed_in_at,
             claim=(
-                ClaimCode(_code(vault, account), ends[account.id]) if account.id in ends else None
+                ClaimCode(
+                    later_code(vault, account, open_codes[account.id].public_id)
+                    if account.id in open_codes
+                    else _code(vault, account),
+                    ends[account.id],
+                )
+                if account.id in ends
+                else None
             ),
+            reset_until=(
+                open_codes[account.id].expires_at
+                if account.id in open_codes and account.id not in waiting
+                else None
+            ),
+            is_erased=account.erased_at is not None,
             is_caller=account.id == caller.account_id,
         )
         for account in accounts
     ]
+
+
+async def _open_codes(session: AsyncSession, accounts: Sequence[Account]) -> dict[int, AccountCode]:
+    found = await session.scalars(
+        select(AccountCode).where(
+            AccountCode.account_id.in_([account.id for account in accounts]), AccountCode.is_open
+        )
+    )
+    return {code.account_id: code for code in found}
 
 
 def _state(account: Account) -> MemberState:

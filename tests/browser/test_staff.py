@@ -12,12 +12,22 @@ from playwright.async_api import Browser, Page, expect
 
 from app.core.ids import uuid7
 from app.demo.main_job import QR_ONLY
-from app.demo.scenario import HELPERS, MARKET, PASSWORD, REGULATOR, SECOND_STALL, STALL
+from app.demo.scenario import (
+    GATE,
+    HELPERS,
+    MARKET,
+    OPERATOR,
+    PASSWORD,
+    REGULATOR,
+    SECOND_STALL,
+    STALL,
+)
 from tests.browser.conftest import SHOTS, Site, Visitor
 from tests.browser.test_admin import DESK, go, settled, tab_to
 from tests.browser.test_m import _check_large, enter
 
 HELPER, CLERK = HELPERS[0], HELPERS[1]
+ANOTHER = "another-demo-7"
 
 
 def new_phone() -> str:
@@ -38,9 +48,9 @@ async def another(chromium: Browser, site: Site) -> AsyncIterator[Visitor]:
     assert (visitor.foreign, visitor.faults) == ([], [])
 
 
-async def scanned(page: Page) -> str:
+async def scanned(page: Page, name: str = "带认领码的二维码") -> str:
     """Read the code on the screen with another reader."""
-    picture = await page.get_by_role("img", name="带认领码的二维码").screenshot()
+    picture = await page.get_by_role("img", name=name).screenshot()
     with Image.open(io.BytesIO(picture)) as image:
         (found,) = zxingcpp.read_barcodes(image.convert("L"), formats=QR_ONLY)
     return str(found.text)
@@ -109,6 +119,87 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
     await page.get_by_role("button", name="取消").first.tap()
     await expect(row).to_contain_text("✘ 已停用")
     await expect(row).to_contain_text("记账")
+
+
+async def added(page: Page, name: str, phone: str) -> str:
+    """Let a head of a stall add somebody; answer what the code says."""
+    await page.get_by_role("button", name="添加员工").tap()
+    await page.get_by_label("姓名").fill(name)
+    await page.get_by_label("本人手机号").fill(phone)
+    await page.get_by_role("button", name="添加，给出认领码").tap()
+    await page.get_by_test_id("claim-code").wait_for()
+    return await scanned(page)
+
+
+async def set_anew(visitor: Visitor, url: str, login: str) -> None:
+    """Open what a reset code says, and set another password."""
+    await visitor.open(url.removeprefix(visitor.site.url))
+    await visitor.page.get_by_label("手机号或账号").fill(login)
+    await visitor.page.get_by_label("新密码").fill(ANOTHER)
+
+
+async def test_who_forgot_the_password_comes_in_with_a_code(
+    visitor: Visitor, site: Site, chromium: Browser
+) -> None:
+    name, phone = f"祁{uuid7().hex[-6:]}", new_phone()
+    page = await enter(visitor, STALL.login, "/m/staff")
+    await page.get_by_role("button", name=re.compile(HELPER.name)).wait_for()
+    url = await added(page, name, phone)
+    async with another(chromium, site) as old, another(chromium, site) as new:
+        await claim(old, url, phone)
+        await old.page.get_by_role("heading", name="再来一单").wait_for()
+        # She is at the sign-in of another phone, and does not know the password.
+        await new.open("/m")
+        await new.page.get_by_role("link", name="忘记密码？").click()
+        await new.page.get_by_text("请向本单位负责人要一个重设码").wait_for()
+        await new.check_axe()
+        await new.shoot("m-reset")
+        await visitor.open("/m/staff")
+        await page.get_by_role("button", name=re.compile(name)).tap()
+        await page.get_by_role("button", name="忘了密码？给重设码").tap()
+        code = page.get_by_test_id("reset-code")
+        await code.wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("m-staff-reset")
+        url = await scanned(page, "带重设码的二维码")
+        assert url.endswith(f"/m/reset#code={(await code.inner_text()).replace(' ', '')}")
+        await set_anew(new, url, phone)
+        # What is refused keeps what was typed.
+        good = await new.page.get_by_label("重设码").input_value()
+        await new.page.get_by_label("重设码").fill("00000000")
+        await new.page.get_by_role("button", name="改密码并登录").click()
+        await new.page.get_by_text("账号与重设码不符").wait_for()
+        await new.page.screenshot(path=SHOTS / "m-reset-refused.png", full_page=True)
+        await new.page.get_by_label("重设码").fill(good)
+        await new.page.get_by_role("button", name="改密码并登录").click()
+        await new.page.get_by_role("heading", name="再来一单").wait_for()
+        # The phone of before is out, and is told why.
+        await old.open("/m")
+        await old.page.get_by_text("用重设码改了密码").wait_for()
+        await old.check_axe()
+        await old.shoot("m-sign-in-reset")
+        await old.sign_in(phone, ANOTHER)
+        await old.page.get_by_role("heading", name="再来一单").wait_for()
+
+
+async def test_who_has_not_come_gets_another_code(
+    visitor: Visitor, site: Site, chromium: Browser
+) -> None:
+    name, phone = f"巫{uuid7().hex[-6:]}", new_phone()
+    page = await enter(visitor, STALL.login, "/m/staff")
+    await page.get_by_role("button", name=re.compile(HELPER.name)).wait_for()
+    old = await added(page, name, new_phone())
+    await page.get_by_role("button", name="换一个认领码").tap()
+    await page.get_by_label("本人手机号").fill(phone)
+    await visitor.check_axe()
+    await visitor.shoot("m-staff-claim-again")
+    await page.get_by_role("button", name="给出新认领码").tap()
+    await page.get_by_role("button", name="换一个认领码").wait_for()
+    url = await scanned(page)
+    assert url != old
+    async with another(chromium, site) as helper:
+        await claim(helper, url, phone)
+        await helper.page.get_by_role("heading", name="再来一单").wait_for()
 
 
 async def test_the_last_head_stays(visitor: Visitor) -> None:
@@ -199,6 +290,108 @@ async def test_a_keyboard_is_enough_for_an_office_s_people(
     await tab_to(page, "重新启用")
     await keys.press("Enter")
     await row.get_by_text("可以登录").wait_for()
+
+
+ENROL = """async ([gate, ids]) => {
+    const put = (path, body) => fetch(path, { method: 'PUT', body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' } })
+    const key = await put(`/api-keys/${ids[0]}`, { name: '电子秤接口', scopes: ['lot.read'] })
+    const code = await put(`/gate/enrolments/${ids[1]}`, { place: gate })
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
+    const pair = await crypto.subtle.generateKey(algorithm, false, ['sign'])
+    const raw = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey))
+    const hex = [...raw].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+    const device = await put(`/gate/devices/${ids[2]}`, { code: (await code.json()).code,
+        name: '西门平板', algorithm: 'ecdsa-p256', public_key: hex })
+    return [key.status, code.status, device.status] }"""
+
+
+async def test_what_a_head_made_is_told_before_it_ends(
+    visitor: Visitor, site: Site, chromium: Browser
+) -> None:
+    page, keys = visitor.page, visitor.page.keyboard
+    name, phone = f"明{uuid7().hex[-6:]}", new_phone()
+    await page.set_viewport_size(DESK)
+    await visitor.open("/admin")
+    await visitor.sign_in(MARKET.login)
+    await go(visitor, "/staff")
+    await page.get_by_label("姓名").first.fill(name)
+    await page.get_by_label("本人手机号").first.fill(phone)
+    await page.get_by_label("岗位").first.select_option(label="负责人")
+    await page.get_by_role("button", name="添加，给出认领码").first.click()
+    await page.get_by_test_id("claim-code").wait_for()
+    url = await scanned(page)
+    async with another(chromium, site) as head:
+        await claim(head, url, phone)
+        await head.page.get_by_role("heading", name="查询").wait_for()
+        ids = [str(uuid7()) for _ in range(3)]
+        assert await head.page.evaluate(ENROL, [str(GATE.id), ids]) == [201, 201, 201]
+        await go(visitor, "/staff")
+        row = page.locator("tr", has_text=name)
+        await row.get_by_text("可以登录").wait_for()
+        # From here on by keyboard alone: a code for the password, then the door.
+        await tab_to(page, f"管理 {name}")
+        await keys.press("Enter")
+        await tab_to(page, "忘了密码？给重设码")
+        await keys.press("Enter")
+        await page.get_by_test_id("reset-code").wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("admin-staff-reset")
+        await tab_to(page, "停用")
+        await keys.press("Enter")
+        sure = page.get_by_role("alertdialog")
+        await sure.get_by_text("电子秤接口").wait_for()
+        await visitor.check_axe()
+        await visitor.shoot("admin-staff-shut-out")
+        await tab_to(page, "停用 西门平板")
+        await keys.press("Enter")
+        await sure.get_by_role("button", name=re.compile("西门平板")).wait_for(state="detached")
+        await tab_to(page, "确认停用")
+        await keys.press("Enter")
+        await row.get_by_text("已停用").wait_for()
+        await head.open("/admin")
+        await head.page.locator("input[autocomplete=current-password]").wait_for()
+    shown = await page.evaluate(
+        "async () => [(await (await fetch('/api-keys')).json()).keys, "
+        "await (await fetch('/gate/devices')).json()]"
+    )
+    (key,) = [one for one in shown[0] if one["id"] == ids[0]]
+    (device,) = [one for one in shown[1] if one["device"] == ids[2]]
+    assert key["revoked_at"]
+    assert device["revoked_at"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_the_operator_s_people_are_fit_to_manage(visitor: Visitor, language: str) -> None:
+    page, keys = visitor.page, visitor.page.keyboard
+    await page.set_viewport_size(DESK)
+    await visitor.open("/admin")
+    await visitor.sign_in(OPERATOR.login)
+    if language == "en":
+        await page.get_by_role("button", name="English").click()
+    await visitor.open("/admin/staff")
+    heads = "负责人" if language == "zh" else "Heads"
+    await page.get_by_role("button", name=re.compile(f"{heads} ")).first.wait_for()
+    await visitor.check_axe()
+    await visitor.shoot(f"admin-staff-operator-{language}")
+    await tab_to(page, f"{heads} {MARKET.name}")
+    await keys.press("Enter")
+    business = page.locator("#business")
+    await business.locator("tbody").wait_for()
+    manage = "管理" if language == "zh" else "Manage"
+    await tab_to(page, f"{manage} {MARKET.head}")
+    await keys.press("Enter")
+    await page.get_by_role("heading", name=MARKET.head).wait_for()
+    # The first or another one: the demonstration's books are the same for both languages.
+    await tab_to(page, "重设码" if language == "zh" else "reset code")
+    await keys.press("Enter")
+    await page.get_by_test_id("reset-code").wait_for()
+    assert not re.search(r"\b(staff|duty|dutyHint)\.[a-z]", await page.locator("body").inner_text())
+    await visitor.check_axe()
+    await page.emulate_media(color_scheme="dark")
+    await visitor.check_axe()
+    await page.emulate_media(color_scheme="light")
+    await visitor.shoot(f"admin-staff-operator-head-{language}")
 
 
 async def test_a_market_lets_the_heads_of_its_stalls_in(visitor: Visitor) -> None:

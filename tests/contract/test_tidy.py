@@ -78,6 +78,7 @@ FURTHER_FILES = {
     },
     "ledger": {
         "files.py",  # a month as a file
+        "names.py",  # of people who left, erased in time
         "retention.py",  # what may leave the tables at hand
         "sheets.py",  # a ledger on paper
         "wording.py",  # how ledgers put things
@@ -96,6 +97,7 @@ FURTHER_FILES = {
     "party": {
         "access.py",  # the one table of who may call what
         "auth.py",  # FastAPI dependencies: who is calling
+        "codes.py",  # handed over to who has not come, or forgot the password
         "credentials.py",  # passwords, sessions and keys
         "identifiers.py",  # the official numbers of people and organisations
         "staff.py",  # the second half of the service: who acts for a party, and as what

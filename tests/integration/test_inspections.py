@@ -10,6 +10,7 @@ import pytest
 
 from app.admission import sampling, seed
 from app.core.clock import local_date
+from app.ledger.queries import asked_since
 from app.party.access import RoleKind
 from app.place.rules import PlaceKind
 from tests.factories import (
@@ -1043,10 +1044,16 @@ async def test_offline_copies_open_a_case_whatever_order_they_arrive_in(market: 
     assert case["kind"] == "admitted_at_two_gates"
     assert case["ticket"] == ticket["ticket"]
     assert [one["inspection"] for one in case["facts"]["admitted"]] == [later["inspection"]]
+    async with market.trade.database.reading() as session:
+        asked = await asked_since(session)
+        assert asked is not None
+        assert asked.isoformat() in {first, second}
     closed = {"state": "handled", "reason": "复印件，已处罚"}
     for _ in range(2):
         told = await market.office.make(f"/gate-cases/{case['case']}/close", closed, status=200)
     assert (told["state"], told["closed_by"]) == ("handled", str(market.office.public_id))
+    async with market.trade.database.reading() as session:
+        assert await asked_since(session) is None
     other = await market.regulator.put(
         f"/gate-cases/{case['case']}/close", {"state": "false", "reason": "误报"}
     )

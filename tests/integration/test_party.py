@@ -856,6 +856,7 @@ async def test_a_key_is_told_once(town: Town, clock: Any) -> None:
         "id": path[-36:],
         "name": "收银系统",
         "scopes": ["party.read"],
+        "made_by": (await stall.get("/me")).json()["account"],
         "created_at": "2026-06-17T20:00:00Z",
         "expires_at": "2027-06-17T20:00:00Z",
         "revoked_at": None,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 
 from app.core import calendar, http, logging
 from app.core.clock import local_date
+from app.ledger.queries import asked_since
 from app.party.access import RoleKind
 from app.report.jobs import CHORES
 from app.report.rules import BODY_BYTES_MAX
@@ -386,6 +388,25 @@ async def test_whoever_runs_the_platform_refers_reports_and_answers_none(market:
     answer = await stepped(operator, report, kind="refer", words="移送", **there)
     assert answer.status_code == 201
     assert (await stepped(market.far_office, report, kind="take_up")).status_code == 201
+
+
+async def test_who_sold_what_a_report_asks_about_is_not_forgotten(market: Market) -> None:
+    async def since() -> object:
+        async with market.trade.database.reading() as session:
+            return await asked_since(session)
+
+    assert await since() is None
+    ticket = await in_market(market)
+    report = (await filed(market, body(ticket)))["report"]
+    issued = await market.trade.value(
+        "SELECT issued_at FROM ticket WHERE public_id = :id", id=UUID(ticket["ticket"])
+    )
+    assert await since() == issued
+    assert (await stepped(market.market_office, report, kind="take_up")).status_code == 201
+    assert await since() == issued
+    answered = await stepped(market.market_office, report, kind="answer", words="已处理")
+    assert answered.status_code == 201
+    assert await since() is None
 
 
 async def test_two_answers_at_once_leave_one(market: Market) -> None:

@@ -99,6 +99,8 @@ async def test_a_member_of_staff_is_invited_and_takes_the_account_up(shop: Shop)
         "created_at": "2026-06-17T20:00:00Z",
         "signed_in_at": None,
         "claim": {"url": member["claim"]["url"]},
+        "reset_until": None,
+        "is_erased": False,
         "is_caller": False,
     }
     claim = claim_of(body["phone"], code)

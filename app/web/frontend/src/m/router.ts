@@ -33,6 +33,7 @@ export const router = createRouter({
     { path: '/staff', component: () => import('./views/Staff.vue'), meta: { title: 'staff' } },
     { path: '/claim', component: () => import('./views/Claim.vue'), meta: { title: 'claim', open: true } },
     { path: '/notices', component: () => import('./views/Notices.vue'), meta: { title: 'notices' } },
+    { path: '/reset', component: () => import('./views/Reset.vue'), meta: { title: 'reset', open: true } },
     { path: '/waiting', component: () => import('./views/Waiting.vue'), meta: { title: 'waiting' } },
     { path: '/more', component: () => import('./views/More.vue'), meta: { title: 'more' } },
     { path: '/:rest(.*)*', redirect: '/' },

@@ -9,6 +9,8 @@ export type Me = components['schemas']['MeOut']
 export const useSession = defineStore('session', () => {
   const me = ref<Me | null>(null)
   const asked = ref(false)
+  /** When a new password ended the sign-in of this device, if that is what ended it. */
+  const resetAt = ref<string | null>(null)
 
   /** Ask once who this is; nobody is an answer, no network is not. */
   async function load(): Promise<void> {
@@ -18,6 +20,8 @@ export const useSession = defineStore('session', () => {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       me.value = null
+      const at = error.problem.facts?.['password_reset_at']
+      resetAt.value = typeof at === 'string' ? at : null
     }
     asked.value = true
   }
@@ -25,6 +29,7 @@ export const useSession = defineStore('session', () => {
   async function signIn(login: string, password: string): Promise<void> {
     me.value = (await api.POST('/sessions', { body: { login, password } })).data ?? null
     asked.value = true
+    resetAt.value = null
   }
 
   async function signOut(): Promise<void> {
@@ -32,5 +37,5 @@ export const useSession = defineStore('session', () => {
     me.value = null
   }
 
-  return { me, load, signIn, signOut }
+  return { me, resetAt, load, signIn, signOut }
 })

@@ -5,6 +5,9 @@ import type { components } from './openapi.gen'
 type Schemas = components['schemas']
 export type Member = Schemas['MemberOut']
 export type Duty = Schemas['Duty']
+export type HandedCode = Schemas['HandedCodeOut']
+export type Key = Schemas['ApiKeyOut']
+export type Device = Schemas['DeviceOut']
 
 const DUTIES = ['staff', 'gate', 'books', 'head'] as const satisfies readonly Duty[]
 
@@ -14,7 +17,7 @@ export function dutiesOf(roles: readonly string[]): readonly Duty[] {
 }
 
 /** The code with its page, as a picture that another phone reads. */
-export function pictureOf(claim: Schemas['ClaimCodeOut']): string {
+export function pictureOf(claim: HandedCode): string {
   return `data:image/svg+xml,${encodeURIComponent(claim.qr_svg)}`
 }
 
@@ -36,8 +39,30 @@ export function memberOf(party: string, account: string) {
     move: async (duty: Duty): Promise<Member> => (await api.PUT(`${path}/duty`, { params, body: { duty } })).data!,
     letIn: async (enabled: boolean): Promise<Member> =>
       (await api.PUT(`${path}/sign-in`, { params, body: { enabled } })).data!,
+    // Under one id until the answer has come: sent again, it is the same code.
+    claimAgain: async (code: string, phone: string): Promise<Member> =>
+      (await api.PUT(`${path}/claim-codes/{code_id}`, { params: { path: { ...params.path, code_id: code } }, body: { phone } })).data!,
+    resetCode: async (code: string): Promise<HandedCode> =>
+      (await api.PUT(`${path}/reset-codes/{code_id}`, { params: { path: { ...params.path, code_id: code } } })).data!,
   }
 }
+
+/** What somebody of one's own party made: keys end with their maker, devices at gates stay. */
+export async function madeBy(account: string, isOffice: boolean): Promise<{ keys: Key[]; devices: Device[] }> {
+  const [keys, devices] = await Promise.all([api.GET('/api-keys'), isOffice ? api.GET('/gate/devices') : null])
+  return {
+    keys: keys.data!.keys.filter((one) => one.made_by === account && !one.revoked_at),
+    devices: devices?.data?.filter((one) => one.enrolled_by === account && !one.revoked_at) ?? [],
+  }
+}
+
+export async function endDevice(device: string): Promise<void> {
+  await api.PUT('/gate/devices/{device_id}/revoke', { params: { path: { device_id: device } } })
+}
+
+/** Whether a reset code was given that can still be used, by the server's clock. */
+export const hasReset = (member: Member, now: string): boolean =>
+  member.reset_until !== null && Date.parse(member.reset_until) > Date.parse(now)
 
 /** Whether the invitation can still be taken up, by the server's clock. */
 export const isWaiting = (member: Member, now: string): boolean =>
