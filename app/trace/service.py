@@ -410,7 +410,7 @@ async def write_at_once(
         answer = Answer(
             whole.asked.id, array([*graph.nodes]), len(graph.nodes), whole.said, answers
         )
-        memory.answers.keep({asked: answer})
+        memory.answers.keep(asked, answer)
     return written
 
 
