@@ -12,7 +12,8 @@ from app.core import ids
 from app.lot import service
 from app.lot.rules import LotOrigin, Proof
 from app.lot.service import Birth, LotDraft, Parent
-from tests.factories import START, Actor, Trade
+from tests.conftest import START
+from tests.factories import Actor, Trade
 
 NOWHERE = 10**15
 _APPEND = (
