@@ -34,8 +34,8 @@ LOTS_MAX = 1 << 14
 WORDS_MAX = 1 << 13
 """Lots of which the words are remembered; with an edge they are 1 KB, so that all are 16 MB."""
 PARTIES_MAX = 1 << 12
-ANSWERS_BYTES_MAX = 12 << 20
-"""Fifty answers of 360 lots."""
+ANSWERS_BYTES_MAX = 8 << 20
+"""Thirty-five answers of 360 lots."""
 ROLES_LAST_S = 240
 ANSWERS_LAST_S = 60
 """An answer may have been written with roles that were to be forgotten: five minutes together."""

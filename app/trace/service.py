@@ -407,9 +407,8 @@ async def write_at_once(
     if whole.said is not None:
         others = known.written if known is not None and known.said == whole.said else {}
         answers = {**others, _eyes(whole.asker): written}
-        answer = Answer(
-            whole.asked.id, array([*graph.nodes]), len(graph.nodes), whole.said, answers
-        )
+        met = array([*graph.nodes])
+        answer = Answer(whole.asked.id, met, len(graph.nodes), whole.said, answers)
         memory.answers.keep(asked, answer)
     return written
 
