@@ -230,8 +230,8 @@ MUTANTS: Final = MappingProxyType(
         ),
         "edge-grams-wrong": Mutant(
             "app/lot/service.py",
-            '"edge_grams": [parent.mass_g for',
-            '"edge_grams": [parent.mass_g + 1 for',
+            '"edge_grams": array([parent.mass_g for',
+            '"edge_grams": array([parent.mass_g + 1 for',
             (_LOTS,),
         ),
         "claim-taken-for-proof": Mutant(

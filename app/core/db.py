@@ -8,7 +8,7 @@ route says so, and an operator has set one up, a replica answers.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -316,12 +316,13 @@ def prepared(sql: str) -> Statement:
     return Statement(_PARAMETER.sub(lambda name: f"${names.index(name[1]) + 1}", sql), names)
 
 
-def array_text(ids: Iterable[int]) -> str:
-    """Write ids as PostgreSQL writes an array, for a parameter that is sent again and again.
+def array(numbers: Sequence[int]) -> str:
+    """Write whole numbers as PostgreSQL writes an array, for `CAST(CAST(:x AS text) AS bigint[])`.
 
-    The driver takes a quarter of a microsecond for each id of a list, and none for those of a text.
+    The driver takes 0.15 to 0.25 us to write a number of a list, and three times as long for a
+    uuid or an instant; this takes 0.003, and the server 0.05 to read it.
     """
-    return f"{{{','.join(map(str, ids))}}}"
+    return f"{{{orjson.dumps(numbers)[1:-1].decode()}}}"
 
 
 async def fetch(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import directory
-from app.core.db import fetch, on_cluster, prepared
+from app.core.db import array, fetch, on_cluster, prepared
 from app.lot import rules, spread
 from app.lot.models import Lot, LotBalance
 from app.lot.rules import Draw, LotOrigin, LotState, Proof
@@ -23,8 +23,7 @@ STOCK_LOTS_MAX = 200
 STOCK_LOTS_OF_BULK_MAX = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(NamedTuple):
     """Grams of an older lot that go into a new one."""
 
     lot_id: int
@@ -157,7 +156,7 @@ _MAKE = prepared("""
             producer_id bigint, from_party_id bigint, mixed boolean, origin text, production text,
             mass_g bigint, pieces bigint, quantity numeric, unit text, division_code text,
             plot_id bigint, made_on date, certificate_ids bigint[], documents jsonb,
-            created_at timestamptz, certified_g bigint, remaining_g bigint
+            created_at timestamptz, event_id bigint, certified_g bigint, remaining_g bigint
         )
     ), made AS (
         INSERT INTO lot (
@@ -178,13 +177,13 @@ _MAKE = prepared("""
         FROM made JOIN draft USING (public_id)
     ), edge AS (
         INSERT INTO lot_edge (dst, src, mass_g, proof, event_id, occurred_at)
-        SELECT made.id, e.src, e.mass_g, e.proof, e.event_id, e.occurred_at
+        SELECT child.id, e.src, e.mass_g, e.proof, child.event_id, child.created_at
         FROM unnest(
-            CAST(:edge_lots AS uuid[]), CAST(:edge_srcs AS bigint[]),
-            CAST(:edge_grams AS bigint[]), CAST(:edge_proofs AS smallint[]),
-            CAST(:edge_events AS bigint[]), CAST(:edge_times AS timestamptz[])
-        ) AS e (public_id, src, mass_g, proof, event_id, occurred_at)
-        JOIN made USING (public_id)
+            CAST(CAST(:edge_lots AS text) AS int[]), CAST(CAST(:edge_srcs AS text) AS bigint[]),
+            CAST(CAST(:edge_grams AS text) AS bigint[]),
+            CAST(CAST(:edge_proofs AS text) AS smallint[])
+        ) AS e (ord, src, mass_g, proof)
+        JOIN (SELECT * FROM made JOIN draft USING (public_id)) AS child USING (ord)
     )
     SELECT public_id, id FROM made
 """)
@@ -325,29 +324,33 @@ async def make(session: AsyncSession, births: Sequence[Birth]) -> dict[UUID, int
     born = [(birth, draft) for birth in births for draft in birth.lots]
     if not born:
         return {}
-    edges = [(draft.public_id, parent, birth) for birth, draft in born for parent in draft.parents]
-    lots = [_lot_row(order, draft, birth.occurred_at) for order, (birth, draft) in enumerate(born)]
+    lots = [_lot_row(order, draft, birth) for order, (birth, draft) in enumerate(born)]
     if on_cluster(session):
-        return await spread.make(session, lots, [_edge_row(*edge) for edge in edges])
+        edges = [
+            _edge_row(draft, parent, birth) for birth, draft in born for parent in draft.parents
+        ]
+        return await spread.make(session, lots, edges)
+    parents = [parent for _, draft in born for parent in draft.parents]
     rows = await fetch(
         session,
         _MAKE,
         {
             "lots": orjson.dumps(lots).decode(),
-            "edge_lots": [public_id for public_id, _, _ in edges],
-            "edge_srcs": [parent.lot_id for _, parent, _ in edges],
-            "edge_grams": [parent.mass_g for _, parent, _ in edges],
-            "edge_proofs": [parent.proof for _, parent, _ in edges],
-            "edge_events": [birth.event_id for _, _, birth in edges],
-            "edge_times": [birth.occurred_at for _, _, birth in edges],
+            # When and by which event an edge came about stands in its lot's row.
+            "edge_lots": array(
+                [order for order, (_, draft) in enumerate(born) for _ in draft.parents]
+            ),
+            "edge_srcs": array([parent.lot_id for parent in parents]),
+            "edge_grams": array([parent.mass_g for parent in parents]),
+            "edge_proofs": array([parent.proof for parent in parents]),
         },
     )
     return {row[0]: row[1] for row in rows}
 
 
-def _edge_row(public_id: UUID, parent: Parent, birth: Birth) -> dict[str, Any]:
+def _edge_row(draft: LotDraft, parent: Parent, birth: Birth) -> dict[str, Any]:
     return {
-        "public_id": str(public_id),
+        "public_id": str(draft.public_id),
         "src": parent.lot_id,
         "mass_g": parent.mass_g,
         "proof": int(parent.proof),
@@ -356,7 +359,7 @@ def _edge_row(public_id: UUID, parent: Parent, birth: Birth) -> dict[str, Any]:
     }
 
 
-def _lot_row(order: int, draft: LotDraft, created_at: datetime) -> dict[str, Any]:
+def _lot_row(order: int, draft: LotDraft, birth: Birth) -> dict[str, Any]:
     return {
         "ord": order,
         "public_id": str(draft.public_id),
@@ -377,7 +380,8 @@ def _lot_row(order: int, draft: LotDraft, created_at: datetime) -> dict[str, Any
         "made_on": draft.made_on,
         "certificate_ids": draft.certificate_ids,
         "documents": draft.documents,
-        "created_at": created_at,
+        "created_at": birth.occurred_at,
+        "event_id": birth.event_id,
         "certified_g": draft.certified_g,
         "remaining_g": 0 if draft.consumed else draft.mass_g,
     }

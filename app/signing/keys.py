@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from app.signing.rules import NoSigningKey
 from app.signing.token import Parsed, TokenType, claims_of, signing_input, tick_floor
 
-_REMEMBERED: Final = 16_384  # Some 500 bytes each.
+_REMEMBERED: Final = 4_096  # Some 300 bytes each; twice as many as there are pages.
 
 
 class Algorithm(StrEnum):

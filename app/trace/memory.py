@@ -16,7 +16,8 @@ few farms and wholesalers.
 """
 
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
@@ -29,11 +30,12 @@ from app.party.access import DatedRole
 from app.trace.rules import Direction, Edge, Node
 
 LOTS_MAX = 1 << 14
-"""Lots of each of two generations; a lot is 0.6 KB, so that all are 20 MB."""
+"""Lots of each of two generations; with an edge a lot is 1.1 KB, so that all are 36 MB."""
 WORDS_MAX = 1 << 13
 """Lots of which the words are remembered; with an edge they are 1 KB, so that all are 16 MB."""
 PARTIES_MAX = 1 << 12
-ANSWERS_BYTES_MAX = 12 << 20
+ANSWERS_BYTES_MAX = 8 << 20
+"""Thirty-five answers of 360 lots."""
 ROLES_LAST_S = 240
 ANSWERS_LAST_S = 60
 """An answer may have been written with roles that were to be forgotten: five minutes together."""
@@ -45,23 +47,15 @@ Value = TypeVar("Value")
 class Generations(Generic[Key, Value]):
     """What was asked for last, in two generations: forgetting is dropping the older one."""
 
-    def __init__(
-        self,
-        most: int,
-        *,
-        lasts_s: float | None = None,
-        weigh: Callable[[Value], int] | None = None,
-    ) -> None:
+    def __init__(self, most: int, *, lasts_s: float | None = None) -> None:
         """Begin with nothing.
 
         Args:
             most: How much a generation holds.
             lasts_s: When to begin with nothing again, in seconds.
-            weigh: Says how much a value is; without it each counts as one.
         """
         self._most = most
         self._lasts_s = lasts_s
-        self._weigh = weigh
         self._begun_s = 0.0
         self._held = 0
         self._young: dict[Key, Value] = {}
@@ -98,7 +92,7 @@ class Generations(Generic[Key, Value]):
 
     def keep(self, values: Mapping[Key, Value]) -> None:
         """Remember values, unless they are so many that they would drive out themselves."""
-        more = len(values) if self._weigh is None else sum(map(self._weigh, values.values()))
+        more = len(values)
         if more > self._most:
             return
         if self._held + more > self._most:
@@ -208,6 +202,52 @@ Asked: TypeAlias = tuple[UUID, Direction]
 """A question: the public id of a lot, and which way."""
 
 
+class Answers:
+    """What was answered last, as long as its bytes have room: whoever was not asked for goes first.
+
+    Two generations would hold on to up to twice as much, and to half of it for sure.
+    """
+
+    def __init__(self, bytes_max: int, *, lasts_s: float) -> None:
+        """Begin with nothing.
+
+        Args:
+            bytes_max: How much all answers may take together.
+            lasts_s: When to begin with nothing again, in seconds.
+        """
+        self._bytes_max = bytes_max
+        self._lasts_s = lasts_s
+        self._begun_s = 0.0
+        self._held_bytes = 0
+        self._known: OrderedDict[Asked, Answer] = OrderedDict()
+
+    def get(self, asked: Asked) -> Answer | None:
+        """Answer what is remembered of a question."""
+        if time.monotonic() - self._begun_s > self._lasts_s:
+            self.forget()
+        if asked in self._known:
+            self._known.move_to_end(asked)
+        return self._known.get(asked)
+
+    def keep(self, asked: Asked, answer: Answer) -> None:
+        """Remember an answer in the place of an older one to the same question."""
+        if (former := self._known.pop(asked, None)) is not None:
+            self._held_bytes -= former.size_bytes
+        if answer.size_bytes > self._bytes_max:
+            return  # it would drive out all others, and then itself
+        self._known[asked] = answer
+        self._held_bytes += answer.size_bytes
+        while self._held_bytes > self._bytes_max:
+            _, oldest = self._known.popitem(last=False)
+            self._held_bytes -= oldest.size_bytes
+
+    def forget(self) -> None:
+        """Begin with nothing again."""
+        self._known.clear()
+        self._held_bytes = 0
+        self._begun_s = time.monotonic()
+
+
 class Memory:
     """What is remembered of the books that a pool leads to."""
 
@@ -220,9 +260,7 @@ class Memory:
         )
         self.lot_words: Generations[int, LotWords] = Generations(WORDS_MAX)
         self.edge_words: Generations[tuple[int, int], EdgeWords] = Generations(WORDS_MAX)
-        self.answers: Generations[Asked, Answer] = Generations(
-            ANSWERS_BYTES_MAX, lasts_s=ANSWERS_LAST_S, weigh=lambda answer: answer.size_bytes
-        )
+        self.answers = Answers(ANSWERS_BYTES_MAX, lasts_s=ANSWERS_LAST_S)
         self.villages: dict[tuple[str, date], str | None] = {}
         self._words_of: tuple[object, ...] = ()
 

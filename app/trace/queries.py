@@ -274,17 +274,24 @@ def settled(books: Books, rows: Iterable[Any], edges: Iterable[Any]) -> dict[int
         rows: The columns `LOT` of each.
         edges: The columns `EDGE` of all edges into them, each lot's by ascending parent.
     """
-    into: dict[int, list[Edge]] = {}
-    for src, dst, mass_g, proof, occurred_at in edges:
-        edge = Edge(src, dst, mass_g, _PROOFS[proof], occurred_at)
-        into.setdefault(dst, []).append(edge)
+    into: dict[int, list[Any]] = {}
+    for edge in edges:
+        into.setdefault(edge[1], []).append(edge)
     found: dict[int, Settled] = {}
     for row in rows:
-        lot, parts = row[0], tuple(into.get(row[0], ()))
-        origin, into_g = _ORIGINS[row[6]], sum(edge.mass_g for edge in parts)
+        lot, at, mass_g, into_g = row[0], row[9], row[10], 0
+        parts = []
+        for src, _, part_g, proof, occurred_at in into.get(lot, ()):
+            # What is the same is the same object: a seventh of what a lot takes in the memory.
+            same_at = at if occurred_at == at else occurred_at
+            parts.append(Edge(src, lot, part_g, _PROOFS[proof], same_at))
+            into_g += part_g
+        if into_g == mass_g:
+            into_g = mass_g
+        origin = _ORIGINS[row[6]]
         ending = ending_of(origin, row[4], into_g)
         node = Node._make((*row[:6], origin, *row[7:], into_g, ending))
-        found[lot] = Settled(node, parts)
+        found[lot] = Settled(node, tuple(parts))
     books.memory.settle(found.values())
     return found
 

@@ -25,7 +25,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import local_date
-from app.core.db import Database, array_text
+from app.core.db import Database, array
 from app.core.errors import DomainError
 from app.lot.rules import UnknownLot
 from app.party.access import (
@@ -407,9 +407,9 @@ async def write_at_once(
     if whole.said is not None:
         others = known.written if known is not None and known.said == whole.said else {}
         answers = {**others, _eyes(whole.asker): written}
-        met = array_text(graph.nodes)
+        met = array([*graph.nodes])
         answer = Answer(whole.asked.id, met, len(graph.nodes), whole.said, answers)
-        memory.answers.keep({asked: answer})
+        memory.answers.keep(asked, answer)
     return written
 
 

@@ -16,7 +16,7 @@ from app.certificate import service as certificates
 from app.certificate.models import Certificate
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
-from app.core.db import Database, array_text, prepared
+from app.core.db import Database, array, prepared
 from app.core.errors import Text
 from app.label.models import LabelBinding
 from app.lot import service as lots
@@ -158,8 +158,8 @@ def _grounds(ticket: "_Paper", known: "_Known") -> Grounds | None:
     tested = sorted((standing for _, standing in known.results), key=lambda one: str(one.sample))
     return Grounds(
         ticket_id=ticket.id,
-        lots=array_text({*known.lots, *known.graph.nodes}),
-        certificates=array_text(row.id for row in known.certificates),
+        lots=array([*{*known.lots, *known.graph.nodes}]),
+        certificates=array([row.id for row in known.certificates]),
         found=(
             ticket.status,
             list(known.held),

@@ -1,11 +1,18 @@
 """An edge joins two lots that are there, and they stay: what foreign keys would see to."""
 
+from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.core import ids
+from app.lot import service
+from app.lot.rules import LotOrigin, Proof
+from app.lot.service import Birth, LotDraft, Parent
+from tests.conftest import START
 from tests.factories import Actor, Trade
 
 NOWHERE = 10**15
@@ -78,3 +85,43 @@ async def test_not_even_the_owner_removes_a_lot_or_moves_an_edge(
     with pytest.raises(DBAPIError, match="append-only"):
         await own_trade.execute("TRUNCATE lot CASCADE")
     assert await own_trade.value("SELECT count(*) FROM lot WHERE id = :lot", lot=lot) == 1
+
+
+async def test_edges_made_together_stand_each_with_its_own_lot_and_event(own_trade: Trade) -> None:
+    older, middle = await lots(own_trade, await own_trade.farmer(), 2)
+    product = await own_trade.value("SELECT product_id FROM lot WHERE id = :lot", lot=older)
+
+    def draft(*parents: Parent) -> LotDraft:
+        return LotDraft(
+            public_id=ids.uuid7(),
+            product_id=product,
+            holder_id=None,
+            origin=LotOrigin.MERGE,
+            mass_g=100,
+            quantity=Decimal("0.1"),
+            unit="公斤",
+            mixed=True,
+            parents=parents,
+        )
+
+    later = START + timedelta(hours=1)
+    mixed = draft(Parent(older, 7, Proof.OWN), Parent(middle, 8, Proof.PROVED))
+    alone, bought = draft(), draft(Parent(middle, 9, Proof.CLAIMED))
+    async with own_trade.owner.transaction() as session:
+        made = await service.make(
+            session, [Birth(71, START, [mixed, alone]), Birth(72, later, [bought])]
+        )
+        born = [made[one.public_id] for one in (mixed, alone, bought)]
+        assert born == sorted(born), "ids ascend in the order given"
+        rows = await session.execute(
+            text(
+                "SELECT dst, src, mass_g, proof, event_id, occurred_at FROM lot_edge "
+                "WHERE dst = ANY(:lots) ORDER BY dst, src"
+            ),
+            {"lots": born},
+        )
+    assert [tuple(row) for row in rows] == [
+        (born[0], older, 7, Proof.OWN, 71, START),
+        (born[0], middle, 8, Proof.PROVED, 71, START),
+        (born[2], middle, 9, Proof.CLAIMED, 72, later),
+    ]

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.trace.memory import Answer, Generations, Memory, Settled
+from app.trace.memory import Answer, Answers, Generations, Memory, Settled
 from app.trace.rules import Direction, SubGraph
 from tests.graphs import CLAIMED, graphs, part_of
 
@@ -37,15 +37,30 @@ def test_what_may_change_lasts_for_a_while() -> None:
     assert known.all_of([1]) is None
 
 
-def test_what_weighs_more_drives_out_more() -> None:
-    known: Generations[int, str] = Generations(4, weigh=len)
-    known.keep({1: "aa", 2: "bb"})
-    known.keep({3: "ccc"})
-    assert (known.get(1), known.get(3)) == ("aa", "ccc")  # each drove the other to the older ones
-    known.keep({4: "ddd"})
-    assert [known.get(key) for key in (3, 1, 4)] == ["ccc", None, "ddd"]
-    known.keep({5: "eeeee"})
-    assert known.get(5) is None
+def answer(size: int) -> Answer:
+    return Answer(1, "", 1, (), {"": b"x" * size})
+
+
+def test_the_answer_that_nobody_asked_for_goes_first() -> None:
+    asked = [(UUID(int=number), Direction.BACK) for number in range(4)]
+    known = Answers(4, lasts_s=60)
+    assert known.get(asked[0]) is None
+    known.keep(asked[0], answer(2))
+    known.keep(asked[1], answer(2))
+    assert known.get(asked[0]) == answer(2)
+    known.keep(asked[2], answer(2))
+    assert [known.get(one) is None for one in asked] == [False, True, False, True]
+    known.keep(asked[2], answer(1))  # in the place of the former: there is room for one more
+    known.keep(asked[3], answer(1))
+    assert [known.get(one) is None for one in asked] == [False, True, False, False]
+    known.keep(asked[1], answer(5))
+    assert [known.get(one) is None for one in asked] == [False, True, False, False]
+
+
+def test_answers_last_for_a_while() -> None:
+    known = Answers(4, lasts_s=-1)
+    known.keep((UUID(int=1), Direction.BACK), answer(2))
+    assert known.get((UUID(int=1), Direction.BACK)) is None
 
 
 @given(graphs(), st.data())
@@ -74,6 +89,6 @@ def test_words_are_forgotten_with_the_names_that_they_came_from() -> None:
     assert memory.villages
     memory.speak(catalogue, object())
     assert not memory.villages
-    memory.answers.keep({(UUID(int=1), Direction.BACK): Answer(1, "{1}", 1, (), {})})
+    memory.answers.keep((UUID(int=1), Direction.BACK), Answer(1, "{1}", 1, (), {}))
     memory.speak(catalogue, object())
     assert memory.answers.get((UUID(int=1), Direction.BACK)) is None
