@@ -4,6 +4,8 @@
   const LEAST = { gate: 72, m: 52, admin: 36 }[location.pathname.split('/')[1]] ?? 24
   const SLACK = 2 // px: what rounding makes of an edge
   const WORD = /[A-Za-z]{2,16}/g // Longer ones, codes and addresses may break.
+  // Proofs and records show ids and instants as they were signed.
+  const isProgram = document.getElementById('app') !== null
   const found = new Set()
   const told = (element) => {
     const words = (element.textContent || element.getAttribute('aria-label') || '').trim().replace(/\s+/g, ' ')
@@ -36,7 +38,8 @@
     if (mine.length >= 3 && Math.max(...mine.map((rect) => rect.width)) < 2.1 * size) {
       found.add(`a column of single letters: ${told(element)}`)
     }
-    for (const word of text.data.matchAll(WORD)) {
+    // Commands and keys are copied, not read.
+    for (const word of element.closest('pre, code') ? [] : text.data.matchAll(WORD)) {
       // Of a code or a number with a unit, only the whole is a word.
       if (/[\d@/_.-]/.test(text.data[word.index - 1] ?? '') || /[\d@/_.-]/.test(text.data[word.index + word[0].length] ?? '')) continue
       range.setStart(text, word.index)
@@ -45,8 +48,8 @@
       if (tops.size > 1) found.add(`broken within ${word[0]}: ${told(element)}`)
     }
     const said = text.data.trim()
-    if (document.getElementById('app') && !element.closest('.id') && /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}/.test(said)) found.add(`an id: ${said.slice(0, 80)}`)
-    if (/\d{4}-\d\d-\d\dT\d\d/.test(said)) found.add(`an instant nobody reads: ${said.slice(0, 80)}`)
+    if (isProgram && !element.closest('.id') && /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}/.test(said)) found.add(`an id: ${said.slice(0, 80)}`)
+    if (isProgram && /\d{4}-\d\d-\d\dT\d\d/.test(said)) found.add(`an instant nobody reads: ${said.slice(0, 80)}`)
     if (/\b(undefined|NaN|null)\b|\[object/.test(said)) found.add(`no value: ${said.slice(0, 80)}`)
   }
 
