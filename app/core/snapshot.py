@@ -1,5 +1,6 @@
 """Reference data in memory: it changes a few times a year, and is asked for all the time."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -23,16 +24,26 @@ class Snapshot(Generic[T]):
         self._read = read
         self._lasts_s = lasts_s
         self._known: WeakKeyDictionary[Pool, tuple[float, T]] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[Pool, asyncio.Lock] = WeakKeyDictionary()
 
     async def __call__(self, session: AsyncSession) -> T:
-        """Answer from memory, or ask the database if that is too long ago."""
+        """Answer from memory, or ask the database if that is too long ago.
+
+        Many who find nothing at the same moment ask once: each would hold all of it, and the
+        process would keep the room for that.
+        """
         pool = session.get_bind().engine.pool
         known = self.at_hand(pool)
         if known is not None:
             return known
-        value = await self._read(session)
-        self._known[pool] = (time.monotonic(), value)
-        return value
+        # Whoever waits has a connection, and so has whoever is waited for: it cannot lack one.
+        await session.connection()
+        async with self._turns.setdefault(pool, asyncio.Lock()):
+            known = self.at_hand(pool)
+            if known is None:
+                known = await self._read(session)
+                self._known[pool] = (time.monotonic(), known)
+        return known
 
     def at_hand(self, pool: Pool) -> T | None:
         """Answer what is remembered of the database that a pool leads to, and ask nobody."""

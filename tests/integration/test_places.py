@@ -18,6 +18,7 @@ from app.core.errors import DomainError, IdReused
 from app.core.ids import uuid7
 from app.core.sealing import Vault
 from app.core.settings import Settings
+from app.core.snapshot import Snapshot
 from app.party import credentials
 from app.party import service as parties
 from app.party.access import RoleKind
@@ -81,6 +82,30 @@ async def test_divisions_are_loaded_once_and_repeated_harmlessly(owner: Database
         assert await service.load_divisions(session) == 0
         count = await session.scalar(text("SELECT count(*) FROM division"))
         assert count == len(await service.gazetteer(session))
+
+
+async def test_many_who_know_nothing_yet_read_a_snapshot_once(owner: Database) -> None:
+    reads = 0
+
+    async def read(session: AsyncSession) -> int:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            await session.execute(text("SELECT 1 / 0"))  # whoever fails leaves it to the next
+        found: int = await session.scalar(text("SELECT count(*) FROM division, pg_sleep(0.05)"))
+        return found
+
+    count = Snapshot(read, lasts_s=60)
+
+    async def ask() -> int:
+        async with owner.reading() as session:
+            return await count(session)
+
+    # More than the pool has connections: whoever reads is never short of one.
+    answers = await asyncio.gather(*(ask() for _ in range(40)), return_exceptions=True)
+    assert sum(isinstance(answer, DBAPIError) for answer in answers) == 1
+    assert len({answer for answer in answers if isinstance(answer, int)}) == 1
+    assert reads == 2
 
 
 async def test_loading_repairs_what_differs_from_the_files(owner: Database) -> None:
