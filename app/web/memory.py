@@ -8,6 +8,7 @@ statement. Names, and what law and catalogue say, may be five minutes old.
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import orjson
 
@@ -22,8 +23,17 @@ TICKETS_MAX = 2_000
 _SPLIT = b'"checked_at":"'
 
 
+class Remembered(NamedTuple):
+    """A page as it goes out, its HTTP status, and the serial of its document."""
+
+    content: bytes
+    status: int
+    serial: int
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
+    serial: int
     grounds: Grounds
     read_at: datetime
     status: int
@@ -45,27 +55,24 @@ class Memory:
         """Begin with nothing."""
         self._pages: OrderedDict[str, _Page] = OrderedDict()
 
-    def keep(
-        self, digits: str, content: bytes, read_at: datetime, grounds: Grounds, status: int
-    ) -> None:
+    def keep(self, digits: str, told: Remembered, read_at: datetime, grounds: Grounds) -> None:
         """Remember a page as it was told; in the place of the oldest, if there are too many."""
+        content, status, serial = told
         before, _, rest = content.partition(_SPLIT)
         after = rest.partition(b'"')[2]
-        self._pages[digits] = _Page(grounds, read_at, status, before + _SPLIT[:-1], after)
+        self._pages[digits] = _Page(serial, grounds, read_at, status, before + _SPLIT[:-1], after)
         self._pages.move_to_end(digits)
         if len(self._pages) > TICKETS_MAX:
             self._pages.popitem(last=False)
 
-    async def recall(
-        self, digits: str, database: Database, now: datetime
-    ) -> tuple[bytes, int] | None:
-        """Answer a page, if it is remembered and still true, and its HTTP status."""
+    async def recall(self, digits: str, database: Database, now: datetime) -> Remembered | None:
+        """Answer a page, if it is remembered and still true."""
         page = self._pages.get(digits)
         if page is None:
             return None
         try:
             if page.is_fresh(now) and await still_hold(database, page.grounds, now=now):
-                return page.write(now), page.status
+                return Remembered(page.write(now), page.status, page.serial)
         except DATABASE_FAULTS:
             return None  # whoever reads the whole page meets it again, and says so
         self._pages.pop(digits, None)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from app.admission import rules as admission
 from app.admission.policy import NO_POLICY
-from app.admission.rules import CodeKind, Facts
+from app.admission.rules import Code, CodeKind, Facts
 from app.core import problems
 from app.core.db import DbSession, ReplicaSession
 from app.core.errors import DomainError, Text
@@ -35,7 +35,7 @@ from app.signing import qr, token
 from app.signing.token import TokenType
 from app.trace.rules import TraceTimedOut
 from app.web import desk, pages, queries
-from app.web.memory import wants_json
+from app.web.memory import Remembered, wants_json
 from app.web.queries import Frame
 from app.web.rules import OF_SIGNATURE, SAYINGS, PageState
 from app.web.schemas import PublicLabel, PublicTicket
@@ -93,18 +93,19 @@ async def show_document(digits: str, request: Request, session: ReplicaSession) 
     if code.parsed is not None and page.document is not None and request.method == "GET":
         request.app.state.tally.count(code.parsed.claims.serial, frame.now)
     if wants_json(request.headers.get("accept", "")):
-        content, status = _told(request.app.state, digits, page, grounds)
+        content, status = _told(request.app.state, code, digits, page, grounds)
         return Response(content, status, media_type="application/json", headers=FRESH)
     return HTMLResponse(pages.render(page, digits)[1], status, headers=FRESH)
 
 
 def _told(
-    state: State, digits: str, page: PublicTicket, grounds: queries.Grounds | None
+    state: State, code: Code, digits: str, page: PublicTicket, grounds: queries.Grounds | None
 ) -> tuple[bytes, HTTPStatus]:
     """Write a page for a program, and remember what it is told; answer it with its status."""
     status, content = SAYINGS[page.state].status, pages.tell(page, digits)
-    if grounds is not None:
-        state.pages.keep(digits, content, page.checked_at, grounds, status)
+    if grounds is not None and code.parsed is not None:
+        told = Remembered(content, status, code.parsed.claims.serial)
+        state.pages.keep(digits, told, page.checked_at, grounds)
     return content, status
 
 
@@ -113,9 +114,11 @@ async def _show_at_once(request: Request) -> ASGIApp | None:
     if not wants_json(request.headers.get("accept", "")):
         return None
     state, digits = request.app.state, request.path_params["digits"]
-    remembered = await state.pages.recall(digits, state.database, state.clock())
+    now = state.clock()
+    remembered = await state.pages.recall(digits, state.database, now)
     if remembered is not None:
-        return Written(remembered[0], _FRESH_JSON, remembered[1])
+        state.tally.count(remembered.serial, now)
+        return Written(remembered.content, _FRESH_JSON, remembered.status)
     return await _read_at_once(request, digits)
 
 
@@ -137,7 +140,7 @@ async def _read_at_once(request: Request, digits: str) -> ASGIApp | None:
     if found is None:
         return None
     state.tally.count(claims.serial, frame.now)
-    content, status = _told(state, digits, *found)
+    content, status = _told(state, code, digits, *found)
     return Written(content, _FRESH_JSON, status)
 
 

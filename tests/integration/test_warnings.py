@@ -373,14 +373,16 @@ async def test_a_valid_signature_that_the_books_do_not_know(market: Market) -> N
     assert found.divisions == ["320613001"]
 
 
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
 @pytest.mark.parametrize(("views", "warned"), [(20, False), (21, True)])
 async def test_a_public_page_that_is_opened_very_often(
-    market: Market, views: int, warned: bool
+    market: Market, views: int, warned: bool, accept: str
 ) -> None:
     ticket = await market.sound_ticket()
     digits = ticket["url"].rpartition("/")[2]
     for _ in range(views):
-        assert (await market.trade.client.get(f"/t/{digits}")).status_code == 200
+        page = await market.trade.client.get(f"/t/{digits}", headers={"Accept": accept})
+        assert page.status_code == 200
     assert (await market.trade.client.head(f"/t/{digits}")).status_code == 200
     assert (await market.trade.client.get("/t/123")).status_code == 400
     await market.trade.app.state.tally.flush(market.trade.database)
