@@ -92,6 +92,12 @@ class RequestContext:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_on)
+        except Exception as error:
+            # Past this nobody would give the answer its headers and its line a status.
+            answer = await problems.fault(Request(scope), error)
+            if not status:
+                await answer(scope, receive, send_on)
+            raise
         finally:
             route: Any = scope.get("route")
             request_lines.write(

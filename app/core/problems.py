@@ -236,7 +236,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(asyncpg.PostgresError, _connecting)
     app.add_exception_handler(PoolTimeoutError, _pool_exhausted)
     app.add_exception_handler(OSError, _pool_exhausted)
-    app.add_exception_handler(Exception, _bug)
     app.include_router(router)
 
 
@@ -283,7 +282,7 @@ async def _database(request: Request, error: Exception) -> JSONResponse:
         return answer(request, Busy())
     if state in _UNREADABLE:
         return answer(request, MalformedRequest())
-    return await _bug(request, error)
+    return await fault(request, error)
 
 
 def may_pass(error: Exception) -> bool:
@@ -309,7 +308,7 @@ async def _connecting(request: Request, error: Exception) -> JSONResponse:
     # stops, or has no connection to spare.
     state = getattr(error, "sqlstate", None) or ""
     if not state.startswith(_RETRYABLE):
-        return await _bug(request, error)
+        return await fault(request, error)
     log.warning("database_busy", sqlstate=state)
     return answer(request, Busy())
 
@@ -319,7 +318,8 @@ async def _pool_exhausted(request: Request, error: Exception) -> JSONResponse:
     return answer(request, Busy())
 
 
-async def _bug(request: Request, error: Exception) -> JSONResponse:
+async def fault(request: Request, error: Exception) -> JSONResponse:
+    """Report a bug of ours, and answer the request that met it."""
     report_fault(error)
     return answer(request, InternalFault(), status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
