@@ -392,6 +392,12 @@ MUTANTS: Final = MappingProxyType(
             "for on in judged_on(ticket.sold_at, None)",
             (f"{_INSPECTIONS}::test_a_seller_who_tells_late_of_a_sale_chooses_no_law_either",),
         ),
+        "split-escapes-a-finding": Mutant(
+            "app/testing/cases.py",
+            "    for part in await lots.lock_kept(session, lot):",
+            "    for part in []:",
+            (f"{_SAMPLES}::test_what_was_split_off_before_the_finding_is_held_as_well",),
+        ),
         "sampler-chooses-the-law": Mutant(
             "app/testing/service.py",
             "    return judged_on(sample.taken_at, told_late)",

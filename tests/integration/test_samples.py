@@ -577,6 +577,55 @@ async def test_a_finding_holds_the_lot_in_the_same_instant(trade: Trade) -> None
         assert (await farmer.lot(lot))["remaining_g"] == 99_500 - 1_000 * sold
 
 
+def _split(lot: str, part: str, kg: float) -> Json:
+    return {"lot": lot, "parts": [{"lot": part, "quantity": str(kg), "unit": "公斤"}]}
+
+
+async def test_what_was_split_off_before_the_finding_is_held_as_well(trade: Trade) -> None:
+    """Whoever sees a sample taken must not carry the goods past it under another number."""
+    farmer, stall, by_office = await trade.farmer(), await trade.stall(), await office(trade)
+    laboratory = await lab(trade)
+    lot, part, of_part, mixed = await farmer.opens(CHIVES, 10), new_id(), new_id(), new_id()
+    other = await farmer.opens(CHIVES, 3)
+    sold = received(
+        await stall.decides((await farmer.sells(stall, line(CHIVES, 1, lot)))["ticket"])
+    )
+    sample = await sampled(by_office, lot)
+    await farmer.make(f"/splits/{new_id()}", _split(lot, part, 8))
+    await farmer.make(f"/splits/{new_id()}", _split(part, of_part, 2))
+    merged = {"inputs": [{"lot": of_part}, {"lot": other, "mass_g": 1_000}], "lot": mixed}
+    await farmer.make(f"/merges/{new_id()}", merged)
+    await judged(by_office, sample, inhibition(60))
+    for kept in (lot, part, mixed):
+        sale = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 0.1, kept)]}
+        assert code_of(await farmer.put(f"/tickets/{new_id()}", sale)) == "lot-on-hold"
+    # What others hold, and what did not come of it, is for a recall, or free.
+    await stall.sells(None, line(CHIVES, 0.5, sold))
+    await farmer.sells(stall, line(CHIVES, 1, other))
+    held = [one for one in await farmer.read("/holds") if one["subject"] == sample]
+    assert {one["lot"] for one in held} == {lot, part, of_part, mixed}
+    cleared = await judged(laboratory, sample, report(("克百威", None), ("毒死蜱", None)))
+    assert cleared["status"] in {"passed", "cleared"}
+    for kept in (lot, part, mixed):
+        await farmer.sells(stall, line(CHIVES, 0.1, kept))
+
+
+async def test_a_split_and_a_finding_at_once_leave_no_part_free(trade: Trade) -> None:
+    farmer, by_office = await trade.farmer(), await office(trade)
+    for _ in range(ROUNDS):
+        lot, part, of_part = await farmer.opens(CHIVES, 10), new_id(), new_id()
+        sample = await sampled(by_office, lot)
+        await farmer.make(f"/splits/{new_id()}", _split(lot, part, 8))
+        again, _ = await asyncio.gather(
+            farmer.put(f"/splits/{new_id()}", _split(part, of_part, 4)),
+            judged(by_office, sample, inhibition(60)),
+        )
+        born = [part, of_part] if again.status_code == 201 else [part]
+        for kept in born:
+            answer = await farmer.put(f"/splits/{new_id()}", _split(kept, new_id(), 1))
+            assert code_of(answer) == "lot-on-hold"
+
+
 async def test_testing_twice_counts_once(trade: Trade) -> None:
     farmer, supervisors = await trade.farmer(), await office(trade)
     sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))

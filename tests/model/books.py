@@ -148,6 +148,7 @@ class Sample:
     taken_at: datetime
     readings: list[int] = field(default_factory=list)
     hold: str | None = None
+    parts: list[str] = field(default_factory=list)  # holds of what the holder made of the lot
 
     @property
     def status(self) -> str:
@@ -1182,10 +1183,30 @@ class Books:
             self.placed_by_tests.add(str(hold))
             self.lots[sample.lot].holds += 1
             self._log("hold.hold", str(hold), "hold")
+            for kept in self._kept(sample.lot, set()):
+                part = str(uuid5(UUID(str(hold)), kept))
+                sample.parts.append(part)
+                self.holds[part] = Hold(kept)
+                self.placed_by_tests.add(part)
+                self.lots[kept].holds += 1
+                self._log("hold.hold", part, "hold")
         elif sample.status in {"passed", "cleared"} and held:
             self.holds[str(sample.hold)].released = True
             self.lots[sample.lot].holds -= 1
             self._log("hold.release", str(sample.hold), "release")
+            for part in sample.parts:
+                self.holds[part].released = True
+                self.lots[self.holds[part].lot].holds -= 1
+                self._log("hold.release", part, "release")
+            sample.parts.clear()
+
+    def _kept(self, lot: str, met: set[str]) -> set[str]:
+        """Answer all that a lot's holder made of it and holds itself."""
+        for src, dst in self.edges:
+            if src == lot and dst not in met and self.lots[dst].holder == self.lots[lot].holder:
+                met.add(dst)
+                self._kept(dst, met)
+        return met
 
     # --- what must be so at any time -------------------------------------------------------------
 
