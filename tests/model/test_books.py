@@ -503,7 +503,7 @@ class Machine(RuleBasedStateMachine):
             "grade": 1,
             "trigger": "complaint",
             "reason": "投诉",
-            "known_at": self.books.now.isoformat(),
+            "known_at": (self.books.now - timedelta(hours=2)).isoformat(),
             "mock": self.seldom(data),
         }
         fitting = data.draw(st.sampled_from((OFFICE, OFFICE, self.holder(names[0]) or OFFICE)))
@@ -764,7 +764,7 @@ class RecalledMachine(Machine):
             "grade": 1,
             "trigger": "test",
             "reason": "克百威",
-            "known_at": self.books.now.isoformat(),
+            "known_at": (self.books.now - timedelta(hours=2)).isoformat(),
             "mock": data.draw(st.integers(0, 4), label="mock") == 4,
         }
         self.send("recall", OFFICE, case)
