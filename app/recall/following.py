@@ -107,7 +107,8 @@ def _check_in_case(recall: Recall, at: datetime, *, pointer: str) -> None:
     Raises:
         ImpossibleDate: that is so.
     """
-    if at < recall.known_at:
+    # People tell the minute.
+    if at < recall.known_at.replace(second=0, microsecond=0):
         raise ImpossibleDate(pointer=pointer)
 
 
