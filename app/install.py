@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from app.admission import seed as entry_rules
 from app.certificate import service as certificates
 from app.core.migrate import upgrade
+from app.event import seed as events
 from app.farming import service as farming
 from app.ledger import service as ledgers
 from app.party import codes as accounts
@@ -29,6 +30,7 @@ REFERENCE_DATA: tuple[Callable[[AsyncSession], Coroutine[Any, Any, Any]], ...] =
     tickets.load_validity,
     recalls.load_terms,
     ledgers.load_statute,
+    events.load,
     entry_rules.load,
     farming.load_intervals,
     supervision.load_rules,

@@ -375,13 +375,13 @@ MUTANTS: Final = MappingProxyType(
             (_INSPECTIONS,),
         ),
         "clock-chooses-the-law": Mutant(
-            "app/admission/policy.py",
+            "app/event/lateness.py",
             "return Late(at, told_at) if told_at - at > timedelta(hours=most_h) else None",
             "return None",
             (f"{_INSPECTIONS}::test_a_clock_chooses_no_law_for_goods_without_a_code",),
         ),
         "lateness-of-the-day-that-is-told": Mutant(
-            "app/admission/policy.py",
+            "app/event/lateness.py",
             "for rule in rules if rule.in_force(local_date(told_at))",
             "for rule in rules if rule.in_force(local_date(at))",
             (_ENTRY,),
@@ -391,6 +391,24 @@ MUTANTS: Final = MappingProxyType(
             "for on in judged_on(ticket.sold_at, told_late)",
             "for on in judged_on(ticket.sold_at, None)",
             (f"{_INSPECTIONS}::test_a_seller_who_tells_late_of_a_sale_chooses_no_law_either",),
+        ),
+        "split-escapes-a-finding": Mutant(
+            "app/testing/cases.py",
+            "    for part in await lots.lock_kept(session, lot):",
+            "    for part in []:",
+            (f"{_SAMPLES}::test_what_was_split_off_before_the_finding_is_held_as_well",),
+        ),
+        "sampler-chooses-the-law": Mutant(
+            "app/testing/service.py",
+            "    return judged_on(sample.taken_at, told_late)",
+            "    return judged_on(sample.taken_at, None)",
+            (f"{_SAMPLES}::test_nobody_chooses_the_bands_of_a_quick_test_by_an_early_sample",),
+        ),
+        "uncertified-by-an-early-sale": Mutant(
+            "app/ticket/issue.py",
+            "for on in judged_on(draft.sold_at, late(law.lateness, draft.sold_at, around.now))",
+            "for on in judged_on(draft.sold_at, None)",
+            (f"{_CERTIFICATES}::test_nobody_chooses_a_law_without_certificates_by_an_early_sale",),
         ),
         "milder-of-two-days": Mutant(
             "app/admission/rules.py",

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import rules, seed
-from app.admission.policy import Lateness, Proof, Trait, judged_on, late
+from app.admission import rules
+from app.admission.policy import Proof, Trait
 from app.admission.rules import Code, CodeKind, Goods, Paper, Stated, TestFact, TestOutcome
 from app.certificate import service as certificates
 from app.certificate.models import Certificate
@@ -19,6 +19,8 @@ from app.certificate.rules import CONFORMITY, Act, CertificateKind, Duty
 from app.core import dated
 from app.core.clock import local_date
 from app.core.db import fetch, prepared
+from app.event.lateness import Lateness, judged_on, late
+from app.event.seed import lateness
 from app.label import service as labels
 from app.lot import service as lots
 from app.lot.rules import LotState
@@ -362,7 +364,7 @@ async def _read(
     return _Known(
         at=at,
         catalogue=await products.catalogue(session),
-        lateness=await seed.lateness(session),
+        lateness=await lateness(session),
         draws=draws,
         received=received,
         states=states,

@@ -24,15 +24,11 @@ from app.admission.models import (
 from app.admission.policy import (
     LET_IN,
     Decision,
-    Late,
-    Lateness,
     Proof,
     Rate,
     Risk,
     Trait,
     is_drawn,
-    judged_on,
-    late,
 )
 from app.admission.rules import Admitted, Code, Document, Entry, Facts, Goods, Stated, Verdict
 from app.admission.schemas import InspectionIn, InspectionLineIn
@@ -45,7 +41,9 @@ from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.event import service as events
+from app.event.lateness import Late, Lateness, judged_on, late
 from app.event.rules import EventKind, check_occurred
+from app.event.seed import lateness
 from app.event.service import Happening
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
@@ -254,7 +252,7 @@ async def _scene(
         repeated = same > 0
     at = gate.happened_at(clocking, after=after, before=before)
     check_occurred(at, now=now, pointer="/device_at")
-    return Scene(caller, place, market, clocking, at, await seed.lateness(session)), repeated
+    return Scene(caller, place, market, clocking, at, await lateness(session)), repeated
 
 
 async def _check_new(session: AsyncSession, body: InspectionIn) -> None:

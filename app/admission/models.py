@@ -113,24 +113,6 @@ class SamplingRuleRow(Base):
     verified: Mapped[bool]
 
 
-class LatenessRule(Base):
-    """How late the books may hear of something; see `policy.Lateness`."""
-
-    __tablename__ = "lateness_rule"
-    __table_args__ = (
-        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates"),
-        CheckConstraint("hours > 0", name="hours"),
-    )
-
-    no: Mapped[int] = mapped_column(Identity(), unique=True)
-    code: Mapped[str] = mapped_column(primary_key=True)
-    valid_from: Mapped[date] = mapped_column(primary_key=True)
-    valid_to: Mapped[date | None]
-    hours: Mapped[int] = mapped_column(SmallInteger)
-    source: Mapped[str]
-    verified: Mapped[bool]
-
-
 class PaperKind(Base):
     """A kind of paper document and how long one of it counts; see `seed.KindOfPaper`."""
 

@@ -40,6 +40,7 @@ from app.core.db import DbSession, ReplicaSession
 from app.core.errors import IdReused
 from app.core.problems import declare
 from app.event.rules import ImpossibleDate
+from app.event.seed import lateness
 from app.evidence.rules import UnknownEvidence
 from app.lot.routes import repeated
 from app.party.access import Caller, NotAllowed, NotSignedIn
@@ -377,7 +378,7 @@ async def read_policy(request: Request, session: DbSession, on: Day = None) -> E
         ],
         lateness=[
             LatenessOut.model_validate(rule)
-            for rule in await seed.lateness(session)
+            for rule in await lateness(session)
             if rule.in_force(day)
         ],
     )

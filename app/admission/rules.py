@@ -14,7 +14,6 @@ from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.policy import (
     GRAVEST_FIRST,
     Decision,
-    Late,
     Policy,
     Proof,
     Severity,
@@ -22,6 +21,7 @@ from app.admission.policy import (
 )
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
+from app.event.lateness import Late
 from app.label.rules import PATH as LABEL_PATH
 from app.product.rules import Requirement
 from app.signing import shortcode, token

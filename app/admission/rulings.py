@@ -14,7 +14,7 @@ from app.admission.books import Found, FoundTicket
 from app.admission.findings import Finding
 from app.admission.gate import CaseKind, CaseState
 from app.admission.models import GateCase, Inspection, InspectionLine, Ruling
-from app.admission.policy import LET_IN, Decision, Severity, judged_on, late
+from app.admission.policy import LET_IN, Decision, Severity
 from app.admission.rules import (
     CodeKind,
     Entry,
@@ -42,6 +42,8 @@ from app.certificate import service as certificates
 from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.sealing import Vault
+from app.event.lateness import judged_on, late
+from app.event.seed import lateness
 from app.lot.rules import digest as digest_of
 from app.party import identifiers
 from app.party import service as parties
@@ -197,7 +199,7 @@ async def _of_test(
         goods = (Goods(None, line.product_id, line.mass_g, local_date(now)),)
     # A test of before the goods came is none of theirs; when they came is believed if told in time.
     at, told_at = inspection.inspected_at, inspection.received_at
-    *_, since = judged_on(at, late(await seed.lateness(session), at, told_at))
+    *_, since = judged_on(at, late(await lateness(session), at, told_at))
     stated = Stated(body.test, by=inspections.stated_by(line.seller_id, caller), since=since)
     named = (await samples.named(session, [body.test], now)).get(body.test, ())
     # Goods that nobody has told the product of leave nothing to compare a test with.

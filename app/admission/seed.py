@@ -11,10 +11,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission.models import EntryRule, LatenessRule, PaperKind, SamplingRuleRow
+from app.admission.models import EntryRule, PaperKind, SamplingRuleRow
 from app.admission.policy import (
     Factor,
-    Lateness,
     Policy,
     Proof,
     Rule,
@@ -26,10 +25,9 @@ from app.core.snapshot import Snapshot
 from app.product.rules import Dated
 
 LAW_LASTS_S = 60
-_FILES: Mapping[type[EntryRule | SamplingRuleRow | LatenessRule | PaperKind], str] = {
+_FILES: Mapping[type[EntryRule | SamplingRuleRow | PaperKind], str] = {
     EntryRule: "policy.json",
     SamplingRuleRow: "sampling.json",
-    LatenessRule: "lateness.json",
     PaperKind: "papers.json",
 }
 _DAYS = frozenset({"valid_from", "valid_to"})
@@ -103,7 +101,7 @@ async def load(session: AsyncSession) -> None:
     for model, name in _FILES.items():
         await session.execute(delete(model))
         await session.execute(insert(model), rows(name))
-    for remembered in (policy, sampling, lateness, paper_kinds):
+    for remembered in (policy, sampling, paper_kinds):
         remembered.forget(session)
 
 
@@ -122,10 +120,6 @@ async def _read_sampling(session: AsyncSession) -> tuple[SamplingRule, ...]:
     return tuple(sampling_rule_of(row) for row in await _all(session, SamplingRuleRow))
 
 
-async def _read_lateness(session: AsyncSession) -> tuple[Lateness, ...]:
-    return tuple(Lateness(**row) for row in await _all(session, LatenessRule))
-
-
 async def _read_paper_kinds(session: AsyncSession) -> tuple[KindOfPaper, ...]:
     return tuple(paper_kind_of(row) for row in await _all(session, PaperKind))
 
@@ -135,9 +129,6 @@ policy = Snapshot(_read_policy, lasts_s=LAW_LASTS_S)
 
 sampling = Snapshot(_read_sampling, lasts_s=LAW_LASTS_S)
 """Answers the sampling rules of all days."""
-
-lateness = Snapshot(_read_lateness, lasts_s=LAW_LASTS_S)
-"""Answers how late the books may hear of something, on all days."""
 
 paper_kinds = Snapshot(_read_paper_kinds, lasts_s=LAW_LASTS_S)
 """Answers the kinds of papers of all days."""

@@ -29,7 +29,9 @@ from app.core.clock import local_date
 from app.core.db import DbSession, part_of
 from app.core.errors import DomainError, IdReused
 from app.core.problems import MalformedRequest, declare, speaks_english
+from app.event.lateness import Lateness, judged_on, late
 from app.event.rules import ImpossibleDate
+from app.event.seed import lateness
 from app.lot import changes
 from app.lot import rules as lot_rules
 from app.lot import service as lots
@@ -235,7 +237,7 @@ async def split(
     the whole's certificate does not pass on to them.
     """
     now: datetime = request.app.state.clock()
-    law = Law(await products.catalogue(session), await service.duties(session))
+    law = await _law(session)
     asked = _split_request(change_id, body, caller, law, now=now)
     return await answer_change(session, asked, response, now=now)
 
@@ -246,7 +248,7 @@ async def split_many(
 ) -> BulkOut[ChangeOut]:
     """Make many splits in one go; each row as `PUT /splits/{id}` would answer it."""
     now: datetime = request.app.state.clock()
-    law = Law(await products.catalogue(session), await service.duties(session))
+    law = await _law(session)
     rows = body.read(
         lambda change_id, content: _split_request(change_id, content, caller, law, now=now)
     )
@@ -260,6 +262,17 @@ class Law:
 
     catalogue: Catalogue
     duties: Sequence[Duty]
+    lateness: Sequence[Lateness]
+
+    def days(self, occurred_at: datetime, now: datetime) -> tuple[date, ...]:
+        """Answer the days by whose rules a change is judged, of which nobody chooses the law."""
+        return judged_on(occurred_at, late(self.lateness, occurred_at, now))
+
+
+async def _law(session: DbSession) -> Law:
+    return Law(
+        await products.catalogue(session), await service.duties(session), await lateness(session)
+    )
 
 
 def _split_request(
@@ -285,7 +298,10 @@ def _split_request(
                 for public_id, part in parts
             ),
         )
-        due = rules.must(law.duties, Act.SPLIT, caller.roles, on)
+        due = any(
+            rules.must(law.duties, Act.SPLIT, caller.roles, day)
+            for day in law.days(occurred_at, now)
+        )
         return draft, Policy(cover_passes=lot.producer_id == caller.party_id or not due)
 
     return ChangeRequest(
@@ -356,7 +372,7 @@ async def _merge_all(
     Merges without one are written together. All lots are locked before, in one order for all.
     """
     await lots.lock_found(session, (item.lot for _, body in asked for item in body.inputs))
-    law = Law(await products.catalogue(session), await service.duties(session))
+    law = await _law(session)
     outcomes: list[tuple[MergeOut, bool] | DomainError] = []
     for certified, run in groupby(asked, key=lambda row: row[1].certificate is not None):
         if not certified:
@@ -422,9 +438,11 @@ def _merge_request(
             for item in body.inputs
         )
         any_lot = min((stock[item.lot] for item in body.inputs), key=lambda lot: lot.id)
-        due = rules.must(
-            law.duties, Act.MERGE, caller.roles, local_date(occurred_at)
-        ) and service.certifiable(law.catalogue, any_lot, occurred_at)
+        due = any(
+            rules.must(law.duties, Act.MERGE, caller.roles, day)
+            and service.certifiable(law.catalogue, any_lot, day)
+            for day in law.days(occurred_at, now)
+        )
         draft = ChangeDraft(
             public_id=change_id,
             kind=ChangeKind.MERGE,

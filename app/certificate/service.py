@@ -164,11 +164,9 @@ duties = Snapshot(_read_duties, lasts_s=LAW_LASTS_S)
 """Answers who must issue, for which act, from when."""
 
 
-def certifiable(catalogue: Catalogue, lot: LotState, at: datetime) -> bool:
+def certifiable(catalogue: Catalogue, lot: LotState, on: date) -> bool:
     """Whether the product takes a conformity certificate on the day (MARA 2025-4 art. 3)."""
-    needed = catalogue.requirement(
-        lot.product_id, Production(lot.production or Production.ANY), local_date(at)
-    )
+    needed = catalogue.requirement(lot.product_id, Production(lot.production or Production.ANY), on)
     return needed is not None and needed.requirement is Requirement.CONFORMITY_CERTIFICATE
 
 
@@ -218,7 +216,7 @@ async def issue(
         lot,
         issuer_id=issuer.party_id,
         roles=issuer.roles,
-        certifiable=certifiable(catalogue, lot, draft.issued_at),
+        certifiable=certifiable(catalogue, lot, local_date(draft.issued_at)),
     )
     if lot.made_on is not None and local_date(draft.issued_at) < lot.made_on:
         raise MadeTooEarly(lot=str(lot.public_id), pointer="/issued_at")

@@ -1,10 +1,10 @@
-"""The event table."""
+"""The event table, and the rule of how late events may be told."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Identity, Index
+from sqlalchemy import CheckConstraint, Identity, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
@@ -31,3 +31,21 @@ class Event(Base):
     party_id: Mapped[int]
     place_id: Mapped[int | None]
     details: Mapped[dict[str, Any]]
+
+
+class LatenessRule(Base):
+    """How late the books may hear of something; see `lateness.Lateness`."""
+
+    __tablename__ = "lateness_rule"
+    __table_args__ = (
+        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates"),
+        CheckConstraint("hours > 0", name="hours"),
+    )
+
+    no: Mapped[int] = mapped_column(Identity(), unique=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    valid_to: Mapped[date | None]
+    hours: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    verified: Mapped[bool]

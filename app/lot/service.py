@@ -498,6 +498,35 @@ async def lock_balances(session: AsyncSession, lot_ids: Iterable[int]) -> None:
     assert locked == len(wanted), "every lot has a balance"
 
 
+_KEPT = text("""
+    WITH RECURSIVE kept (lot_id) AS (
+        SELECT e.dst FROM lot_edge e JOIN lot l ON l.id = e.dst
+        WHERE e.src = :lot AND l.holder_id = :holder
+        UNION
+        SELECT e.dst FROM kept k JOIN lot_edge e ON e.src = k.lot_id JOIN lot l ON l.id = e.dst
+        WHERE l.holder_id = :holder
+    )
+    SELECT lot_id FROM kept ORDER BY lot_id
+""")
+
+
+async def lock_kept(session: AsyncSession, lot: LotState) -> list[LotState]:
+    """Lock all that the holder of a locked lot made of it and holds itself, oldest first.
+
+    What is made of any of it while we wait for its lock has committed by then, and is found by
+    looking again; when nothing is new, nothing can be made any more.
+    """
+    locked: set[int] = set()
+    while True:
+        rows = await session.scalars(_KEPT, {"lot": lot.id, "holder": lot.holder_id})
+        born = set(rows) - locked
+        if not born:
+            break
+        await lock_balances(session, born)
+        locked |= born
+    return [state for _, state in sorted((await states_by_id(session, locked)).items())]
+
+
 _PROVE = text("""
     UPDATE lot_edge AS e SET proof = :proved
     FROM unnest(CAST(:srcs AS bigint[]), CAST(:dsts AS bigint[])) AS p (src, dst)

@@ -19,7 +19,7 @@ from app.core.clock import local_date
 from app.core.errors import IdReused
 from app.core.schemas import In
 from app.event import service as events
-from app.event.rules import EventKind, check_occurred
+from app.event.rules import EventKind, ImpossibleDate, check_occurred
 from app.event.service import Happening
 from app.evidence import service as evidence
 from app.hold import service as holds
@@ -99,6 +99,17 @@ def check_open(recall: Recall) -> None:
     """
     if recall.closed_at is not None:
         raise rules.RecallClosed(outcome=recall.outcome)
+
+
+def _check_in_case(recall: Recall, at: datetime, *, pointer: str) -> None:
+    """Refuse what is said to have been done about a danger before anybody knew of it.
+
+    Raises:
+        ImpossibleDate: that is so.
+    """
+    # People tell the minute.
+    if at < recall.known_at.replace(second=0, microsecond=0):
+        raise ImpossibleDate(pointer=pointer)
 
 
 async def _check_speaks_for(
@@ -400,6 +411,7 @@ async def record_disposal(
     await _check_speaks_for(session, recall, caller, speakers, on=local_date(now))
     check_open(recall)
     check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
+    _check_in_case(recall, body.disposed_at, pointer="/disposed_at")
     if body.announced_at >= body.disposed_at:
         raise rules.NotAnnounced(pointer="/announced_at")
     images = await evidence.of_party(session, body.evidence, caller.acting_party)
@@ -506,6 +518,7 @@ async def record_forwarding(
         return existing, False
     check_open(recall)
     check_occurred(body.told_at, now=now, pointer="/told_at")
+    _check_in_case(recall, body.told_at, pointer="/told_at")
     forwarding = RecallForwarding(
         public_id=forwarding_id,
         digest=digest,

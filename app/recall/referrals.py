@@ -16,7 +16,7 @@ from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Caller, Department, governs
 from app.recall import authority, queries, rules, terms
-from app.recall.models import Recall, Referral
+from app.recall.models import Recall, RecallLot, Referral
 from app.recall.opening import commit_to
 from app.recall.schemas import ReferralIn, ReferralOut
 from app.testing import standards
@@ -35,6 +35,8 @@ async def ask(
     Raises:
         UnknownLot, UnknownRecall: there is none, or the case is not for the caller.
         IdReused: the id names another referral.
+        NotInScope: the lot is not in the case.
+        NoOfficeThere: there is nobody who may answer.
     """
     lot = await lots.find(session, body.lot)
     recall = None
@@ -47,6 +49,11 @@ async def ask(
         if existing.digest != digest:
             raise IdReused(referral=str(public_id))
         return existing, False
+    if recall is not None and await session.get(RecallLot, (recall.id, lot.id)) is None:
+        raise rules.NotInScope(lot=str(body.lot))
+    told = await _asked(session, body.division_code, body.department, on=local_date(now))
+    if not told:
+        raise rules.NoOfficeThere(pointer="/division_code", division=body.division_code)
     days = (await standards.clocks(session)).working_days
     referral = Referral(
         public_id=public_id,
@@ -63,7 +70,6 @@ async def ask(
     session.add(referral)
     await session.flush()
     facts = {"lot": lot.public_id, "due_on": referral.due_on}
-    told = await _asked(session, referral, on=local_date(now))
     await holds.tell(session, NoticeKind.REFERRED, public_id, told, facts, now)
     document = {
         "lot": str(body.lot),
@@ -78,10 +84,10 @@ async def ask(
     return referral, True
 
 
-async def _asked(session: AsyncSession, referral: Referral, *, on: date) -> set[int]:
-    department = None if referral.department is None else Department(referral.department)
-    code = referral.division_code
-    return await authority.offices_of(session, [code], on=on, department=department)
+async def _asked(
+    session: AsyncSession, division: str, department: Department | None, *, on: date
+) -> set[int]:
+    return await authority.offices_of(session, [division], on=on, department=department)
 
 
 def _may_answer(referral: Referral, caller: Caller) -> bool:
@@ -220,7 +226,9 @@ async def escalate(session: AsyncSession, *, now: datetime) -> int:
         )
     ).all()
     for referral in late:
-        told = {referral.asked_by, *await _asked(session, referral, on=today)}
+        department = None if referral.department is None else Department(referral.department)
+        asked = await _asked(session, referral.division_code, department, on=today)
+        told = {referral.asked_by, *asked}
         facts = {"due_on": referral.due_on}
         await holds.tell(session, NoticeKind.REFERRAL_OVERDUE, referral.public_id, told, facts, now)
     return len(late)

@@ -650,7 +650,7 @@ Answerer = Annotated[Caller, Depends(allow("referral.answer"))]
     status_code=HTTPStatus.CREATED,
     responses={
         **repeated(schemas.ReferralOut),
-        **declare(UnknownLot, rules.UnknownRecall, IdReused),
+        **declare(UnknownLot, rules.UnknownRecall, IdReused, rules.NotInScope, rules.NoOfficeThere),
     },
     tags=["referrals"],
 )

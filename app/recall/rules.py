@@ -326,6 +326,20 @@ class UnknownReferral(DomainError):
     next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
 
 
+class NoOfficeThere(DomainError):
+    """A question that nobody may answer would keep its case open for ever."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "no-office-there"
+    title: ClassVar[Text] = Text(
+        "该地没有可以回复协查的部门", "No office of that place and department could answer"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对行政区划和部门，或向其上级部门发出协查",
+        "Check the division and the department, or ask the office above it",
+    )
+
+
 class ReferralAnswered(DomainError):
     """A referral has one answer."""
 

@@ -821,7 +821,8 @@ async def _compared(
 
 # --- clocks ---------------------------------------------------------------------------------------
 
-# One row a clock that still runs: what it is, when it began, when it must have stopped.
+# One row a clock that still runs: what it is, when it began, when it must have stopped, and who
+# lets the time pass. Clocks of an office are not for the market that its samples were taken in.
 # A day in Nantong ends at its midnight.
 _END_OF = "(({} + 1)::timestamp AT TIME ZONE 'Asia/Shanghai')"
 
@@ -839,7 +840,8 @@ _DEADLINES = text(f"""
     UNION ALL
     SELECT d.kind, s.public_id, d.began_at, d.due_at, s.taken_by,
         array_remove(ARRAY[l.division_code, b.division_code, s.jurisdiction], NULL),
-        ARRAY(SELECT coalesce(p.parent_id, p.id) FROM place p WHERE p.id = s.place_id)
+        ARRAY(SELECT coalesce(p.parent_id, p.id) FROM place p
+            WHERE p.id = s.place_id AND s.authority IS NULL)
     FROM deadline d
     JOIN sample s ON s.id = d.sample_id
     JOIN lot l ON l.id = s.lot_id
@@ -913,6 +915,7 @@ async def _deadlines(session: AsyncSession, window: Window, around: Around) -> l
                     "began_at": row["began_at"].isoformat(),
                     "due_at": due_at.isoformat(),
                 },
+                party_id=row["party_id"],
                 market_ids=_markets(*row["markets"]),
                 divisions=_where(*row["divisions"]),
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from app.event.rules import check_occurred
 from app.hold import service as holds
 from app.hold.models import Hold
 from app.hold.rules import HoldCause, NoticeKind, Order
+from app.lot import service as lots
 from app.lot.rules import LotState
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
@@ -154,6 +155,10 @@ async def _hold(
     order = _order(sample, lot, caller, reason, ids.uuid7())
     sample.hold_id = (await holds.place(session, order, lot, now=now)).id
     await session.flush()
+    # What its holder split off, merged or moved meanwhile is the same goods under another number.
+    for part in await lots.lock_kept(session, lot):
+        name = uuid5(order.public_id, str(part.public_id))
+        await holds.place(session, _order(sample, part, caller, reason, name), part, now=now)
 
 
 async def _let_go(
@@ -161,10 +166,22 @@ async def _let_go(
 ) -> None:
     if sample.hold_id is None:
         return
-    known = await session.get_one(Hold, sample.hold_id)
-    hold = await holds.lock(session, known.public_id)
-    order = _order(sample, lot, caller, _CLEARED, hold.public_id)
-    await holds.release(session, hold, order, now=now)
+    held = {part.id: part for part in (lot, *await lots.lock_kept(session, lot))}
+    found = await session.scalars(
+        select(Hold)
+        .where(
+            Hold.lot_id.in_(held),
+            Hold.subject == sample.public_id,
+            Hold.cause == HoldCause.TEST,
+            Hold.released_at.is_(None),
+        )
+        .order_by(Hold.lot_id, Hold.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    for hold in found.all():
+        order = _order(sample, held[hold.lot_id], caller, _CLEARED, hold.public_id)
+        await holds.release(session, hold, order, now=now)
 
 
 # --- clocks ---------------------------------------------------------------------------------------

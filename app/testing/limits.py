@@ -8,12 +8,27 @@ from enum import StrEnum
 from typing import Final
 
 from app.core import dated
-from app.testing.rules import ItemVerdict, Method, State, UnknownMethod, UnknownSubstance
+from app.testing.rules import (
+    ItemVerdict,
+    Method,
+    Outcome,
+    QuickReading,
+    State,
+    UnknownMethod,
+    UnknownSubstance,
+    read_off,
+)
 
 UG_PER_KG: Final[Mapping[str, int]] = {"mg/kg": 1000, "μg/kg": 1, "µg/kg": 1, "ug/kg": 1}
 """Micrograms in a kilogram for one of a unit; both signs for micro are typed."""
 
 BANNED: Final = "不得检出"
+
+_GRAVER: Final = (Outcome.PASS, Outcome.INVALID, Outcome.SUSPECT, Outcome.POSITIVE)
+"""What a quick test comes to, the gravest last: of two days it is the one that counts."""
+
+_STRICTER: Final = (ItemVerdict.PASS, ItemVerdict.NO_LIMIT, ItemVerdict.FAIL)
+"""What a finding comes to, the gravest last; that no limit is set is no pass."""
 
 
 class Scope(StrEnum):
@@ -156,10 +171,41 @@ class Standards:
         Raises:
             UnknownMethod: there was none.
         """
-        for method in self.methods:
-            if method.code == code and method.in_force(on):
-                return method
-        raise UnknownMethod(pointer="/method", method=code)
+        found = self._method(code, on)
+        if found is None:
+            raise UnknownMethod(pointer="/method", method=code)
+        return found
+
+    def _method(self, code: str, on: date) -> Method | None:
+        known = (one for one in self.methods if one.code == code and one.in_force(on))
+        return next(known, None)
+
+    def read_off(
+        self, code: str, reading: QuickReading, days: Sequence[date]
+    ) -> tuple[Method, Outcome]:
+        """Read a quick test off by a method as in force on each of these days; the gravest counts.
+
+        A pass by what is no method any more when the books hear of it says nothing, and a finding
+        by it is one.
+
+        Args:
+            code: The method's.
+            reading: What was read off.
+            days: The day of the sample, and that on which it was told of if that was late.
+
+        Raises:
+            UnknownMethod: there was none on the day of the sample.
+            ReadingMissing: the method shows something else.
+        """
+        first, *later = days
+        method = self.method(code, first)
+        found = [(method, read_off(method, reading))]
+        for on in later:
+            known = self._method(code, on)
+            found.append(
+                (method, Outcome.INVALID) if known is None else (known, read_off(known, reading))
+            )
+        return max(found, key=lambda each: _GRAVER.index(each[1]))
 
     def chain(self, category: str | None) -> list[str]:
         """Answer a category and those that it lies in, the narrowest first."""
@@ -224,3 +270,18 @@ def judge(ruling: Ruling, amount: Decimal | None, unit: str) -> ItemVerdict:
     most = ruling.limit.amount_ug_kg
     within = most is not None and amount * UG_PER_KG[unit] <= most
     return ItemVerdict.PASS if within else ItemVerdict.FAIL
+
+
+def judge_all(
+    rulings: Iterable[Ruling], amount: Decimal | None, unit: str
+) -> tuple[Ruling, ItemVerdict]:
+    """Compare what a laboratory found with the limits of several days; the gravest counts.
+
+    Args:
+        rulings: The limit of each day, that of the sample first: of two that say the same it is
+            the one that is shown.
+        amount: What was found; None where nothing was detected.
+        unit: Of the amount.
+    """
+    judged = [(ruling, judge(ruling, amount, unit)) for ruling in rulings]
+    return max(judged, key=lambda each: _STRICTER.index(each[1]))

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,7 +17,9 @@ from app.core.db import fetch, prepared
 from app.core.errors import IdReused
 from app.core.sealing import Vault
 from app.event import service as events
+from app.event.lateness import judged_on, late
 from app.event.rules import EventKind, check_made, check_occurred
+from app.event.seed import lateness
 from app.event.service import Happening
 from app.lot import service as lots
 from app.lot.rules import Draw, LotExhausted, LotState, check_draw
@@ -29,7 +31,7 @@ from app.place import service as places
 from app.product import service as products
 from app.testing import cases, commissions, rules
 from app.testing.allowances import Portion, check_sample
-from app.testing.limits import Food, Limit, Ruling, Standards, judge
+from app.testing.limits import Food, Limit, Ruling, Standards, judge_all
 from app.testing.models import Sample, TestRow
 from app.testing.rules import (
     Authority,
@@ -553,6 +555,7 @@ async def _judge(
     session: AsyncSession, sample: Sample, body: TestIn, device: FromDevice | None
 ) -> _Judgement:
     known = await standards(session)
+    days = await _days(session, sample)
     extra = {} if device is None else device.extra
     details = {
         "device_maker": None if body.device is None else body.device.maker,
@@ -564,8 +567,7 @@ async def _judge(
     }
     raw = {name: value for name, value in details.items() if value is not None}
     if body.kind is TestKind.LAB:
-        return await _judge_report(session, sample, body, known, raw)
-    method = known.method(body.method, local_date(sample.taken_at))
+        return await _judge_report(session, sample, body, known, days, raw)
     assert body.reading is not None, "the schema gives a quick test its reading"
     substance = None
     if body.reading.substance is not None:
@@ -579,7 +581,7 @@ async def _judge(
         detected=body.reading.detected,
         told_positive=None if device is None else device.told_positive,
     )
-    outcome = rules.read_off(method, reading)
+    method, outcome = known.read_off(body.method, reading, days)
     raw["reading"] = {
         **body.reading.model_dump(mode="json", exclude_none=True),
         **({"substance": substance} if substance else {}),
@@ -587,7 +589,32 @@ async def _judge(
     }
     raw["covers"] = list(method.covers) if method.covers else [substance] if substance else []
     raw["band"] = _band(method)
-    return _Judgement(outcome, raw, [], _findings(method, reading, outcome, sample), method.repeats)
+    findings = [*_findings(method, reading, outcome, sample), *_told_late(days)]
+    return _Judgement(outcome, raw, [], findings, method.repeats)
+
+
+async def _days(session: AsyncSession, sample: Sample) -> tuple[date, ...]:
+    """Answer the days by whose methods and limits a sample is judged; more than one if told late.
+
+    When the test was made chooses nothing: a sample is judged by its own day, which the books
+    knew on the day that they heard of it.
+    """
+    told_late = late(await lateness(session), sample.taken_at, sample.recorded_at)
+    return judged_on(sample.taken_at, told_late)
+
+
+def _told_late(days: Sequence[date]) -> list[dict[str, str]]:
+    if len(days) == 1:
+        return []
+    taken, told = days
+    return [
+        {
+            "code": "told-late",
+            "zh": f"样品登记过晚：按取样日 {taken} 和登记日 {told} 的规定分别判定，取较严者",
+            "en": f"The sample was told of late: judged by the rules of {taken}, on which it is "
+            f"said to have been taken, and of {told}, on which it was told; the graver counts",
+        }
+    ]
 
 
 def _band(method: Method) -> dict[str, Any]:
@@ -615,7 +642,15 @@ def _findings(
                 "The value lies outside 0 to 100: kept raw, clamped where it is shown",
             )
         )
-    if outcome is Outcome.INVALID:
+    if outcome is Outcome.INVALID and reading.control_line is not False:
+        found.append(
+            (
+                "method-withdrawn",
+                "登记之日该快检方法已停用，合格结果不作数，请用现行方法重测",
+                "The method was withdrawn before the sample was told of: its pass says nothing",
+            )
+        )
+    elif outcome is Outcome.INVALID:
         found.append(
             (
                 "strip-invalid",
@@ -639,7 +674,12 @@ _DISAGREES = (
 
 
 async def _judge_report(
-    session: AsyncSession, sample: Sample, body: TestIn, known: Standards, raw: dict[str, Any]
+    session: AsyncSession,
+    sample: Sample,
+    body: TestIn,
+    known: Standards,
+    days: Sequence[date],
+    raw: dict[str, Any],
 ) -> _Judgement:
     catalogue = await products.catalogue(session)
     product = catalogue.product(sample.product_id)
@@ -648,11 +688,11 @@ async def _judge_report(
     for number, item in enumerate(body.items):
         pointer = f"/items/{number}/substance"
         substance = known.substance(item.substance, pointer=pointer).name
-        ruling = known.ruling(substance, food, State(sample.state), local_date(sample.taken_at))
-        verdict = judge(ruling, item.amount, item.unit)
+        rulings = [known.ruling(substance, food, State(sample.state), on) for on in days]
+        ruling, verdict = judge_all(rulings, item.amount, item.unit)
         judged.append(JudgedItem(substance, item.amount is not None, verdict))
         items.append(_item(substance, item, verdict, ruling))
-    return _Judgement(rules.of_report(judged), raw, items, [], 0)
+    return _Judgement(rules.of_report(judged), raw, items, _told_late(days), 0)
 
 
 def _item(substance: str, item: ItemIn, verdict: ItemVerdict, ruling: Ruling) -> dict[str, Any]:

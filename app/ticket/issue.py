@@ -16,7 +16,9 @@ from app.certificate.rules import Act, Duty
 from app.core.clock import local_date
 from app.core.db import fetch, prepared
 from app.core.errors import DomainError, IdReused
+from app.event.lateness import Lateness, judged_on, late
 from app.event.rules import check_occurred
+from app.event.seed import lateness
 from app.lot import rules as lot_rules
 from app.lot import service as lots
 from app.lot.rules import LotState, Proof
@@ -25,7 +27,6 @@ from app.party import service as parties
 from app.party.rules import UnknownParty
 from app.place import service as places
 from app.place.rules import UnknownPlace
-from app.product.rules import Catalogue
 from app.signing.stamp import stamp
 from app.signing.token import Flags, TokenType
 from app.ticket import handover, record, rules, service
@@ -249,11 +250,13 @@ class _Law:
 
     voided: set[int]
     duties: Sequence[Duty]
+    lateness: Sequence[Lateness]
 
 
 async def _law(session: AsyncSession, stock: Iterable[LotState]) -> _Law:
     known = {certificate for lot in stock for certificate in lot.certificate_ids}
-    return _Law(set(await certificates.voided(session, known)), await certificates.duties(session))
+    voided = set(await certificates.voided(session, known))
+    return _Law(voided, await certificates.duties(session), await lateness(session))
 
 
 async def _decided(
@@ -294,7 +297,7 @@ def _decide(
     _check(draft, named, now=around.now)
     draws, withdrawal = _plan(draft, stock)
     for drawn in draws:
-        _check_lot(draft, named, drawn, law, around.catalogue)
+        _check_lot(draft, named, drawn, law, around)
     return Issuance(draft, named, draws, withdrawal)
 
 
@@ -336,7 +339,7 @@ def _plan(draft: TicketDraft, stock: Mapping[UUID, LotState]) -> tuple[list[Line
 
 
 def _check_lot(
-    draft: TicketDraft, named: Named, drawn: LineDraw, law: _Law, catalogue: Catalogue
+    draft: TicketDraft, named: Named, drawn: LineDraw, law: _Law, around: Circumstances
 ) -> None:
     lot = drawn.draw.lot
     if draft.kind is TicketKind.RETURN and (
@@ -346,9 +349,10 @@ def _check_lot(
     if lot.made_on is not None and local_date(draft.sold_at) < lot.made_on:
         raise lot_rules.MadeTooEarly(lot=str(lot.public_id), pointer="/sold_at")
     if draft.kind in {TicketKind.SALE, TicketKind.ORIGIN}:
-        on = local_date(draft.sold_at)
-        due = certificate_rules.must(law.duties, Act.SELL, draft.seller.roles, on) and (
-            certificates.certifiable(catalogue, lot, draft.sold_at)
+        due = any(
+            certificate_rules.must(law.duties, Act.SELL, draft.seller.roles, on)
+            and certificates.certifiable(around.catalogue, lot, on)
+            for on in judged_on(draft.sold_at, late(law.lateness, draft.sold_at, around.now))
         )
         rules.check_certificates(
             lot, mass_g=drawn.draw.mass_g, cover_g=drawn.cover_g, voided=law.voided, due=due

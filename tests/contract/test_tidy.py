@@ -66,6 +66,9 @@ FURTHER_FILES = {
         "standards.py",  # limits, workday: what tests are judged by
         "tracing.py",  # back, forward, ways between lots, common sources
     },
+    "event": {
+        "lateness.py",  # pure: how late something may be told and be believed
+    },
     "demo": {
         "main_job.py",  # the journey, through HTTP
         "performance.py",  # plays it from beginning to end

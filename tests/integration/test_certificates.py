@@ -235,6 +235,20 @@ async def test_what_a_coop_sells_is_covered_by_a_certificate(trade: Trade) -> No
     assert await sale(coop, stall, lot, 60) is None
 
 
+async def test_nobody_chooses_a_law_without_certificates_by_an_early_sale(
+    own_trade: Trade,
+) -> None:
+    await own_trade.execute("UPDATE certificate_duty SET valid_from = '2026-06-16'")
+    coop, stall = await own_trade.coop(), await own_trade.stall()
+    too_late, in_time = "2026-06-14T04:00+08:00", "2026-06-15T04:00+08:00"
+    lot = await coop.opens(kg=100, occurred_at=too_late)
+    body = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 10, lot)]}
+    refused = await coop.put(f"/tickets/{new_id()}", {**body, "sold_at": too_late})
+    assert code_of(refused) == "certificate-missing"
+    # Of a sale that is told within three days its own day alone decides.
+    await coop.make(f"/tickets/{new_id()}", {**body, "sold_at": in_time})
+
+
 async def test_a_farmer_is_only_encouraged_to_certify(trade: Trade) -> None:
     farmer, stall = await trade.farmer(), await trade.stall()
     assert await sale(farmer, stall, await farmer.opens(kg=10), 10) is None

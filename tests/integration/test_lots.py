@@ -1,5 +1,6 @@
 """What a holder does with lots, through HTTP: every operation as it should go."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -277,10 +278,14 @@ async def test_before_the_law_of_2023_no_certificate_was_due(trade: Trade) -> No
         ticket = await farmer.sells(collector, line(CHIVES, 40, lot), sold_at=day)
         lots.append(received(await collector.decides(ticket["ticket"])))
     body: Json = {"inputs": [{"lot": lot, "mass_g": 20_000} for lot in lots], "lot": new_id()}
-    await collector.make(f"/merges/{new_id()}", {**body, "occurred_at": "2022-12-31T23:59+08:00"})
+    before: Json = {**body, "occurred_at": "2022-12-31T23:59+08:00"}
+    told_late = await collector.put(f"/merges/{new_id()}", before)
+    assert code_of(told_late) == "merge-needs-certificate", "nobody chooses the law by a date"
     later = {**body, "lot": new_id(), "occurred_at": "2023-01-01T00:00+08:00"}
+    trade.clock.set(datetime.fromisoformat("2023-01-03T08:00+08:00"))
     refused = await collector.put(f"/merges/{new_id()}", later)
     assert code_of(refused) == "merge-needs-certificate"
+    await collector.make(f"/merges/{new_id()}", before)
 
 
 async def test_a_merge_may_take_parts(trade: Trade) -> None:

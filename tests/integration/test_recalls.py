@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -386,6 +386,55 @@ async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
     assert await home.read("/referrals?open_only=true") == []
     assert code_of(await home.put(f"/referrals/{new_id()}", {**question, "lot": new_id()})) == (
         "unknown-lot"
+    )
+
+
+async def test_nobody_is_asked_who_is_not_there_or_about_goods_of_no_case(
+    morning: Morning,
+) -> None:
+    """An unanswered question keeps a case open: there must be somebody who may answer it."""
+    recall = (await recalled(morning.office, morning.grown))["recall"]
+    question = {"lot": morning.grown, "recall": recall, "division_code": "110101", "question": "?"}
+    strange = await morning.farmer.opens(kg=3)
+    rows = [
+        ({"lot": strange}, "not-in-scope"),
+        ({}, "no-office-there"),
+        ({"division_code": "999999"}, "no-office-there"),
+    ]
+    for changed, code in rows:
+        answer = await morning.office.put(f"/referrals/{new_id()}", {**question, **changed})
+        assert code_of(answer) == code
+    agriculture = await _of_department(morning.trade, Department.AGRICULTURE, "110101")
+    asked = {**question, "department": "market_regulation"}
+    answer = await morning.office.put(f"/referrals/{new_id()}", asked)
+    assert code_of(answer) == "no-office-there"
+    referral = new_id()
+    await morning.office.make(f"/referrals/{referral}", question)
+    await agriculture.make(f"/referrals/{referral}/answer", {"answer": "查无此事"}, status=200)
+
+
+async def test_nothing_was_done_about_a_danger_before_anybody_knew(morning: Morning) -> None:
+    opened = await recalled(morning.office, morning.grown)
+    recall, known_at = opened["recall"], datetime.fromisoformat(opened["clocks"]["known_at"])
+    for kind in ("located", "recovered"):
+        step = {"lot": morning.at_first, "kind": kind, "mass_g": 18_000, "note": "过秤"}
+        await morning.office.make(f"/recalls/{recall}/steps/{new_id()}", step)
+    day = timedelta(days=1)
+    body = await disposal(
+        morning.office,
+        (morning.at_first, 18_000),
+        announced_at=(known_at - 2 * day).isoformat(),
+        disposed_at=(known_at - day).isoformat(),
+    )
+    path = f"/recalls/{recall}/disposals/{new_id()}"
+    assert code_of(await morning.office.put(path, body)) == "impossible-date"
+    told = {"channel": "phone", "buyers": 3, "mass_g": 1_000, "note": "电话"}
+    path = f"/recalls/{recall}/forwardings/{new_id()}"
+    early = {**told, "told_at": (known_at - day).isoformat()}
+    assert code_of(await morning.first.put(path, early)) == "impossible-date"
+    await morning.first.make(path, {**told, "told_at": known_at.isoformat()})
+    await morning.office.make(
+        f"/recalls/{recall}/disposals/{new_id()}", {**body, "disposed_at": known_at.isoformat()}
     )
 
 

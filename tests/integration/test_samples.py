@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,8 +32,11 @@ from tests.factories import (
     received,
 )
 from tests.laboratory import (
+    INHIBITION,
     OF_MARKET,
     OWN,
+    STRIP,
+    feed,
     inhibition,
     judged,
     lab,
@@ -574,6 +577,55 @@ async def test_a_finding_holds_the_lot_in_the_same_instant(trade: Trade) -> None
         assert (await farmer.lot(lot))["remaining_g"] == 99_500 - 1_000 * sold
 
 
+def _split(lot: str, part: str, kg: float) -> Json:
+    return {"lot": lot, "parts": [{"lot": part, "quantity": str(kg), "unit": "公斤"}]}
+
+
+async def test_what_was_split_off_before_the_finding_is_held_as_well(trade: Trade) -> None:
+    """Whoever sees a sample taken must not carry the goods past it under another number."""
+    farmer, stall, by_office = await trade.farmer(), await trade.stall(), await office(trade)
+    laboratory = await lab(trade)
+    lot, part, of_part, mixed = await farmer.opens(CHIVES, 10), new_id(), new_id(), new_id()
+    other = await farmer.opens(CHIVES, 3)
+    sold = received(
+        await stall.decides((await farmer.sells(stall, line(CHIVES, 1, lot)))["ticket"])
+    )
+    sample = await sampled(by_office, lot)
+    await farmer.make(f"/splits/{new_id()}", _split(lot, part, 8))
+    await farmer.make(f"/splits/{new_id()}", _split(part, of_part, 2))
+    merged = {"inputs": [{"lot": of_part}, {"lot": other, "mass_g": 1_000}], "lot": mixed}
+    await farmer.make(f"/merges/{new_id()}", merged)
+    await judged(by_office, sample, inhibition(60))
+    for kept in (lot, part, mixed):
+        sale = {"buyer": stall.as_buyer, "lines": [line(CHIVES, 0.1, kept)]}
+        assert code_of(await farmer.put(f"/tickets/{new_id()}", sale)) == "lot-on-hold"
+    # What others hold, and what did not come of it, is for a recall, or free.
+    await stall.sells(None, line(CHIVES, 0.5, sold))
+    await farmer.sells(stall, line(CHIVES, 1, other))
+    held = [one for one in await farmer.read("/holds") if one["subject"] == sample]
+    assert {one["lot"] for one in held} == {lot, part, of_part, mixed}
+    cleared = await judged(laboratory, sample, report(("克百威", None), ("毒死蜱", None)))
+    assert cleared["status"] in {"passed", "cleared"}
+    for kept in (lot, part, mixed):
+        await farmer.sells(stall, line(CHIVES, 0.1, kept))
+
+
+async def test_a_split_and_a_finding_at_once_leave_no_part_free(trade: Trade) -> None:
+    farmer, by_office = await trade.farmer(), await office(trade)
+    for _ in range(ROUNDS):
+        lot, part, of_part = await farmer.opens(CHIVES, 10), new_id(), new_id()
+        sample = await sampled(by_office, lot)
+        await farmer.make(f"/splits/{new_id()}", _split(lot, part, 8))
+        again, _ = await asyncio.gather(
+            farmer.put(f"/splits/{new_id()}", _split(part, of_part, 4)),
+            judged(by_office, sample, inhibition(60)),
+        )
+        born = [part, of_part] if again.status_code == 201 else [part]
+        for kept in born:
+            answer = await farmer.put(f"/splits/{new_id()}", _split(kept, new_id(), 1))
+            assert code_of(answer) == "lot-on-hold"
+
+
 async def test_testing_twice_counts_once(trade: Trade) -> None:
     farmer, supervisors = await trade.farmer(), await office(trade)
     sample = await sampled(supervisors, await farmer.opens(CHIVES, 10))
@@ -660,6 +712,122 @@ async def test_a_markets_hold_of_a_test_is_lifted_by_a_test_or_an_office(trade: 
     # The next finding holds it again.
     await judged(market, sample, inhibition(59))
     assert (await farmer.lot(lot))["on_hold"] is True
+
+
+# --- what is told late ----------------------------------------------------------------------------
+
+
+def _later_found(sample: Json) -> list[str]:
+    return [finding["code"] for finding in sample["tests"][-1]["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("taken_at", "amount", "verdict", "status", "found"),
+    [
+        # Imidacloprid in chives has a limit, 1 mg/kg, since 2026-03-01; the test is of June.
+        ("2026-02-28T08:00:00+08:00", "2", "fail", "confirmed_fail", ["told-late"]),
+        ("2026-02-28T08:00:00+08:00", "1", "no_limit", "undetermined", ["told-late"]),
+        ("2026-06-15T08:00:00+08:00", "1", "pass", "passed", []),
+    ],
+)
+async def test_nobody_chooses_the_limits_by_an_early_sample(
+    trade: Trade, taken_at: str, amount: str, verdict: str, status: str, found: list[str]
+) -> None:
+    market, laboratory = await trade.party(RoleKind.MARKET), await lab(trade)
+    lot = await market.opens(CHIVES, 10, origin="declare", occurred_at=taken_at)
+    sample = await sampled(market, lot, **OF_MARKET, taken_at=taken_at)
+    judged_by = await judged(laboratory, sample, report(("吡虫啉", amount)))
+    (item,) = judged_by["tests"][0]["items"]
+    assert (item["verdict"], judged_by["status"]) == (verdict, status)
+    assert _later_found(judged_by) == found
+
+
+async def test_what_a_limit_was_before_it_was_loosened_counts_for_a_sample_of_then(
+    trade: Trade,
+) -> None:
+    market, laboratory = await trade.party(RoleKind.MARKET), await lab(trade)
+    lot = await market.opens(CHIVES, 10, origin="declare", occurred_at="2021-09-01T08:00:00+08:00")
+    sample = await sampled(market, lot, **OF_MARKET, taken_at="2021-09-01T08:00:00+08:00")
+    failed = await judged(laboratory, sample, report(("腐霉利", "0.3")))
+    (item,) = failed["tests"][0]["items"]
+    assert (item["verdict"], item["limit"]["limit"]) == ("fail", "0.2 mg/kg")
+
+
+async def test_a_sample_told_in_time_is_judged_by_its_own_day(trade: Trade) -> None:
+    trade.clock.set(datetime(2026, 3, 2, 6, tzinfo=UTC))
+    market, laboratory = await trade.party(RoleKind.MARKET), await lab(trade)
+    lot = await market.opens(CHIVES, 10, origin="declare", occurred_at="2026-02-28T08:00:00+08:00")
+    sample = await sampled(market, lot, **OF_MARKET, taken_at="2026-02-28T08:00:00+08:00")
+    # When the laboratory reports tells nothing about when the sample was known.
+    trade.clock.advance(days=30)
+    told = await judged(laboratory, sample, report(("吡虫啉", "2")))
+    assert (told["status"], _later_found(told)) == ("undetermined", [])
+
+
+async def test_nobody_chooses_the_bands_of_a_quick_test_by_an_early_sample(
+    own_trade: Trade,
+) -> None:
+    trade = own_trade
+    # Until the sixteenth of June the bands were wide, and a strip was in use that no longer is.
+    await trade.execute(
+        "UPDATE quick_method SET valid_to = '2026-06-16', suspect_from = 80, positive_from = 90"
+        " WHERE code = :code",
+        code=INHIBITION,
+    )
+    columns = (
+        "code, zh, en, reading, covers, repeats, interferes, advice_zh, advice_en, source, verified"
+    )
+    await trade.execute(
+        f"INSERT INTO quick_method (valid_from, suspect_from, positive_from, {columns})"
+        f" SELECT valid_to, 40, 50, {columns} FROM quick_method WHERE code = :code",
+        code=INHIBITION,
+    )
+    await trade.execute(
+        "UPDATE quick_method SET valid_to = '2026-06-16' WHERE code = :code", code=STRIP
+    )
+    market = await trade.party(RoleKind.MARKET)
+    lot = await market.opens(CHIVES, 10, origin="declare", occurred_at="2026-06-14T04:00:00+08:00")
+    in_time, late = "2026-06-15T06:00:00+08:00", "2026-06-14T04:00:00+08:00"
+
+    async def outcome(taken_at: str, body: Json) -> tuple[str, list[str]]:
+        sample = await sampled(market, lot, **OF_MARKET, taken_at=taken_at, mass_g=50)
+        told = await judged(market, sample, body)
+        return told["tests"][0]["outcome"], _later_found(told)
+
+    assert await outcome(in_time, strip("克百威")) == ("pass", [])
+    assert await outcome(in_time, inhibition(60)) == ("pass", [])
+    # By a strip that is none any more nobody is cleared, and what it found stays found.
+    assert await outcome(late, strip("克百威")) == ("invalid", ["method-withdrawn", "told-late"])
+    assert await outcome(late, inhibition(8)) == ("pass", ["told-late"])
+    assert await outcome(late, inhibition(60)) == (
+        "positive",
+        ["false-positive-crop", "told-late"],
+    )
+
+
+async def test_a_device_chooses_no_bands_by_an_early_clock(own_trade: Trade) -> None:
+    trade = own_trade
+    await trade.execute(
+        "UPDATE quick_method SET valid_to = '2026-06-16' WHERE code = :code", code=STRIP
+    )
+    market = await trade.party(RoleKind.MARKET)
+    lot = await market.opens(CHIVES, 10, origin="declare", occurred_at="2025-06-14T04:00:00+08:00")
+    device = await feed(trade, market)
+    told = await device.pushes(
+        {
+            "record_id": "early",
+            "sample_no": "early",
+            "method": STRIP,
+            "tested_at": "2025-06-14T04:00:00+08:00",
+            "device_sn": "SN-1",
+            "substance": "克百威",
+            "control_line": True,
+            "test_line": "stronger",
+            "lot": lot,
+            "mass_g": 50,
+        }
+    )
+    assert told["records"][0]["outcome"] == "invalid"
 
 
 # --- objections, clocks, measures -----------------------------------------------------------------

@@ -33,7 +33,7 @@ from tests.factories import (
     received,
 )
 from tests.integration.test_worker import until, working
-from tests.laboratory import inhibition, judged, lab, office, report, sampled
+from tests.laboratory import OF_MARKET, inhibition, judged, lab, office, report, sampled
 from tests.market import Market, open_market
 from tests.recalls import recalled
 
@@ -526,6 +526,28 @@ async def test_a_recall_that_drags_on_and_a_notice_that_nobody_answers(market: M
     market.clock.set(finish + timedelta(minutes=10))
     after = {row.evidence["clock"] for row in await look(market, RuleCode.DEADLINE_OVERDUE)}
     assert after - before == {"recall"}
+
+
+async def test_who_lets_the_time_pass_does_not_put_the_warning_aside(market: Market) -> None:
+    """A market that does not answer a recall's notice, or decide about a hold of its own."""
+    mine = await market.office.opens(CHIVES, 10, origin="declare")
+    sample = await sampled(market.office, mine, **OF_MARKET)
+    await judged(market.office, sample, inhibition(60))
+    taken = await sampled(market.regulator, mine, place=str(market.gate))
+    await judged(await lab(market.trade), taken, report(("克百威", "0.5")))
+    await recalled(market.regulator, mine)
+    market.clock.advance(days=40)
+    await look(market, RuleCode.DEADLINE_OVERDUE)
+    handling = {"state": "false", "reason": "已处理"}
+    rows = await market.office.read("/warnings?state=open")
+    assert {row["evidence"]["clock"] for row in rows} >= {"hold", "recall_notice"}
+    for row in rows:
+        assert row["party"] == str(market.office.public_id), "no clock of an office's"
+        refused = await market.office.put(f"/warnings/{row['warning']}/handling", handling)
+        assert code_of(refused) == "warning-concerns-you"
+    for row in await market.regulator.read("/warnings?state=open"):
+        path = f"/warnings/{row['warning']}/handling"
+        await market.regulator.make(path, handling, status=200)
 
 
 # --- what becomes of them -------------------------------------------------------------------------

@@ -148,6 +148,7 @@ class Sample:
     taken_at: datetime
     readings: list[int] = field(default_factory=list)
     hold: str | None = None
+    parts: list[str] = field(default_factory=list)  # holds of what the holder made of the lot
 
     @property
     def status(self) -> str:
@@ -914,8 +915,6 @@ class Books:
     def release(self, actor: str, subject: str, body: Json) -> Command:
         self._admit(actor, who=(OFFICE,))
         refuse_if(subject not in self.holds, "unknown-hold")
-        # What a test holds, a test lets go, or a regulator, and this office is none.
-        refuse_if(subject in self.placed_by_tests, "hold-rests-on-test")
         yield 200
         hold = self.holds[subject]
         if not hold.released:
@@ -1182,10 +1181,28 @@ class Books:
             self.placed_by_tests.add(str(hold))
             self.lots[sample.lot].holds += 1
             self._log("hold.hold", str(hold), "hold")
-        elif sample.status in {"passed", "cleared"} and held:
-            self.holds[str(sample.hold)].released = True
-            self.lots[sample.lot].holds -= 1
-            self._log("hold.release", str(sample.hold), "release")
+            for kept in self._kept(sample.lot, set()):
+                part = str(uuid5(UUID(str(hold)), kept))
+                sample.parts.append(part)
+                self.holds[part] = Hold(kept)
+                self.placed_by_tests.add(part)
+                self.lots[kept].holds += 1
+                self._log("hold.hold", part, "hold")
+        elif sample.status in {"passed", "cleared"} and sample.hold is not None:
+            # What an office let go before is let go already.
+            for name in (sample.hold, *sample.parts):
+                if not self.holds[name].released:
+                    self.holds[name].released = True
+                    self.lots[self.holds[name].lot].holds -= 1
+                    self._log("hold.release", name, "release")
+
+    def _kept(self, lot: str, met: set[str]) -> set[str]:
+        """Answer all that a lot's holder made of it and holds itself."""
+        for src, dst in self.edges:
+            if src == lot and dst not in met and self.lots[dst].holder == self.lots[lot].holder:
+                met.add(dst)
+                self._kept(dst, met)
+        return met
 
     # --- what must be so at any time -------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from app.admission.findings import OBSERVATIONS
 from app.admission.policy import (
     GRAVITY,
     Decision,
-    Lateness,
     Policy,
     Proof,
     Risk,
@@ -27,8 +26,6 @@ from app.admission.policy import (
     Trait,
     commitment_of,
     is_drawn,
-    judged_on,
-    late,
     sampling_rate,
 )
 from app.admission.rules import (
@@ -45,6 +42,7 @@ from app.admission.rules import (
 )
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
+from app.event.lateness import Lateness, judged_on, late
 from app.product.rules import Requirement
 from app.ticket.rules import TicketStatus
 
