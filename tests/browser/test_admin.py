@@ -603,6 +603,28 @@ async def test_who_signs_out_leaves_no_words_at_the_desk(officer: Visitor) -> No
     assert "丁某" not in await page.evaluate("JSON.stringify(localStorage)")
 
 
+async def test_a_tab_whose_sign_in_ended_asks_for_it_and_keeps_what_was_typed(
+    officer: Visitor,
+) -> None:
+    page = officer.page
+    await go(officer, "/staff")
+    await page.get_by_label("姓名").first.fill("丁某")
+    await officer.context.clear_cookies()
+    await page.get_by_role("link", name="暂控").click()
+    await page.locator("input[autocomplete=current-password]").wait_for()
+    await officer.sign_in("regulator")
+    await page.get_by_role("heading", name="暂控").first.wait_for()
+    await page.get_by_role("link", name="人员").click()
+    await expect(page.get_by_label("姓名").first).to_have_value("丁某")
+    # Without a network nobody is signed out, and that is said.
+    await officer.context.set_offline(True)
+    await page.get_by_role("button", name="退出登录").click()
+    await page.get_by_role("alert").get_by_text("连不上服务器").wait_for()
+    await officer.context.set_offline(False)
+    await page.get_by_role("button", name="退出登录").click()
+    await page.locator("input[autocomplete=current-password]").wait_for()
+
+
 async def test_a_sample_is_sent_to_a_laboratory(officer: Visitor, spoiled: Spoiled) -> None:
     page, name = officer.page, f"检测中心{new_id()[-6:]}"
     lab = new_id()
