@@ -93,8 +93,8 @@ class NoSuchDocument(DomainError):
     code: ClassVar[str] = "report-needs-document"
     title: ClassVar[Text] = Text("没有这张票或合格证", "There is no such ticket or certificate")
     next_step: ClassVar[Text] = Text(
-        "请核对编码；没有票据请拨打 12315 (市场监管) 或 12331 (食品药品)",
-        "Check the code; without a ticket, call 12315 (market regulation) or 12331 (food)",
+        "请核对编码；没有票据请拨打 12315 (市场监管) 或 12345 (政务服务)",
+        "Check the code; without a ticket, call 12315 (market regulation) or 12345 (government)",
     )
 
 
@@ -107,8 +107,8 @@ class TooManyReports(DomainError):
         "今天的举报次数已达上限，本次未提交", "Too many reports today; this one was not taken"
     )
     next_step: ClassVar[Text] = Text(
-        "请明天再试；紧急情况请拨打 12315 或 12331",
-        "Try again tomorrow; if urgent, call 12315 or 12331",
+        "请明天再试；紧急情况请拨打 12315 或 12345",
+        "Try again tomorrow; if urgent, call 12315 or 12345",
     )
 
 

@@ -12,10 +12,9 @@ from uuid import UUID
 
 import httpx
 import pytest
-import structlog
 from PIL import Image
 
-from app.core import calendar, http, logging
+from app.core import calendar, logging
 from app.core.clock import local_date
 from app.ledger.queries import asked_since
 from app.party.access import RoleKind
@@ -216,11 +215,10 @@ async def test_the_code_tells_the_state_and_the_answer_and_never_who_reported(
 
 
 async def test_what_was_typed_lies_sealed_and_is_in_no_entry_notice_or_log(
-    market: Market, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    market: Market, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ticket = await in_market(market)
     logging.configure("INFO")
-    monkeypatch.setattr(http, "log", structlog.get_logger())  # the old one keeps its level
     taken = await filed(market, body(ticket))
     await market.trade.client.get(taken["track"])
     answer = await stepped(market.market_office, taken["report"], kind="answer", words="查无此人")
