@@ -651,37 +651,50 @@ async def describe_cases(
 ) -> list[CaseOut]:
     """Write cases as they go out, with what the caller may do about them."""
     markets = await places.by_ids(session, {case.market_id for case in found})
-    known = await parties.by_ids(
-        session, {case.closed_by for case in found if case.closed_by is not None}
+    rows = await session.scalars(
+        select(InspectionLine).where(InspectionLine.id.in_([case.line_id for case in found]))
     )
+    lines = {line.id: line for line in rows}
+    named = {case.closed_by for case in found} | {line.seller_id for line in lines.values()}
+    known = await parties.by_ids(session, [party for party in named if party is not None])
     numbers = await tickets.public_ids(
         session, [case.ticket_id for case in found if case.ticket_id is not None]
     )
-    rows = await session.execute(
-        select(InspectionLine.id, InspectionLine.public_id).where(
-            InspectionLine.id.in_([case.line_id for case in found])
-        )
-    )
-    lines = {row[0]: row[1] for row in rows}
-    return [
-        CaseOut(
+    catalogue = await products.catalogue(session)
+
+    def case_out(case: GateCase, line: InspectionLine, *, may_close: bool) -> CaseOut:
+        seller = None if line.seller_id is None else known[line.seller_id]
+        product = None if line.product_id is None else catalogue.product(line.product_id)
+        return CaseOut(
             case=case.public_id,
             kind=CaseKind(case.kind),
             market=markets[case.market_id].public_id,
-            line=lines[case.line_id],
+            line=line.public_id,
             ticket=None if case.ticket_id is None else numbers[case.ticket_id],
+            product=line.product_id,
+            product_name=None if product is None else product.name,
+            mass_g=line.mass_g,
+            seller=None if seller is None else seller.public_id,
+            seller_name=None if seller is None else seller.name,
             facts=case.facts,
             state=CaseState(case.state),
             opened_at=case.opened_at,
             answer=case.answer,
             answered_at=case.answered_at,
-            may_close=await _may_close(session, case, markets[case.market_id], caller),
+            may_close=may_close,
             may_answer=case.state == CaseState.OPEN
             and case.answer is None
             and papers.runs(caller, markets[case.market_id]),
             closed_by=None if case.closed_by is None else known[case.closed_by].public_id,
             close_reason=case.close_reason,
             closed_at=case.closed_at,
+        )
+
+    return [
+        case_out(
+            case,
+            lines[case.line_id],
+            may_close=await _may_close(session, case, markets[case.market_id], caller),
         )
         for case in found
     ]

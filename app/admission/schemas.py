@@ -462,6 +462,11 @@ class CaseOut(Out):
     market: UUID
     line: UUID
     ticket: UUID | None
+    product: int | None
+    product_name: str | None
+    mass_g: int | None = Field(description="Grams that came to the gate, where anybody knew.")
+    seller: UUID | None = Field(description="Who was to sell them in the market.")
+    seller_name: str | None
     facts: dict[str, Any]
     state: CaseState
     opened_at: datetime

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.core import http, problems
 from app.core.db import DbSession, part_of
-from app.core.errors import DomainError, Text
+from app.core.errors import DomainError, IdReused, Text
 from app.core.problems import declare
 from app.party.auth import allow
 from app.report import rules, service
@@ -39,6 +39,10 @@ _NOTHING_KEPT: Final = Text(
 _INCOMPLETE: Final = Text(
     "请选择问题并写明情况，不要使用特殊字符",
     "Choose a problem and say what happened, without special characters",
+)
+_ARRIVED: Final = Text("先前填写的内容已经收到", "What you sent before has arrived")
+_ONCE_MORE: Final = Text(
+    "要补充或另报一件，请再提交一次", "To add to it or report something else, send it once more"
 )
 _HTML: Final[dict[str, Any]] = {"text/html": {"schema": {"type": "string"}}}
 _FIELDS: Final = ("report", "document", "problem", "text", "contact")
@@ -159,7 +163,10 @@ async def ask_what_is_wrong(
     if code.strip():
         path = PATH + quote(rules.read_code(code), safe="")
         return RedirectResponse(path, HTTPStatus.SEE_OTHER, headers=_PRIVATE)
-    return await _page(request, session, {"document": document})
+    page = await _page(request, session, {"document": document})
+    # Whoever goes back to it, the network lost, sends the same form again and not another one.
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page
 
 
 @router.post(
@@ -202,12 +209,13 @@ async def file_with_form(request: Request, session: DbSession) -> Response:
         async with part_of(session):
             report, _ = await service.file(session, public_id, body, photos, around(request))
     except DomainError as refusal:
+        arrived = isinstance(refusal, IdReused)
         return await _page(
             request,
             session,
-            typed,
-            saying=refusal.title,
-            advice=refusal.next_step,
+            {**typed, "report": ""} if arrived else typed,
+            saying=_ARRIVED if arrived else refusal.title,
+            advice=_ONCE_MORE if arrived else refusal.next_step,
             lost=lost,
             status=problems.STATUS[refusal.kind],
         )

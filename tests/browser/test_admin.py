@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.async_api import Locator, Page, ViewportSize, expect
+from playwright.async_api import Locator, Page, Route, ViewportSize, expect
 from sqlalchemy import text
 
 from app.core.db import Database
@@ -358,6 +358,11 @@ async def open_recall(officer: Visitor, spoiled: Spoiled, *, mock: bool) -> str:
     page = officer.page
     await go(officer, f"/tests/{spoiled.sample}")
     await page.get_by_role("link", name="发起召回").click()
+    # What the lot is stands below its id, so that no other goods are stopped.
+    row = page.locator(f"[data-lot='{spoiled.lot}']")
+    await expect(row).to_contain_text("韭菜")
+    await expect(row).to_contain_text(FARMS[0].farmer.name)
+    await expect(row).to_contain_text("60 公斤")
     await page.get_by_label("理由").fill("克百威 0.31 mg/kg")
     if mock:
         await page.get_by_label("演练").check()
@@ -536,6 +541,9 @@ async def test_a_recall_is_narrowed_to_the_source_to_blame(
     page = officer.page
     await go(officer, f"/recalls/new?lot={spoiled.at_stall}")
     await page.get_by_text("已知责任来源，缩小范围").click()
+    await page.get_by_label("有责任的来源批次号").fill(f"{spoiled.lot[:-1]}, {new_id()}")
+    await expect(page.locator("[data-lot]", has_text="不是批次号")).to_have_count(1)
+    await expect(page.locator("[data-lot]", has_text="没有这个批次")).to_have_count(1)
     await page.get_by_label("有责任的来源批次号").fill(spoiled.lot)
     async with page.expect_request(re.compile("/recall-scopes$")) as asked:
         await page.get_by_role("button", name="预览范围").click()
@@ -544,6 +552,77 @@ async def test_a_recall_is_narrowed_to_the_source_to_blame(
     assert (sent["found"], sent["suspects"]) == ([spoiled.at_stall], [spoiled.lot])
     await page.get_by_role("heading", name="召回范围").wait_for()
     await officer.check_axe()
+    # Neither words nor sources of a case that was not sent go with other goods.
+    await page.get_by_label("理由").fill("另一件事")
+    await go(officer, f"/recalls/new?lot={spoiled.at_stall}")
+    await expect(page.get_by_label("理由")).to_have_value("另一件事")
+    await go(officer, f"/recalls/new?lot={spoiled.lot}")
+    await expect(page.get_by_label("被投诉的批次号")).to_have_value(spoiled.lot)
+    await expect(page.get_by_label("理由")).to_have_value("")
+
+
+async def test_after_a_lost_answer_other_goods_can_be_held(
+    officer: Visitor, spoiled: Spoiled
+) -> None:
+    page, reason = officer.page, f"农药残留 {new_id()[-6:]}"
+    await go(officer, "/holds")
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await page.route("**/holds/*", lose, times=1)
+    await page.get_by_label("批次号").fill(spoiled.lot)
+    await expect(page.locator(f"[data-lot='{spoiled.lot}']")).to_contain_text("60 公斤")
+    await page.get_by_label("理由").first.fill(reason)
+    await page.get_by_role("button", name="暂控", exact=True).click()
+    await page.get_by_text("连不上服务器").wait_for()
+    # It has arrived, and the form goes on being of use: said once, and then it is another hold.
+    await page.get_by_label("批次号").fill(spoiled.at_stall)
+    await page.get_by_role("button", name="暂控", exact=True).click()
+    await page.get_by_text("上一次的内容已经送到").wait_for()
+    await officer.check_axe()
+    await officer.shoot("admin-id-reused")
+    await page.get_by_role("button", name="暂控", exact=True).click()
+    await expect(page.get_by_label("批次号")).to_have_value("")
+    async with signed_in(officer.site, "regulator") as office:
+        holds = await office.get("/holds?limit=100")
+    held = [one["lot"] for one in holds if one["reason"] == reason]
+    assert sorted(held) == sorted([spoiled.lot, spoiled.at_stall])
+
+
+async def test_who_signs_out_leaves_no_words_at_the_desk(officer: Visitor) -> None:
+    page = officer.page
+    await go(officer, "/staff")
+    await page.get_by_label("姓名").first.fill("丁某")
+    await page.get_by_label("本人手机号").first.fill("19920000001")
+    await officer.open("/admin/staff")
+    await expect(page.get_by_label("姓名").first).to_have_value("丁某")
+    await page.get_by_role("button", name="退出登录").click()
+    await page.locator("input[autocomplete=current-password]").wait_for()
+    assert "丁某" not in await page.evaluate("JSON.stringify(localStorage)")
+
+
+async def test_a_tab_whose_sign_in_ended_asks_for_it_and_keeps_what_was_typed(
+    officer: Visitor,
+) -> None:
+    page = officer.page
+    await go(officer, "/staff")
+    await page.get_by_label("姓名").first.fill("丁某")
+    await officer.context.clear_cookies()
+    await page.get_by_role("link", name="暂控").click()
+    await page.locator("input[autocomplete=current-password]").wait_for()
+    await officer.sign_in("regulator")
+    await page.get_by_role("heading", name="暂控").first.wait_for()
+    await page.get_by_role("link", name="人员").click()
+    await expect(page.get_by_label("姓名").first).to_have_value("丁某")
+    # Without a network nobody is signed out, and that is said.
+    await officer.context.set_offline(True)
+    await page.get_by_role("button", name="退出登录").click()
+    await page.get_by_role("alert").get_by_text("连不上服务器").wait_for()
+    await officer.context.set_offline(False)
+    await page.get_by_role("button", name="退出登录").click()
+    await page.locator("input[autocomplete=current-password]").wait_for()
 
 
 async def test_a_sample_is_sent_to_a_laboratory(officer: Visitor, spoiled: Spoiled) -> None:
@@ -699,6 +778,8 @@ async def test_a_market_states_what_it_did_and_the_office_closes_the_case(
     await sign_in_as(visitor, MARKET.login, "/gate-cases")
     case = page.locator("section", has=page.get_by_role("heading", name="未按判定放行")).first
     await case.get_by_text("市场是当事方").wait_for()
+    await expect(case.locator(".goods")).to_contain_text("韭菜 9 公斤")
+    await expect(case.locator(".goods")).to_contain_text(STALL.name)
     assert await case.get_by_role("button", name="已处理").count() == 0
     await visitor.shoot("admin-gate-case-of-the-market")
     await case.get_by_label("情况说明").fill("断网时放行，货已追回封存")

@@ -81,9 +81,15 @@ async def test_a_market_lets_devices_push_moves_them_and_ends_it(visitor: Visito
     await visitor.shoot("admin-feed-move")
     await page.get_by_role("button", name="换到这里").press("Enter")
     await expect(place).not_to_have_text(before)
+    # The keyboard goes on where it was.
+    await expect(row.get_by_role("button", name=f"给“{name}”换位置")).to_be_focused()
     await tab_to(page, f"停用“{name}”")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Escape")
+    await expect(row.get_by_role("button", name=f"停用“{name}”")).to_be_focused()
     await page.keyboard.press("Enter")
     await tab_to(page, "确认停用")
     await page.keyboard.press("Enter")
     await row.get_by_text("已停用").wait_for()
+    await expect(row).to_be_focused()
     assert (await push(address, secret)).status_code == 404

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.async_api import FilePayload, Page
+from playwright.async_api import FilePayload, Page, Route
 
 from app.demo.scenario import PASSWORD
 from tests.browser.conftest import Visitor
@@ -85,6 +85,48 @@ async def test_photos_that_are_too_large_lose_no_word(visitor: Visitor, tmp_path
     await attach(page)
     await page.locator("form.s button").click()
     await page.wait_for_url(re.compile(r"/report/[A-Z2-7-]{19}$"))
+
+
+async def test_who_goes_back_to_the_form_does_not_report_twice(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.open("/m")
+    await visitor.sign_in("stall", PASSWORD)
+    url = await page.evaluate("fetch('/tickets').then(r => r.json()).then(t => t[0].url)")
+    await visitor.context.clear_cookies()
+    await visitor.open("/report?document=" + url.rpartition("/")[2])
+    await page.locator("#problem").select_option("ill")
+    await page.locator("#text").fill(TEXT)
+    received = re.compile(r"/report/[A-Z2-7-]{19}$")
+
+    async def lose(route: Route) -> None:
+        await route.fetch(max_redirects=0)
+        await route.abort()
+
+    # The report arrives and its answer does not; then again, and back once more.
+    await page.route("**/report", lose, times=1)
+    await page.locator("form.s button").click()
+    await page.wait_for_url("chrome-error://**")
+    await page.go_back()
+    assert await page.locator("#text").input_value() == TEXT
+    await page.locator("form.s button").click()
+    await page.wait_for_url(received)
+    first = page.url
+    await page.go_back()
+    await page.locator("form.s button").dblclick()
+    await page.wait_for_url(received)
+    assert page.url == first
+    # Other words are another report, and that is said before.
+    await page.go_back()
+    await page.locator("#text").fill(f"{TEXT}，已就医")
+    await page.locator("form.s button").click()
+    alert = page.get_by_role("alert")
+    assert "先前填写的内容已经收到" in await alert.inner_text()
+    assert await page.locator("#text").input_value() == f"{TEXT}，已就医"
+    await visitor.check_axe()
+    await visitor.shoot("report-arrived-before")
+    await page.locator("form.s button").click()
+    await page.wait_for_url(received)
+    assert page.url != first
 
 
 async def test_a_problem_is_reported_and_answered(visitor: Visitor) -> None:

@@ -722,6 +722,12 @@ async def test_one_ticket_shown_at_two_gates_at_once_is_admitted_once(market: Ma
     await rules(market.office, held["lines"][0], "ADMIT", "司机说是第二车")
     cases = await market.office.read("/gate-cases?state=open")
     assert {case["line"] for case in cases} == {held["lines"][0]["line"]}
+    # It names the goods: nobody tells a truck by an id.
+    line = held["lines"][0]
+    assert (cases[0]["product_name"], cases[0]["mass_g"]) == (line["product_name"], line["mass_g"])
+    assert cases[0]["mass_g"] > 0
+    assert cases[0]["seller"] == line["seller"] == str(market.stall.public_id)
+    assert cases[0]["seller_name"] == (await market.stall.read("/me"))["name"]
 
 
 async def test_a_ticket_may_come_in_two_loads(market: Market) -> None:

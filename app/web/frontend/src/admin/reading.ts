@@ -1,6 +1,6 @@
 /** What a screen reads and writes: under way, done, or failed with words for it. */
 import { ref, shallowRef, type Ref, type ShallowRef } from 'vue'
-import { explain } from '@/shared/api'
+import { explain, Refusal } from '@/shared/api'
 import type { Language } from '@/shared/time'
 import { useWords } from './words'
 
@@ -18,11 +18,16 @@ export interface Task<T> {
 }
 
 export function useTask<T>(work: () => Promise<T>): Task<T> {
-  const { language } = useWords()
+  const { t, language } = useWords()
   const value = shallowRef<T | null>(null)
   const busy = ref(false)
   const failure = ref<Failure | null>(null)
   let latest = 0
+
+  function said(error: unknown): Failure {
+    const arrived = error instanceof Refusal && error.problem.code === 'id-reused'
+    return arrived ? { title: t('reused.title'), next: t('reused.next') } : explain(error, language.value as Language)
+  }
 
   async function run(): Promise<boolean> {
     const mine = ++latest
@@ -33,7 +38,7 @@ export function useTask<T>(work: () => Promise<T>): Task<T> {
       if (mine === latest) value.value = answer
       return true
     } catch (error) {
-      if (mine === latest) failure.value = explain(error, language.value as Language)
+      if (mine === latest) failure.value = said(error)
       return false
     } finally {
       if (mine === latest) busy.value = false

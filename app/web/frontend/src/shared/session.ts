@@ -26,6 +26,12 @@ export const useSession = defineStore('session', () => {
     asked.value = true
   }
 
+  /** The server knows this device no more: ask who this is now, and why. */
+  async function askAgain(): Promise<void> {
+    asked.value = false
+    await load()
+  }
+
   async function signIn(login: string, password: string): Promise<void> {
     me.value = (await api.POST('/sessions', { body: { login, password } })).data ?? null
     asked.value = true
@@ -37,5 +43,5 @@ export const useSession = defineStore('session', () => {
     me.value = null
   }
 
-  return { me, resetAt, load, signIn, signOut }
+  return { me, resetAt, load, askAgain, signIn, signOut }
 })
