@@ -793,6 +793,8 @@ class RecalledMachine(Machine):
             self.answer_for_all,
             self.sign_off,
         )
+        if far == len(steps):
+            self.sign_off_too_early(name)
         for step in steps[:far]:
             step(name)
 
@@ -820,6 +822,12 @@ class RecalledMachine(Machine):
         """Let everybody have answered."""
         for party in self.books.recalls[name].told:
             self.send("acknowledge", OFFICE, {}, f"{name}/acknowledgements/{party}")
+
+    def sign_off_too_early(self, name: str) -> None:
+        """Try to complete a case while goods of it are there."""
+        case = self.books.recalls[name]
+        if not case.mock and any(scope.held and self.left(lot) for lot, scope in case.lots.items()):
+            self.sign_off(name)
 
     def sign_off(self, name: str) -> None:
         """Complete a case, if nothing is missing."""
