@@ -303,7 +303,9 @@ def plan_draws(line: Line, lots: Mapping[UUID, LotState], *, seller: int, left: 
     for position, (lot, wanted_g) in enumerate(named):
         last = position == len(named) - 1
         left_g, _ = left(lot)
-        mass_g = wanted_g if wanted_g is not None else missing_g if last else min(left_g, missing_g)
+        # Lots named before may be for more than the line: then nothing is open, and not less.
+        open_g = max(missing_g, 0)
+        mass_g = wanted_g if wanted_g is not None else open_g if last else min(left_g, open_g)
         missing_g -= mass_g
         if mass_g > left_g:
             raise LotExhausted(lot=str(lot.public_id), wanted_g=mass_g, remaining_g=left_g)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -69,6 +70,16 @@ async def signed_in(site: Site, login: str) -> AsyncIterator[Person]:
         answer = await client.post("/sessions", json={"login": login, "password": PASSWORD})
         assert answer.is_success, answer.text
         yield Person(client, answer.json()["party"])
+
+
+@pytest.fixture
+async def kunshan(site: Site) -> None:
+    """An office of another city, which can be asked."""
+    role = {"kind": "REGULATOR", "valid_from": "2020-01-01", "division_code": "320583"}
+    office = {"form": "natural", "name": "昆山市监（演示）", "division_code": "320583"}
+    phone = f"139{UUID(new_id()).int % 10**8:08}"
+    async with signed_in(site, "operator") as operator:
+        await operator.put(f"/parties/{new_id()}", {**office, "phone": phone, "roles": [role]})
 
 
 @dataclass
@@ -456,6 +467,7 @@ async def test_a_recall_from_a_failed_test_to_its_closure(
     await officer.check_axe()
 
 
+@pytest.mark.usefixtures("kunshan")
 async def test_a_case_is_followed_beyond_the_platform(officer: Visitor, spoiled: Spoiled) -> None:
     page = officer.page
     recall = await open_recall(officer, spoiled, mock=False)
@@ -511,6 +523,7 @@ async def path_of(line: Locator) -> str:
     return await line.get_attribute("d") or ""
 
 
+@pytest.mark.usefixtures("kunshan")
 async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoiled) -> None:
     page, question = officer.page, f"请查来源 {spoiled.number}"
     async with signed_in(officer.site, "regulator") as office:
@@ -1060,6 +1073,7 @@ async def test_reports_are_taken_up_referred_and_answered_by_keyboard(
     await visitor.shoot("admin-report-history-en")
 
 
+@pytest.mark.usefixtures("kunshan")
 async def test_another_city_is_asked_and_a_credit_file_is_read_by_keyboard(
     officer: Visitor, spoiled: Spoiled
 ) -> None:

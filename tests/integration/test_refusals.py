@@ -302,3 +302,20 @@ async def test_other_peoples_goods_are_nobodys_business(trade: Trade) -> None:
     for path in (f"/lots/{lot}", f"/lots/{lot}/trace?direction=back", f"/lots/{lot}/neighbours"):
         refused = await stranger.get(path)
         assert (refused.status_code, code_of(refused)) == (403, "other-party"), path
+
+
+async def test_lots_named_for_more_than_their_line_are_not_made_good_by_another(
+    trade: Trade,
+) -> None:
+    coop, stall = await trade.coop(), await trade.stall()
+    first, second, third = [await coop.opens(kg=10) for _ in range(3)]
+    # A gram too much of the first lot leaves nothing open, and not a gram less than nothing.
+    for lines in (
+        [line(CHIVES, 5, (first, 5_001), second)],
+        [line(CHIVES, 5, (first, 5_001), second, third)],
+    ):
+        body = {"buyer": stall.as_buyer, "lines": lines}
+        refused = await coop.put(f"/tickets/{new_id()}", body)
+        assert (refused.status_code, code_of(refused)) == (422, "masses-differ")
+    left = {(await coop.lot(lot))["remaining_g"] for lot in (first, second, third)}
+    assert left == {10_000}
