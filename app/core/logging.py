@@ -21,8 +21,7 @@ class RequestLines:
     """Writes the one line that each request leaves, as structlog would, at a third of the time.
 
     It is written for every request that there is, and always has the same members: what structlog
-    does for lines of any kind takes three times as long. No member may name
-    what was asked for.
+    does for lines of any kind takes three times as long. No member may name what was asked for.
     """
 
     def __init__(self) -> None:

@@ -20,6 +20,17 @@ async def attach(page: Page) -> None:
     await page.locator("#photos").set_input_files(taken)
 
 
+async def ticket_at_hand(visitor: Visitor) -> str:
+    """Answer the address of a ticket of the stall's, and leave nobody signed in."""
+    await visitor.open("/m")
+    await visitor.sign_in("stall", PASSWORD)
+    url: str = await visitor.page.evaluate(
+        "fetch('/tickets').then(r => r.json()).then(t => t[0].url)"
+    )
+    await visitor.context.clear_cookies()
+    return url
+
+
 async def answer_it(visitor: Visitor) -> None:
     """Read the report as the office, take it up and answer it."""
     page = visitor.page
@@ -61,10 +72,7 @@ async def answer_it(visitor: Visitor) -> None:
 
 async def test_photos_that_are_too_large_lose_no_word(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
-    await visitor.open("/m")
-    await visitor.sign_in("stall", PASSWORD)
-    url = await page.evaluate("fetch('/tickets').then(r => r.json()).then(t => t[0].url)")
-    await visitor.context.clear_cookies()
+    url = await ticket_at_hand(visitor)
     await visitor.open("/report?document=" + url.rpartition("/")[2])
     await page.locator("#problem").select_option("ill")
     await page.locator("#text").fill(FILMED)
@@ -92,10 +100,7 @@ async def test_photos_that_are_too_large_lose_no_word(visitor: Visitor, tmp_path
 
 async def test_who_goes_back_to_the_form_does_not_report_twice(visitor: Visitor) -> None:
     page = visitor.page
-    await visitor.open("/m")
-    await visitor.sign_in("stall", PASSWORD)
-    url = await page.evaluate("fetch('/tickets').then(r => r.json()).then(t => t[0].url)")
-    await visitor.context.clear_cookies()
+    url = await ticket_at_hand(visitor)
     await visitor.open("/report?document=" + url.rpartition("/")[2])
     await page.locator("#problem").select_option("ill")
     await page.locator("#text").fill(SICK)
@@ -134,10 +139,7 @@ async def test_who_goes_back_to_the_form_does_not_report_twice(visitor: Visitor)
 
 async def test_a_problem_is_reported_and_answered(visitor: Visitor) -> None:
     page = visitor.page
-    await visitor.open("/m")
-    await visitor.sign_in("stall", PASSWORD)
-    url = await page.evaluate("fetch('/tickets').then(r => r.json()).then(t => t[0].url)")
-    await visitor.context.clear_cookies()
+    url = await ticket_at_hand(visitor)
     await visitor.open("/t/" + url.rpartition("/")[2])
     await page.locator("a[href^='/report']").click()
     await visitor.check_axe()
