@@ -319,6 +319,12 @@ _MONTHS_AT_HAND = text("""
 """)
 
 
+async def needed_since(session: AsyncSession) -> datetime | None:
+    """Answer from when on something is needed by a hold, recall, case or report that is open."""
+    asked = (await held_since(session), await asked_since(session))
+    return min((at for at in asked if at is not None), default=None)
+
+
 async def months_at_hand(session: AsyncSession, table: str) -> list[date]:
     """List the months of a partitioned table that are at hand, by their first day."""
     return list((await session.scalars(_MONTHS_AT_HAND, {"parent": table})).all())
