@@ -1154,6 +1154,8 @@ async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:
             return await held_since(session)
 
     assert await since() is None
+    await recalled(morning.office, morning.at_first, mock=True)
+    assert await since() is None
     recall = (await recalled(morning.office, morning.at_first))["recall"]
     grown = await morning.trade.value(
         "SELECT created_at FROM lot WHERE public_id = :lot", lot=UUID(morning.grown)
