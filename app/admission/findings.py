@@ -394,8 +394,8 @@ OBSERVATIONS: Final = {
             "goods-sold",
             Severity.HOLD,
             "到货重量超过持证人该批次的剩余重量（其余已售出、报损或销毁）；请扫描随货票据，谨防合格证复用",
-            "More stands here than its holder still has of these goods; the rest was sold or is gone. "
-            "Scan the ticket that came with them, and beware of a certificate used twice",
+            "More stands here than its holder still has: the rest was sold or is gone. Scan the "
+            "ticket that came with the goods, and beware of a certificate used twice",
             _HOUSE,
         ),
         _observation(

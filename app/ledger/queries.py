@@ -269,8 +269,8 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
 
 
 # Goods of open holds and open recalls, and whatever went into them; what they went into is younger
-# than they are, and so is all of a recall's scope beyond what was found and its sources. An exercise
-# that nobody ends needs nothing: anybody could else keep names from being erased.
+# than they are, and so is all of a recall's scope beyond what was found and its sources. An
+# exercise needs nothing: whoever never ends one could else keep names from being erased.
 _HELD_SINCE = text("""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL

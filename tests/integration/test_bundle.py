@@ -146,7 +146,7 @@ async def test_what_was_ruled_in_is_used_up_and_what_was_ruled_out_is_not(market
     (admitted,) = (await inspects(market, scanned(outside)))["lines"]
     assert admitted["decision"] == "ADMIT"
     await rules_on(market.office, admitted, "REFUSE", "车厢有异味")
-    await rules_on(market.office, held, "ADMIT", "已补签协议")
+    await rules_on(market.regulator, held, "RELEASED_BY_REGULATOR", "已补签协议")
     await rebuild(market.trade)
     bundle = await fetched(device, market)
     assert [said(bundle, one) for one in (inside, outside)] == [Status.CONSUMED, Status.VALID]

@@ -309,22 +309,18 @@ async def test_a_device_of_the_future_or_of_another_country_is_refused_alone(
     sound: dict[str, Any] = {"lot": lot, "mass_g": 100}
     strip = {"method": STRIP, "substance": "克百威", "value": None, "result": 1}
     device = await feed(trade, market)
-    records = [
-        record_of(str(no), 90, **{**sound, **wrong})
-        for no, wrong in enumerate(
-            (
-                {"tested_at": "9999-12-31T23:59:59-23:59"},
-                {"tested_at": "0001-01-01T00:00:00+23:59"},
-                {"tested_at": "2036-06-18T04:00:00+08:00"},
-                {"taken_at": "0001-01-01T00:00:00+23:59"},
-                {"taken_at": "9999-12-31T23:59:59-23:59"},
-                {"mass_g": 0},
-                {"mass_g": -100},
-                {"value": "1e400"},
-                {"value": "NaN"},
-            )
-        )
+    wrong: list[dict[str, Any]] = [
+        {"tested_at": "9999-12-31T23:59:59-23:59"},
+        {"tested_at": "0001-01-01T00:00:00+23:59"},
+        {"tested_at": "2036-06-18T04:00:00+08:00"},
+        {"taken_at": "0001-01-01T00:00:00+23:59"},
+        {"taken_at": "9999-12-31T23:59:59-23:59"},
+        {"mass_g": 0},
+        {"mass_g": -100},
+        {"value": "1e400"},
+        {"value": "NaN"},
     ]
+    records = [{**record_of(str(no)), **sound, **one} for no, one in enumerate(wrong)]
     # Both conventions in one batch: a number that this source's lacks is refused, not guessed.
     records += [
         {**record_of("s1", **sound), **strip, "result": 2},
@@ -332,7 +328,9 @@ async def test_a_device_of_the_future_or_of_another_country_is_refused_alone(
         {**record_of("s3", **sound), **strip, "result": 1},
     ]
     told = await device.pushes(*records)
-    codes = [one["problem"]["code"] if one["problem"] else one["outcome"] for one in told["records"]]
+    codes = [
+        one["problem"]["code"] if one["problem"] else one["outcome"] for one in told["records"]
+    ]
     assert codes == [
         *["impossible-date"] * 5,
         *["malformed-record"] * 4,

@@ -1241,10 +1241,10 @@ async def test_an_exercise_holds_nothing_and_tells_how_long_it_took(morning: Mor
 
 async def test_an_exercise_never_looks_like_a_recall(morning: Morning) -> None:
     """Nobody is sent out for it, nothing public tells of it, and no client makes it real."""
-    trade, opener = morning.trade, morning.first
+    trade, opener = morning.trade, morning.collector
     city = await office_of(trade)
     recall, mine = new_id(), {"trigger": "self_check", "mock": True}
-    opened = order(trade, morning.at_first, **mine)
+    opened = order(trade, morning.mixed, **mine)
     await opener.make(f"/recalls/{recall}", opened)
     at = f"/recalls/{recall}"
 
@@ -1253,7 +1253,8 @@ async def test_an_exercise_never_looks_like_a_recall(morning: Morning) -> None:
         return [(row["kind"], row["facts"].get("mock")) for row in rows]
 
     assert await told(city) == [("mock_recall", "true")]
-    for real in ({**opened, "mock": False}, {name: opened[name] for name in opened if name != "mock"}):
+    unsaid = {name: said for name, said in opened.items() if name != "mock"}
+    for real in ({**opened, "mock": False}, unsaid):
         assert code_of(await opener.put(f"/recalls/{recall}", real)) == "id-reused"
     sold = await morning.first.sells(None, line(CHIVES, 1, morning.at_first))
     page = await trade.client.get(
