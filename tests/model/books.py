@@ -42,6 +42,7 @@ STATUS: Final = {
         "hold-not-yours",
         "recall-not-yours",
         "recall-sign-off-not-yours",
+        "layer-not-yours",
         "test-not-yours",
         "consumed-by-own-word",
     },
