@@ -84,6 +84,8 @@ _ENTRY = "tests/unit/test_entry_policy.py"
 _BOOKS = "tests/model/test_books.py"
 _BURSTS = "tests/model/test_bursts.py"
 _DEVICES = "tests/integration/test_devices.py"
+_BUNDLE = "tests/integration/test_bundle.py"
+_LABELS = "tests/integration/test_labels.py"
 _SAMPLES = "tests/integration/test_samples.py"
 _GATE_TESTS = "tests/integration/test_gate_tests.py"
 _REPORTS = "tests/integration/test_reports.py"
@@ -806,6 +808,42 @@ MUTANTS: Final = MappingProxyType(
             "octets=payload[offset * 2 : (offset + size) * 2],",
             "octets=payload[offset * 2 : (offset + size) * 2 + 2],",
             (f"{_PROOF}::test_a_ticket_is_told_byte_by_byte_with_key_signature_and_log",),
+        ),
+        "eaten-by-a-suppliers-word": Mutant(
+            "app/recall/rules.py",
+            "    if kind is StepKind.CONSUMED and held and not by_office and not mock:",
+            "    if False:",
+            (f"{_RECALLS}::test_a_supplier_does_not_empty_the_stock_of_its_buyers",),
+        ),
+        "exercise-told-as-an-alarm": Mutant(
+            "app/recall/opening.py",
+            "NoticeKind.MOCK_RECALL if recall.mock else NoticeKind.RECALL_REPORTED",
+            "NoticeKind.RECALL_REPORTED",
+            (f"{_RECALLS}::test_an_exercise_never_looks_like_a_recall",),
+        ),
+        "bag-of-yesterday": Mutant(
+            "app/testing/devices.py",
+            "            if named.id != found.lot_id:",
+            "            if False:",
+            (f"{_DEVICES}::test_a_bag_number_of_yesterday_tells_nothing_of_other_goods",),
+        ),
+        "sold-goods-come-in-again": Mutant(
+            "app/admission/books.py",
+            "        left_g=known.left[lot.id],",
+            "        left_g=None,",
+            (f"{_INSPECTIONS}::test_a_certificate_alone_brings_in_no_more_than_its_holder_has",),
+        ),
+        "list-forgets-tests": Mutant(
+            "app/bundle/service.py",
+            "            UNION SELECT lot_id FROM sample WHERE status IN ({_AGAINST})\n",
+            "",
+            (f"{_BUNDLE}::test_what_a_test_is_against_is_held_whatever_an_office_lets_move",),
+        ),
+        "label-forgets-sources": Mutant(
+            "app/web/queries.py",
+            "    held = bool(about.held)\n    saying",
+            "    held = lot.holds > 0\n    saying",
+            (f"{_LABELS}::test_goods_that_are_held_again_are_told_alike_wherever_one_looks",),
         ),
     }
 )

@@ -190,6 +190,28 @@ _BEHIND = prepared("""
     FROM met JOIN lot l ON l.id = met.id LEFT JOIN lot_balance b ON b.lot_id = l.id
     ORDER BY l.id
 """)
+# What the holders of lots had of them at an instant, as they are or split off, merged or come back:
+# what is there by now, with what was sold since and what samplers carried off.
+_LEFT = prepared("""
+    WITH RECURSIVE kept (root, holder_id, id) AS (
+        SELECT l.id, l.holder_id, l.id FROM lot l WHERE l.id = ANY(CAST(:lots AS bigint[]))
+        UNION
+        SELECT k.root, k.holder_id, l.id
+        FROM kept k JOIN lot_edge e ON e.src = k.id JOIN lot l ON l.id = e.dst
+        WHERE l.holder_id = k.holder_id
+    )
+    SELECT k.root, CAST(sum(
+        b.remaining_g + coalesce((
+            SELECT sum(d.mass_g) FROM ticket_draw d
+            JOIN ticket t ON t.id = d.ticket_id JOIN ticket_state s ON s.ticket_id = t.id
+            WHERE d.lot_id = k.id AND t.issued_at > :at AND s.status NOT IN ('voided', 'refused')
+        ), 0) + coalesce((
+            SELECT sum(p.mass_g) FROM sample p WHERE p.lot_id = k.id AND NOT p.on_the_way
+        ), 0)
+    ) AS bigint)
+    FROM kept k JOIN lot_balance b ON b.lot_id = k.id
+    GROUP BY k.root
+""")
 _OUTCOMES = {
     TestVerdict.FAILED: TestOutcome.FAILED,
     TestVerdict.SUSPECT: TestOutcome.SUSPECT,
@@ -261,6 +283,7 @@ class _Known:
         standings: How tests stand by now, and
         earlier: how they stood when it happened.
         named: What numbers of reports stand for.
+        left: Grams that the holders of certified lots had of them.
     """
 
     at: datetime
@@ -278,6 +301,7 @@ class _Known:
     duties: Collection[Duty]
     involved: Collection[int]
     named: Mapping[str, Sequence[NamedTest]] = field(default_factory=dict)
+    left: Mapping[int, int] = field(default_factory=dict)
 
     def tests_of(self, lot_id: int) -> tuple[TestFact, ...]:
         """Answer what is known of tests of a lot, and of what went into it.
@@ -379,7 +403,15 @@ async def _read(
         duties=await certificates.duties(session) if sellers else (),
         involved=await involved(session, [one.ticket for one in issued], caller),
         named=await testing.named(session, _numbers(issued, states.values()), now),
+        left=await _left(session, {row.lot_id for row in certified}, at),
     )
+
+
+async def _left(session: AsyncSession, lot_ids: Collection[int], at: datetime) -> Mapping[int, int]:
+    if not lot_ids:
+        return {}
+    rows = await fetch(session, _LEFT, {"lots": sorted(lot_ids), "at": at})
+    return {row[0]: row[1] for row in rows}
 
 
 def _numbers(issued: Iterable[FoundTicket], states: Iterable[LotState]) -> set[str]:
@@ -552,6 +584,7 @@ def _paper_of_certificate(certificate: Certificate, known: _Known) -> Paper:
         voided=certificate.id in known.voided,
         expires_at=certificate.expires_at,
         goods=(_item(lot, certificate.mass_g, on, proofs, known),),
+        left_g=known.left[lot.id],
     )
     return _with_ancestors(paper, {certificate.lot_id}, known.ancestry)
 

@@ -391,6 +391,14 @@ OBSERVATIONS: Final = {
             _HOUSE,
         ),
         _observation(
+            "goods-sold",
+            Severity.HOLD,
+            "到货重量超过持证人该批次的剩余重量（其余已售出、报损或销毁）；请扫描随货票据，谨防合格证复用",
+            "More stands here than its holder still has: the rest was sold or is gone. Scan the "
+            "ticket that came with the goods, and beware of a certificate used twice",
+            _HOUSE,
+        ),
+        _observation(
             "admitted-before",
             Severity.HOLD,
             "同一票据已在其他市场入场，或已用完；谨防复印件",

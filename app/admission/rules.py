@@ -497,6 +497,7 @@ class Paper:
         sources_held: Lots further back on hold.
         voided_certificates: Certificates of its goods that were taken back.
         told_late: That its sale is said to have been long before it was issued.
+        left_g: What its holder had of the goods when a certificate came alone; None for a ticket.
     """
 
     status: TicketStatus | None
@@ -510,6 +511,7 @@ class Paper:
     goods: tuple[Goods, ...] = ()
     voided_certificates: tuple[UUID, ...] = ()
     told_late: Late | None = None
+    left_g: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -608,7 +610,7 @@ def decide(policy: Policy, facts: Facts) -> Verdict:
         *(_of_state(facts.paper, _known_at(facts)) if facts.paper else ()),
         *(_of_lots(facts.paper) if facts.paper else ()),
         *(finding for item in goods for finding in _of_goods(policy, item)),
-        *(_of_entry(facts.entry) if facts.entry else ()),
+        *(_of_entry(facts.entry, facts.paper) if facts.entry else ()),
         *_of_circumstances(facts),
     ]
     ruled = [finding if finding.by else _ruled(policy, finding, days) for finding in found]
@@ -790,7 +792,7 @@ def _facts_of(goods: Goods) -> dict[str, Any]:
     }
 
 
-def _of_entry(entry: Entry) -> Iterator[Finding]:
+def _of_entry(entry: Entry, paper: Paper | None) -> Iterator[Finding]:
     others = [before for before in entry.admitted if before.market != entry.market]
     if others or (entry.exceeds and entry.admitted):
         inspections = [str(before.inspection) for before in entry.admitted]
@@ -803,6 +805,9 @@ def _of_entry(entry: Entry) -> Iterator[Finding]:
             before_g=before_g,
             issued_g=entry.issued_g,
         )
+    left_g = None if paper is None else paper.left_g
+    if left_g is not None and entry.mass_g * 1000 > left_g * (1000 + entry.tolerance_permille):
+        yield _finding("goods-sold", mass_g=entry.mass_g, left_g=left_g)
     if entry.drawn:
         yield _finding("drawn-for-test")
 

@@ -46,7 +46,8 @@ RECENT_MAX: Final = 50
 REQUEST: Final = "ypt-gate-1"
 STATEMENT: Final = b"ypt-gate-statement-1\n"
 SIGNATURE_BYTES: Final = 64
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+# Eleven digits of seconds end in the year 5138, which every date here can be.
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,11}")
 
 
 class Algorithm(StrEnum):

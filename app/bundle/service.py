@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.admission.policy import LET_IN
 from app.bundle import rules
 from app.bundle.device import BundleNotReady
 from app.bundle.models import Device, KeysetRow, MetaRow, ShardRow
@@ -20,6 +21,7 @@ from app.place.models import Place
 from app.signing import service as signing
 from app.signing.keys import IssuerClass
 from app.testing import queries as testing
+from app.testing.rules import HOLDING
 from app.testing.standards import standards
 
 _BUILD_LOCK: Final = 0x62756E64  # "bund": any number that no other advisory lock of ours has
@@ -85,14 +87,22 @@ _WEEKS: Final = {
     """),
 }
 
-# Taken back, on hold with all that was made of it, used up: in this order, for the gravest says it.
-# What was used up elsewhere is left out: used-up tickets are many, and do not compress.
-_STATUSES: Final = {
-    ShardKind.TICKET: text("""
+# A test stands against goods whether or not an office lets them move: see `testing.rules.inherit`.
+_LET_IN: Final = ", ".join(f"'{decision}'" for decision in sorted(LET_IN))
+_AGAINST: Final = ", ".join(f"'{status}'" for status in sorted(HOLDING))
+_HELD: Final = f"""
         WITH RECURSIVE held (id) AS (
             SELECT lot_id FROM lot_balance WHERE holds > 0
+            UNION SELECT lot_id FROM sample WHERE status IN ({_AGAINST})
             UNION SELECT e.dst FROM held h JOIN lot_edge e ON e.src = h.id
         )
+"""  # noqa: S608 (constants)
+# Taken back, on hold or found bad with all that was made of it, used up: in this order, for the
+# gravest says it. What was used up elsewhere is left out: used-up tickets are many, and do not
+# compress. What a gate let in is told as its market decided last.
+_STATUSES: Final = {
+    ShardKind.TICKET: text(f"""
+        {_HELD}
         SELECT t.id, t.issued_at, min(said.status) FROM (
             SELECT ticket_id, 1 AS status FROM ticket_state WHERE status = 'voided'
             UNION ALL
@@ -109,19 +119,19 @@ _STATUSES: Final = {
             FROM inspection_line l
             JOIN inspection i ON i.id = l.inspection_id
             JOIN ticket t ON t.id = l.ticket_id
-            WHERE coalesce(l.decided_offline, l.decision) = 'ADMIT'
+            LEFT JOIN LATERAL (
+                SELECT r.decision FROM ruling r WHERE r.line_id = l.id ORDER BY r.id DESC LIMIT 1
+            ) r ON true
+            WHERE coalesce(r.decision, l.decided_offline, l.decision) IN ({_LET_IN})
                 AND (i.market_id = :market OR t.market_id = :market OR t.market_id IS NULL)
                 AND t.issued_at >= CAST(:since AS timestamptz)
             GROUP BY t.id HAVING sum(l.mass_g) >= t.mass_g
         ) said JOIN ticket t ON t.id = said.ticket_id
         WHERE t.issued_at >= CAST(:since AS timestamptz)
         GROUP BY t.id
-    """),
-    ShardKind.CERTIFICATE: text("""
-        WITH RECURSIVE held (id) AS (
-            SELECT lot_id FROM lot_balance WHERE holds > 0
-            UNION SELECT e.dst FROM held h JOIN lot_edge e ON e.src = h.id
-        )
+    """),  # noqa: S608 (constants)
+    ShardKind.CERTIFICATE: text(f"""
+        {_HELD}
         SELECT c.id, c.issued_at, min(said.status) FROM (
             SELECT certificate_id, 1 AS status FROM certificate_void
             UNION ALL
@@ -130,7 +140,7 @@ _STATUSES: Final = {
         WHERE c.issued_at >= CAST(:since AS timestamptz)
             AND CAST(:market AS bigint) IS NOT NULL
         GROUP BY c.id
-    """),
+    """),  # noqa: S608 (constants)
 }
 _NAMES: Final = text("SELECT id, name FROM product ORDER BY id")
 _COUNTIES: Final = text("""

@@ -38,8 +38,14 @@ _RETRYABLE = ("40001", "40P01", "55P03", "57014", "57P01", "57P02", "57P03", "08
 # After these the same request, run again at once, can succeed: it met another one that won.
 _COLLISIONS = ("40001", "40P01")
 _UNIQUE_VIOLATION = "23505"
-# What names the key of ids that clients choose; a cluster keeps those of lots and tickets apart.
-_CHOSEN_IDS = ("public_id", directory.KEY)
+# What names the key of ids and numbers that clients choose; a cluster keeps those of lots and
+# tickets apart. A sampler numbers the bags, and the maker of a device its records.
+_CHOSEN_IDS = (
+    "public_id",
+    directory.KEY,
+    "uq_sample_taken_by_number",
+    "uq_test_source_id_maker_record_id",
+)
 COLLIDED = "ypt_collided"
 """Key in the ASGI scope of what takes note of a collision; see `http.Unit`."""
 _UNREADABLE = ("22021", "22P05", "22003", "22008")

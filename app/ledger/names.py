@@ -28,8 +28,7 @@ async def erase(session: AsyncSession, *, now: datetime) -> int:
     """
     law = await service.statute(session)
     today = local_date(now)
-    asked = (await queries.held_since(session), await queries.asked_since(session))
-    needed_since = min((at for at in asked if at is not None), default=None)
+    needed_since = await queries.needed_since(session)
     left = await session.scalars(
         select(Account)
         .where(Account.disabled_at.is_not(None), Account.erased_at.is_(None))

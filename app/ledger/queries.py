@@ -269,13 +269,14 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
 
 
 # Goods of open holds and open recalls, and whatever went into them; what they went into is younger
-# than they are, and so is all of a recall's scope beyond what was found and its sources.
+# than they are, and so is all of a recall's scope beyond what was found and its sources. An
+# exercise needs nothing: whoever never ends one could else keep names from being erased.
 _HELD_SINCE = text("""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL
         UNION
         SELECT s.lot_id FROM recall_lot s JOIN recall r ON r.id = s.recall_id
-        WHERE r.closed_at IS NULL AND s.relation IN ('found', 'source')
+        WHERE r.closed_at IS NULL AND NOT r.mock AND s.relation IN ('found', 'source')
         UNION
         SELECT e.src FROM lot_edge e JOIN needed n ON n.lot_id = e.dst
     )
@@ -317,6 +318,12 @@ _MONTHS_AT_HAND = text("""
         AND CAST(CAST(i.inhrelid AS regclass) AS text) ~ '_[0-9]{6}$'
     ORDER BY 1
 """)
+
+
+async def needed_since(session: AsyncSession) -> datetime | None:
+    """Answer from when on something is needed by a hold, recall, case or report that is open."""
+    asked = (await held_since(session), await asked_since(session))
+    return min((at for at in asked if at is not None), default=None)
 
 
 async def months_at_hand(session: AsyncSession, table: str) -> list[date]:

@@ -2,7 +2,7 @@
 
 Tickets, lots and parties are never removed, so a ledger lasts. What can leave the tables at hand
 are months of events and log entries, which stand behind every record: the longest of all rules
-holds for them, and whatever an open hold needs.
+holds for them, and whatever an open hold, recall, case or report needs.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,10 @@ class Plan:
         months: For how many months the longest rule keeps it.
         source: That rule.
         rule_from: The first day that the rule still needs.
-        hold_from: The first day that an open hold still needs; None without one.
+        hold_from: The first day that an open hold, recall, case or report still needs; None without
+            one.
         may_go: The months that nothing needs, by their first day.
-        held_back: Months that are old enough, and that an open hold needs.
+        held_back: Months that are old enough, and that something open needs.
     """
 
     table: str
@@ -44,7 +45,7 @@ async def plans(session: AsyncSession, *, today: date) -> list[Plan]:
     law = await service.statute(session)
     longest = max(law.retention, key=lambda rule: (rule.months, rule.basis == "law"))
     assert longest.months == rules.longest_months(law), "the longest rule is the longest"
-    since = await queries.held_since(session)
+    since = await queries.needed_since(session)
     # A clock that was a little fast must not save an event from the month before.
     hold_from = None if since is None else local_date(since - _A_DAY).replace(day=1)
     found = []

@@ -44,7 +44,7 @@ from app.recall.models import (
     RecallSignOff,
     RecallStep,
 )
-from app.recall.opening import be_patient, commit_to
+from app.recall.opening import be_patient, commit_to, exercise
 from app.recall.rules import LotAccount, Method, Outcome, StepKind
 from app.recall.schemas import (
     AcknowledgementIn,
@@ -281,7 +281,7 @@ async def record_step(
         IdReused: the id names another step.
         RecallNotYours: the lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
-        ConsumedByOwnWord: the holder itself says that its goods are eaten.
+        ConsumedByOwnWord: a business says that goods in its hands, or another's, are eaten.
         MockOnly: nothing is recovered in an exercise.
         GramsDiffer: less is left to account for.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
@@ -294,8 +294,8 @@ async def record_step(
         return existing, False
     await _check_speaks_for(session, recall, caller, {found.speaker}, on=local_date(now))
     check_open(recall)
-    own = lot.holder_id == caller.party_id
-    rules.check_consumed(body.kind, own=own, by_office=caller.is_office, mock=recall.mock)
+    held = lot.holder_id is not None
+    rules.check_consumed(body.kind, held=held, by_office=caller.is_office, mock=recall.mock)
     rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
@@ -619,7 +619,8 @@ _SCOPE = text("""
 """)
 _TOLD = text("""
     SELECT party_id FROM recall_notice WHERE recall_id = :recall
-    UNION SELECT party_id FROM notice WHERE subject = :subject AND kind = :reported
+    UNION SELECT party_id FROM notice
+    WHERE subject = :subject AND kind = ANY(CAST(:told_as AS text[]))
 """)
 _LET_GO = text(lots.HOLD_SQL)
 
@@ -664,9 +665,10 @@ async def close(
     recall.closing_reason = body.reason
     recall.report = queries.report_of(recall, totals)
     await session.flush()
-    parameters = {"recall": recall.id, "subject": public_id, "reported": NoticeKind.RECALL_REPORTED}
+    told_as = [NoticeKind.RECALL_REPORTED, NoticeKind.MOCK_RECALL]
+    parameters = {"recall": recall.id, "subject": public_id, "told_as": told_as}
     told = (await session.execute(_TOLD, parameters)).scalars()
-    facts = {"outcome": body.outcome, "reason": body.reason}
+    facts = {"outcome": body.outcome, "reason": body.reason, **exercise(recall)}
     await holds.tell(session, NoticeKind.RECALL_CLOSED, public_id, told, facts, now)
     document = {
         "outcome": body.outcome,
@@ -740,6 +742,7 @@ async def escalate(session: AsyncSession, *, now: datetime) -> int:
         codes = {party.division_code for party in known.values() if party.division_code}
         offices = await authority.offices_of(session, codes, on=today)
         facts = {"late": len(names), "due_at": recall.acknowledge_due_at.isoformat()}
+        facts |= exercise(recall)
         told = {recall.opened_by, *offices}
         await holds.tell(session, NoticeKind.RECALL_LATE, recall.public_id, told, facts, now)
     overdue = (
@@ -757,7 +760,7 @@ async def escalate(session: AsyncSession, *, now: datetime) -> int:
     for recall in overdue:
         codes = set((await session.execute(queries.PLACES, {"recall": recall.id})).scalars())
         offices = await authority.offices_of(session, codes, on=today)
-        facts = {"finish_due_on": recall.finish_due_on.isoformat()}
+        facts = {"finish_due_on": recall.finish_due_on.isoformat(), **exercise(recall)}
         told = {recall.opened_by, *offices}
         await holds.tell(session, NoticeKind.RECALL_OVERDUE, recall.public_id, told, facts, now)
     return len(late) + len(overdue)

@@ -374,7 +374,13 @@ def _facts(recall: Recall) -> dict[str, Any]:
         "grade": recall.grade,
         "reason": recall.reason,
         "acknowledge_until": recall.acknowledge_due_at.isoformat(),
+        **exercise(recall),
     }
+
+
+def exercise(recall: Recall) -> dict[str, Any]:
+    """Say in a notice that it is about an exercise, for which nobody must be sent out."""
+    return {"mock": "true"} if recall.mock else {}
 
 
 _PLACES = text("""
@@ -412,9 +418,8 @@ async def _tell_offices(
     offices = await authority.offices_of(session, codes, on=on)
     offices |= await queries.offices_in_charge(session, recall, on=on)
     told = {*offices, *(party for party, _ in markets)} - {caller.party_id}
-    await holds.tell(
-        session, NoticeKind.RECALL_REPORTED, recall.public_id, told, _facts(recall), now
-    )
+    kind = NoticeKind.MOCK_RECALL if recall.mock else NoticeKind.RECALL_REPORTED
+    await holds.tell(session, kind, recall.public_id, told, _facts(recall), now)
 
 
 async def _record(

@@ -216,17 +216,17 @@ class MockOnly(DomainError):
 
 
 class ConsumedByOwnWord(DomainError):
-    """Nobody is believed alone that goods which were to be stopped in its hands are eaten."""
+    """A business is not believed that goods which were to be stopped, its own or not, are eaten."""
 
     kind: ClassVar[Kind] = Kind.FORBIDDEN
     code: ClassVar[str] = "consumed-by-own-word"
     title: ClassVar[Text] = Text(
-        "持有人不能自行登记自己的货物已消费",
-        "A holder's own word is not enough that its goods were consumed",
+        "货物已消费须由监管部门核实登记，企业不能自行登记",
+        "A business's word is not enough that goods were consumed",
     )
     next_step: ClassVar[Text] = Text(
-        "请告知立案方或辖区监管部门，由其核实后登记",
-        "Tell whoever leads the recall, or the regulator of the area, who checks and records it",
+        "请告知办理该召回的部门或辖区监管部门，由其核实后登记",
+        "Tell the office in charge, or the regulator of the area, who checks and records it",
     )
 
 
@@ -605,13 +605,22 @@ def check_step(account: LotAccount, kind: StepKind, mass_g: int, *, mock: bool) 
         raise GramsDiffer(step=kind, wanted_g=mass_g, left_g=room_g)
 
 
-def check_consumed(kind: StepKind, *, own: bool, by_office: bool, mock: bool) -> None:
-    """Refuse to believe a holder that what it was to keep is eaten.
+def check_consumed(kind: StepKind, *, held: bool, by_office: bool, mock: bool) -> None:
+    """Refuse to believe a business that what somebody was to keep is eaten.
+
+    It leaves the books of its holder for good: the holder would hide it, and whoever called it back
+    could empty the stock of others.
+
+    Args:
+        kind: What is recorded.
+        held: Whether somebody on the platform holds the goods; a walk-in's are with nobody.
+        by_office: Whether an office says so, which has looked.
+        mock: Whether it is an exercise, in which nothing leaves the books.
 
     Raises:
-        ConsumedByOwnWord: nobody else has looked.
+        ConsumedByOwnWord: no office has looked.
     """
-    if kind is StepKind.CONSUMED and own and not by_office and not mock:
+    if kind is StepKind.CONSUMED and held and not by_office and not mock:
         raise ConsumedByOwnWord
 
 

@@ -445,11 +445,19 @@ async def _sample(
 ) -> Sample:
     """Find the sample of a record by its number, or take it out of the lot that is named.
 
+    Devices count their bags anew every morning: a result under a number that was used before must
+    not be told of the goods of that day, and those that are named stay unheld.
+
     Raises:
         UnknownSample: the number is new, and no lot with grams is named.
+        SampleNumberTaken: it stands for a sample of another lot than the one that is named.
     """
     found = await service.numbered(session, item.sample_no, party_id=source.party_id)
     if found is not None:
+        if item.lot is not None:
+            named = (await lots.lock(session, [item.lot]))[item.lot]
+            if named.id != found.lot_id:
+                raise rules.SampleNumberTaken(pointer="/sample_no", lot=str(item.lot))
         return found
     if item.lot is None or item.mass_g is None:
         raise rules.UnknownSample(pointer="/sample_no", sample=item.sample_no)

@@ -268,25 +268,32 @@ async def ticket_behind(session: AsyncSession, binding: LabelBinding | None) -> 
 async def label(
     session: AsyncSession, code: str, binding: LabelBinding | None, frame: Frame
 ) -> tuple[Saying, PublicLabel]:
-    """Say what anybody may know of a label that stands for a lot, or for nothing yet."""
+    """Say what anybody may know of a label that stands for a lot, or for nothing yet.
+
+    A hold on what went into the lot is told as on the pages of its tickets and certificates.
+    """
     if binding is None or binding.lot_id is None:
         return UNBOUND, _labelled(UNBOUND, code, frame, bound=False)
     lot = (await lots.states_by_id(session, [binding.lot_id]))[binding.lot_id]
-    saying = SAYINGS[PageState.HELD] if lot.holds else LABELLED
+    library = await library_of(session)
+    graph = await library.behind([lot.id])
+    about = await _ask_about(
+        library, graph, lots=[lot.id], party_ids=(), certificate_ids=(), at=frame.now
+    )
+    held = bool(about.held)
+    saying = SAYINGS[PageState.HELD] if held else LABELLED
     origin = None
     if lot.division_code is not None:
-        gazetteer = await places.gazetteer(session)
         on = lot.made_on or local_date(lot.created_at)
-        origin = resolve(lot.division_code, on, gazetteer).full_name
+        origin = resolve(lot.division_code, on, library.gazetteer).full_name
     found = await certificates.newest_in_force(session, lot.certificate_ids)
     facts = {
-        "product": (await products.catalogue(session)).product(lot.product_id).name,
+        "product": library.catalogue.product(lot.product_id).name,
         "mass": words(spell_mass(lot.mass_g)),
         "origin": origin,
         "made_on": lot.made_on,
         "certificate": None if found is None else token.PATH + found.token,
     }
-    held = lot.holds > 0
     return saying, _labelled(saying, code, frame, bound=True, held=held, **facts)
 
 

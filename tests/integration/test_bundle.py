@@ -18,8 +18,9 @@ from app.place.rules import PlaceKind
 from app.signing import token
 from tests.device import ROOT, Device, code_for, enrolled, open_bundles, rebuild, sha256
 from tests.factories import Json, Trade, code_of, new_id
-from tests.gate import agrees, scanned
-from tests.laboratory import signed_in
+from tests.gate import agrees, inspects, scanned
+from tests.gate import rules as rules_on
+from tests.laboratory import inhibition, judged, lab, report, sampled, signed_in
 from tests.market import Market
 
 
@@ -113,6 +114,42 @@ async def test_what_is_made_of_held_goods_is_held_too(market: Market) -> None:
     await market.trade.hold(str(source), 0)
     await rebuild(market.trade)
     assert said(await fetched(device, market), ticket) is Status.VALID
+
+
+async def test_what_a_test_is_against_is_held_whatever_an_office_lets_move(market: Market) -> None:
+    """A list must not call valid what the gate would refuse with a network."""
+    device = await enrolled(market)
+    lot = await market.lot(market.farmer, 20)
+    ticket = await market.sell(market.farmer, market.stall, lot, 5)
+    sample = await sampled(market.regulator, lot)
+    hold = (await judged(market.regulator, sample, inhibition(45)))["hold"]
+    let_go = {"reason": "送实验室，先行放行"}
+    await market.regulator.make(f"/holds/{hold}/release", let_go, status=200)
+    await rebuild(market.trade)
+    assert said(await fetched(device, market), ticket) is Status.HELD
+    await judged(await lab(market.trade), sample, report(("克百威", None)))
+    await rebuild(market.trade)
+    assert said(await fetched(device, market), ticket) is Status.VALID
+
+
+async def test_what_was_ruled_in_is_used_up_and_what_was_ruled_out_is_not(market: Market) -> None:
+    device = await enrolled(market)
+    lot = await market.lot(market.farmer, 20)
+    await market.farmer.certifies(lot, 20)
+    inside, outside = [
+        await market.sell(market.farmer, market.stranger, lot, 5, market=str(market.site))
+        for _ in range(2)
+    ]
+    (held,) = (await inspects(market, scanned(inside)))["lines"]
+    assert held["decision"] == "REFUSE"  # the stranger has signed nothing
+    await agrees(market, market.stranger)
+    (admitted,) = (await inspects(market, scanned(outside)))["lines"]
+    assert admitted["decision"] == "ADMIT"
+    await rules_on(market.office, admitted, "REFUSE", "车厢有异味")
+    await rules_on(market.regulator, held, "RELEASED_BY_REGULATOR", "已补签协议")
+    await rebuild(market.trade)
+    bundle = await fetched(device, market)
+    assert [said(bundle, one) for one in (inside, outside)] == [Status.CONSUMED, Status.VALID]
 
 
 async def test_what_was_used_up_elsewhere_is_not_this_markets_affair(market: Market) -> None:
@@ -239,6 +276,7 @@ async def test_only_an_enrolled_key_that_signs_just_now_is_believed(
         {"x-ypt-signature": "00" * 64},
         {"x-ypt-signature": ""},
         {"x-ypt-timestamp": "1"},
+        {"x-ypt-timestamp": "9" * 12},
     ):
         answer = await device.send("GET", path, headers=headers)
         assert (answer.status_code, code_of(answer)) == (401, "device-not-believed")

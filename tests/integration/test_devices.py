@@ -19,6 +19,7 @@ from tests.laboratory import (
     feed,
     office,
     record_of,
+    sample_of,
     sampled,
     signed_in,
     source_of,
@@ -250,6 +251,96 @@ async def test_batches_that_cross_each_other_all_arrive(trade: Trade, market: Ac
     assert [answer["taken"] for answer in answers] == [6, 6]
 
 
+async def test_a_bag_number_of_yesterday_tells_nothing_of_other_goods(
+    trade: Trade, market: Actor
+) -> None:
+    """Devices count from 1 every morning; what is found is of the goods that are named."""
+    cleared, bad = [await market.opens(CHIVES, 10, origin="declare") for _ in range(2)]
+    device = await feed(trade, market)
+    first = record_of("1", 8, lot=cleared, mass_g=100)
+    assert (await device.pushes(first))["taken"] == 1
+    told = await device.pushes(
+        record_of("1", 90, lot=bad, mass_g=100),
+        record_of("1", 90, lot=new_id()),
+        record_of("1", 9, lot=cleared),
+    )
+    problems = [one["problem"] and one["problem"]["code"] for one in told["records"]]
+    assert problems == ["sample-number-taken", "unknown-lot", None]
+    held = [(await market.lot(lot))["on_hold"] for lot in (cleared, bad)]
+    assert held == [False, False]
+    # Under a number of its own it is found, and held.
+    assert (await device.pushes(record_of("2", 90, lot=bad, mass_g=100)))["taken"] == 1
+    assert (await market.lot(bad))["on_hold"] is True
+
+
+async def test_one_name_for_two_bags_at_once_names_one(trade: Trade, market: Actor) -> None:
+    """Rivals with the same record or bag, of lots that do not wait for each other."""
+    lots = [await market.opens(CHIVES, 10, origin="declare") for _ in range(4)]
+    device, record = await feed(trade, market), new_id()
+    pushed = await asyncio.gather(
+        *(
+            device.pushes({**record_of(f"r{no}", 8, lot=lot, mass_g=100), "record_id": record})
+            for no, lot in enumerate(lots)
+        )
+    )
+    states = [told["records"][0] for told in pushed]
+    assert sorted(one["state"] for one in states) == ["refused"] * 3 + ["taken"]
+    assert {one["problem"]["code"] for one in states if one["problem"]} == {"id-reused"}
+    pushed = await asyncio.gather(
+        *(device.pushes(record_of("one bag", 8, lot=lot, mass_g=100)) for lot in lots)
+    )
+    states = [told["records"][0] for told in pushed]
+    assert sorted(one["state"] for one in states) == ["refused"] * 3 + ["taken"]
+    assert {one["problem"]["code"] for one in states if one["problem"]} == {"sample-number-taken"}
+    answers = await asyncio.gather(
+        *(
+            market.put(f"/samples/{new_id()}", sample_of(lot, number="by hand", **OF_MARKET))
+            for lot in lots
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert await trade.value("SELECT count(*) FROM sample") == 3
+
+
+async def test_a_device_of_the_future_or_of_another_country_is_refused_alone(
+    trade: Trade, market: Actor
+) -> None:
+    lot = await market.opens(CHIVES, 10, origin="declare")
+    sound: dict[str, Any] = {"lot": lot, "mass_g": 100}
+    strip = {"method": STRIP, "substance": "克百威", "value": None, "result": 1}
+    device = await feed(trade, market)
+    wrong: list[dict[str, Any]] = [
+        {"tested_at": "9999-12-31T23:59:59-23:59"},
+        {"tested_at": "0001-01-01T00:00:00+23:59"},
+        {"tested_at": "2036-06-18T04:00:00+08:00"},
+        {"taken_at": "0001-01-01T00:00:00+23:59"},
+        {"taken_at": "9999-12-31T23:59:59-23:59"},
+        {"mass_g": 0},
+        {"mass_g": -100},
+        {"value": "1e400"},
+        {"value": "NaN"},
+    ]
+    records = [{**record_of(str(no)), **sound, **one} for no, one in enumerate(wrong)]
+    # Both conventions in one batch: a number that this source's lacks is refused, not guessed.
+    records += [
+        {**record_of("s1", **sound), **strip, "result": 2},
+        {**record_of("s2", **sound), **strip, "result": 0},
+        {**record_of("s3", **sound), **strip, "result": 1},
+    ]
+    told = await device.pushes(*records)
+    codes = [
+        one["problem"]["code"] if one["problem"] else one["outcome"] for one in told["records"]
+    ]
+    assert codes == [
+        *["impossible-date"] * 5,
+        *["malformed-record"] * 4,
+        "positive",
+        "unknown-result-code",
+        "lot-on-hold",
+    ]
+    assert (await market.lot(lot))["remaining_g"] == 9_900
+
+
 # --- who signed it --------------------------------------------------------------------------------
 
 
@@ -266,6 +357,8 @@ async def test_a_push_that_is_not_signed_is_not_believed(trade: Trade, market: A
         {**good, "X-Ypt-Nonce": "short"},
         {**good, "X-Ypt-Nonce": "another-nonce-000001"},
         {**good, "X-Ypt-Timestamp": "soon"},
+        {**good, "X-Ypt-Timestamp": "9" * 11},
+        {**good, "X-Ypt-Timestamp": "9" * 12},
         {**good, "X-Ypt-Timestamp": str(int(good["X-Ypt-Timestamp"]) + 1)},
         device.signed(body + b" "),
         device.signed(body, minutes=-5.1),

@@ -11,9 +11,11 @@ import pytest
 
 from app.exchange import service
 from app.exchange.service import Desk, ImportBegun, open_source
+from app.party.access import RoleKind
 from tests.conftest import TEST_SECRET
-from tests.factories import Actor, Trade
+from tests.factories import Actor, Trade, new_id
 from tests.integration.conftest import audit
+from tests.recalls import order
 from tests.terminal import Said, say
 
 HEAD = ["买方", "品名", "数量", "单位", "日期"]
@@ -160,6 +162,65 @@ async def test_a_killed_import_goes_on_after_its_last_commit(
     await trade.execute("DELETE FROM import_run")
     anew = await service.run(desk(trade, farmer), source, kill_at(-1))
     assert (anew.made, anew.repeated, anew.refused) == (0, 33, 7)
+
+
+async def test_goods_that_are_held_in_the_middle_of_an_import_stay_where_they_are(
+    trade: Trade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held between two chunks, and while a killed import waited to be resumed."""
+    monkeypatch.setattr(service, "CHUNK_ROWS", 5)
+    office = await trade.party(RoleKind.REGULATOR, answers_for="3206")
+    farmer, stall = await trade.farmer(), await trade.stall()
+    first, second = [await farmer.opens(kg=10) for _ in range(2)]
+    named = tmp_path / "named.csv"
+    with named.open("w", encoding="utf-8", newline="") as target:
+        lots = [first, second] * 10
+        rows = [[*row, lot] for row, lot in zip(rows_of(stall, 20), lots, strict=True)]
+        csv.writer(target).writerows([[*HEAD, "批次"], *rows])
+    source = open_source(named, str(farmer.public_id))
+    hold = new_id()
+
+    class KilledError(Exception):
+        pass
+
+    def kill_at(rows: int) -> Callable[[service.Progress], None]:
+        def tell(done: service.Progress) -> None:
+            if done.rows_done == rows:
+                raise KilledError
+
+        return tell
+
+    with pytest.raises(KilledError):
+        await service.run(desk(trade, farmer), source, kill_at(10))
+    assert await tickets(trade) == 10
+    await office.make(f"/holds/{hold}", {"lot": first, "reason": "待查"})
+    done = await service.run(desk(trade, farmer), source, kill_at(-1), resume=True)
+    assert (done.made, done.refused) == (15, 5)
+    codes = await trade.rows("SELECT DISTINCT code FROM import_refusal")
+    assert [tuple(row) for row in codes] == [("lot-on-hold",)]
+    left = [(await farmer.lot(lot))["remaining_g"] for lot in (first, second)]
+    assert left == [5_000, 0]
+    # A file that names no lots takes from what may move, and is short of the rest.
+    unnamed = open_source(
+        written(tmp_path / "unnamed.csv", *rows_of(stall, 3)), str(farmer.public_id)
+    )
+    done = await service.run(desk(trade, farmer), unnamed, kill_at(-1))
+    assert (done.made, done.refused) == (0, 3)
+    await office.make(f"/holds/{hold}/release", {"reason": "合格"}, status=200)
+    recall = new_id()
+    opened = order(trade, first, siblings=False)
+    importing = service.run(
+        desk(trade, farmer),
+        open_source(written(tmp_path / "race.csv", *rows_of(stall, 5)), str(farmer.public_id)),
+        kill_at(-1),
+    )
+    done, answer = await asyncio.gather(importing, office.put(f"/recalls/{recall}", opened))
+    assert answer.status_code == 201
+    page = await office.read(f"/recalls/{recall}/lots?limit=1000")
+    (root,) = [row for row in page["lots"] if row["lot"] == first]
+    left_g = (await farmer.lot(first))["remaining_g"]
+    assert root["on_hand_g"] == left_g == 5_000 - done.made * 1_000
+    assert done.made in {0, 5}
 
 
 async def test_an_import_meets_its_double_and_neither_doubles(

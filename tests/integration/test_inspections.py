@@ -41,6 +41,7 @@ from tests.gate import (
 )
 from tests.laboratory import OF_MARKET, OWN, inhibition, judged, lab, report, sampled
 from tests.market import PORK, Market
+from tests.recalls import order
 
 TODAY = date(2026, 6, 18)
 
@@ -763,6 +764,75 @@ async def test_a_certificate_alone_comes_in_once_for_its_grams(market: Market) -
     await rules(market.office, held["lines"][0], "ADMIT", "司机说是第二车")
     cases = await market.office.read("/gate-cases?state=open")
     assert (cases[0]["line"], cases[0]["ticket"]) == (held["lines"][0]["line"], None)
+
+
+async def test_a_certificate_alone_brings_in_no_more_than_its_holder_has(market: Market) -> None:
+    """Sold, rotten or destroyed goods leave their certificate behind, and copies of it."""
+    await agrees(market, market.coop)
+    lot = await market.lot(market.coop, 10)
+    certificate = await market.certify(market.coop, lot, 10)
+
+    def shown(mass_g: int) -> Json:
+        return {"id": new_id(), "text": certificate["url"], "mass_g": mass_g}
+
+    at_the_gate = market.clock().isoformat()
+    market.clock.advance(minutes=30)
+    sold = await market.sell(market.coop, market.stall, lot, 6)
+    told = (await inspects(market, shown(5_000)))["lines"][0]
+    assert (told["decision"], codes(told)) == ("HOLD", ["in-the-books", "goods-sold"])
+    facts = next(one["facts"] for one in told["findings"] if one["code"] == "goods-sold")
+    assert facts == {"mass_g": 5_000, "left_g": 4_000}
+    # What was there when a device without a network saw it was there.
+    sent = market.clock().isoformat()
+    late = await inspects(market, shown(10_000), device_at=at_the_gate, sent_at=sent)
+    assert (late["decision"], late["cases"]) == ("ADMIT", [])
+    # Split, it is the same goods; what comes back is there again.
+    part = {"lot": new_id(), "quantity": "3", "unit": "公斤"}
+    await market.coop.make(f"/splits/{new_id()}", {"lot": lot, "parts": [part]})
+    other = await market.certify(market.coop, await market.lot(market.coop, 8), 8)
+    assert "goods-sold" not in codes((await inspects(market, shown(4_000)))["lines"][0])
+    await market.stall.decides(sold["ticket"], "refused")
+    assert "goods-sold" not in codes((await inspects(market, shown(10_000)))["lines"][0])
+    rotten = {"lot": other["lot"], "mass_g": 8_000, "reason": "spoiled"}
+    await market.coop.make(f"/losses/{new_id()}", rotten)
+    line = {"id": new_id(), "text": other["code"], "mass_g": 8_000}
+    gone = (await inspects(market, line))["lines"][0]
+    assert (gone["decision"], "goods-sold" in codes(gone)) == ("HOLD", True)
+    # Whoever scans the label on a crate that he bought is told nothing of the sort.
+    assert "goods-sold" not in codes(await market.scan(other["url"]))
+
+
+async def test_what_was_let_in_offline_before_a_recall_is_looked_into(market: Market) -> None:
+    """Days without a network at two gates, and goods that were called back meanwhile."""
+    west = await _second_gate(market)
+    lot = await market.lot(market.farmer, 20)
+    ticket, early = await _before(market, lot)
+    sent_back = await market.sell(market.farmer, market.stall, lot, 4)
+    opened = order(market.trade, lot, siblings=False)
+    recall = new_id()
+    await market.regulator.make(f"/recalls/{recall}", opened)
+    market.clock.advance(days=2)
+    told: Json = {"device_at": early, "sent_at": market.clock().isoformat()}
+    line = scanned(ticket, decided_offline="ADMIT")
+    first = await inspects(market, line, **told)
+    assert (first["lines"][0]["decision"], first["lines"][0]["stands_at"]) == ("HOLD", "ADMIT")
+    assert "lot-on-hold" in codes(first["lines"][0])
+    again = await inspects(market, scanned(ticket, decided_offline="ADMIT"), place=west, **told)
+    kinds = {
+        case["kind"]: case["case"]
+        for case in await market.office.read("/gate-cases?state=open")
+        if case["case"] in again["cases"]
+    }
+    assert set(kinds) == {"let_in_against_verdict", "admitted_at_two_gates"}
+    # The recall goes on beside it: what stands in the market can go back, or be accounted for.
+    words = {"reason": "召回", "accountable": "王五"}
+    for one in (ticket, sent_back):
+        await market.regulator.make(f"/recalls/{recall}/annulments/{one['ticket']}", words)
+    last = (await inspects(market, scanned(ticket, decided_offline="ADMIT"), **told))["lines"][0]
+    assert last["decision"] == "REFUSE"
+    assert {"voided", "lot-on-hold"} <= set(codes(last))
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await market.regulator.make(f"/recalls/{recall}/closure", lifted, status=200)
 
 
 async def test_one_ticket_twice_on_one_truck_and_on_several(market: Market) -> None:

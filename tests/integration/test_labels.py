@@ -438,6 +438,59 @@ async def test_a_label_of_a_lot_tells_the_lot_and_its_hold(market: Market) -> No
     assert "已被控制" in (await client.get(f"/b/{code}", headers=HTML)).text
 
 
+async def test_goods_that_are_held_again_are_told_alike_wherever_one_looks(market: Market) -> None:
+    """Held, released and held again: label, pages, gate, list, paper and stock say the same."""
+    source = await market.certified()
+    lot = await market.buy(market.coop, market.stall, source, 60)
+    onward = await market.sell(market.stall, market.collector, lot, 10)
+    (certificate,) = await market.coop.read("/certificates")
+    code = (await roll(market.stall))["codes"][0]
+    await market.stall.make(f"/label-bindings/{code}", {"lot": lot})
+    client = market.trade.client
+    as_json = {"accept": "application/json"}
+
+    async def looks() -> list[bool]:
+        label = (await client.get(f"/b/{code}", headers=as_json)).json()
+        pages = [
+            (await client.get("/t/" + one["url"].rpartition("/")[2], headers=as_json)).json()
+            for one in (onward, certificate)
+        ]
+        scans = [await market.scan(one) for one in (onward["url"], certificate["url"])]
+        scans.append(await market.scan(f"{BASE}/b/{code}"))
+        stock = await market.coop.lot(source)
+        certifies = await market.coop.put(f"/certificates/{new_id()}", {
+            "kind": "conformity_producer", "lot": source, "quantity": "1", "unit": "公斤",
+            "bases": ["self_tested"],
+        })  # fmt: skip
+        assert certifies.is_error
+        sells = await market.coop.put(
+            f"/tickets/{new_id()}",
+            {"buyer": market.stall.as_buyer, "lines": [line(CHIVES, 0.1, source)]},
+        )
+        return [
+            label["held"],
+            *(page["state"] == "held" for page in pages),
+            *(
+                any(one["code"] in {"lot-on-hold", "source-on-hold"} for one in scan["findings"])
+                for scan in scans
+            ),
+            stock["on_hold"],
+            code_of(certifies) == "certificate-lot-on-hold",
+            sells.is_error and code_of(sells) == "lot-on-hold",
+        ]
+
+    assert not any(await looks())
+    for _ in range(2):
+        hold = new_id()
+        await market.regulator.make(f"/holds/{hold}", {"lot": source, "reason": "待查"})
+        assert all(await looks())
+        # Paper may be printed again: it leads to the page that says so.
+        printed = await market.stall.get(f"/tickets/{onward['ticket']}/print")
+        assert printed.status_code == 200
+        await market.regulator.make(f"/holds/{hold}/release", {"reason": "合格"}, status=200)
+        assert not any(await looks())
+
+
 @pytest.mark.parametrize("code", ["0000000000000", "nonsense", "%00", "a" * 500])
 async def test_no_such_label(market: Market, code: str) -> None:
     answer = await market.trade.client.get(f"/b/{code}", headers=HTML)

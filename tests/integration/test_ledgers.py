@@ -16,7 +16,9 @@ from python_calamine import CalamineWorkbook
 from app.party.access import RoleKind
 from tests.conftest import TEST_SECRET, FakeClock
 from tests.factories import CHIVES, GREENS, Actor, Json, code_of, line, new_id
+from tests.gate import agrees, inspects, scanned
 from tests.market import Market, open_market
+from tests.recalls import recalled
 from tests.terminal import say
 
 JUNE = "month=2026-06"
@@ -105,6 +107,57 @@ async def test_a_month_of_a_kitchen_is_what_it_accepted(market: Market) -> None:
     assert {row["entry"] for row in sold["rows"]} == {"sale", "returned_by_buyer"}
     assert sold["totals"] == bought["totals"]
     assert (await ledger(kitchen, "sales"))["rows"] == []
+
+
+async def test_what_was_annulled_taken_back_or_corrected_counts_nothing_anywhere(
+    market: Market,
+) -> None:
+    """On the screen, in Excel and on paper, in both books; and the goods are stock again."""
+    stall, kitchen, office = market.stall, market.kitchen, market.regulator
+    lot = await stall.opens(kg=100, origin="declare")
+    kept = await market.sell(stall, kitchen, lot, 10)
+    await kitchen.decides(kept["ticket"], "accepted_in_part", lines={1: 6_000})
+    claimed = await market.sell(stall, kitchen, lot, 7, hand_over="one_sided")
+    await stall.voids("tickets", claimed["ticket"], "送错了")
+    wrong = await market.sell(stall, kitchen, lot, 3)
+    await stall.voids("tickets", wrong["ticket"], "打错了")
+    right = await market.sell(stall, kitchen, lot, 2, corrects=wrong["ticket"])
+    await kitchen.decides(right["ticket"])
+    pending = await market.sell(stall, kitchen, lot, 20)
+    recall = (await recalled(office, lot, siblings=False))["recall"]
+    words = {"reason": "卖方拒不作废", "accountable": "王五"}
+    await office.make(f"/recalls/{recall}/annulments/{pending['ticket']}", words)
+    expected = [
+        ("accepted_in_part", 10_000, 6_000, 6_000),
+        ("voided", 7_000, 0, 0),
+        ("voided", 3_000, 0, 0),
+        ("accepted", 2_000, 2_000, 2_000),
+        ("voided", 20_000, 0, 0),
+    ]
+    for actor, kind in ((kitchen, "purchases"), (stall, "sales")):
+        found = await ledger(actor, kind)
+        assert [row[1:] for row in counted(found)] == expected
+        assert told(found["totals"], "entries", "counted_g", "pending", "claimed", "voided") == (
+            5,
+            8_000,
+            0,
+            0,
+            3,
+        )
+        assert [row["reason"] for row in found["rows"]][1::3] == ["送错了", "卖方拒不作废"]
+        assert found["rows"][3]["corrects"] == found["rows"][2]["ticket"] == wrong["code"]
+        # Taken back or not, a record is kept as long as any other.
+        assert {row["keep_until"] for row in found["rows"]} == {"2028-06-18"}
+        rows = cells(await actor.get(f"/ledgers/{kind}.xlsx?{JUNE}"))
+        header, *body, total = rows[5:12]
+        at = header.index("计入公斤")
+        assert [row[at] for row in (*body, total)] == [6, 0, 0, 2, 0, 8]
+        assert [row[header.index("状态")] for row in body].count("已作废") == 3
+        joined = "".join(said(await actor.get(f"/ledgers/{kind}.pdf?{JUNE}")).split())
+        assert joined.count("已作废") >= 3
+        assert wrong["code"] in joined
+    stock = [one for one in await stall.read("/lots") if one["product"] == CHIVES]
+    assert sum(one["remaining_g"] for one in stock) == 100_000 - 8_000
 
 
 async def test_a_row_says_all_that_the_law_asks_for(market: Market) -> None:
@@ -523,6 +576,28 @@ async def test_a_lot_on_hold_keeps_its_past(market: Market) -> None:
         ]
         event, _ = await retention.plans(session, today=today)
     assert (event.may_go, event.held_back, event.hold_from) == ((), (), None)
+
+
+async def test_an_open_case_of_a_gate_keeps_the_months_that_it_asks_about(market: Market) -> None:
+    from app.ledger import retention
+
+    trade = market.trade
+    for month in ("2023-05-01", "2023-06-01"):
+        await trade.execute(f"SELECT make_partition('event', '{month}')")
+    await agrees(market, market.stall)
+    ticket = await market.sell(market.farmer, market.stall, await market.farmer.opens(kg=10), 4)
+    truck = await inspects(market, scanned(ticket, mass_g=9_000, decided_offline="ADMIT"))
+    await trade.execute("UPDATE inspection SET inspected_at = '2023-06-10T00:00Z'")
+    today = date(2026, 6, 18)
+    async with trade.owner.transaction() as session:
+        event, _ = await retention.plans(session, today=today)
+        assert (event.may_go, event.held_back) == ((date(2023, 5, 1),), (date(2023, 6, 1),))
+    closed = {"state": "handled", "reason": "已处罚"}
+    for case in truck["cases"]:
+        await market.regulator.make(f"/gate-cases/{case}/close", closed, status=200)
+    async with trade.owner.transaction() as session:
+        event, _ = await retention.plans(session, today=today)
+    assert (len(event.may_go), event.held_back) == (2, ())
 
 
 # --- at the terminal ------------------------------------------------------------------------------

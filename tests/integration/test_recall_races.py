@@ -227,6 +227,85 @@ async def test_a_closing_and_a_step_at_once_leave_no_step_in_a_closed_case(trade
         assert answers[3].json()["totals"]["located_g"] == counted
 
 
+async def test_a_sign_off_is_asked_of_an_open_case_or_not_at_all(trade: Trade) -> None:
+    """Requests, words of holders and the end of a case at the same instant."""
+    hall, chance = await Hall(trade).begin(), random.Random(7)
+    ends: set[str] = set()
+    for _ in range(4):
+        await hall.stock()
+        recall = new_id()
+        known_at = (trade.clock() - timedelta(minutes=1)).isoformat()
+        body = {
+            "found": [hall.lot], "grade": 1, "trigger": "complaint", "reason": "投诉",
+            "known_at": known_at,
+        }  # fmt: skip
+        await hall.seller.make(f"/recalls/{recall}", body)
+        at, lifted = f"/recalls/{recall}", {"outcome": "lifted", "reason": "误报"}
+        poster = {
+            "channel": "poster", "buyers": 1, "mass_g": 1_000, "note": "张贴",
+            "told_at": trade.clock().isoformat(),
+        }  # fmt: skip
+        requests = [
+            hall.office.put(f"{at}/closure", lifted),
+            *(hall.seller.put(f"{at}/sign-offs/{new_id()}", lifted) for _ in range(4)),
+            *(hall.seller.put(f"{at}/forwardings/{new_id()}", poster) for _ in range(4)),
+            *hall.moves(),
+        ]
+        pauses = [chance.random() * 0.04 for _ in requests]
+        answers = await asyncio.gather(*map(_late, pauses, requests))
+        assert answers[0].status_code == 200, answers[0].text
+        ends |= {code_of(answer) for answer in answers[1:9] if answer.is_error}
+        late = await trade.value(
+            "SELECT count(*) FROM entry e, entry c WHERE c.subject = :recall "
+            "AND c.kind = 'recall.closed' AND e.subject = c.subject AND e.id > c.id",
+            recall=UUID(recall),
+        )
+        assert late == 0
+        asked = await hall.seller.read(f"{at}/record")
+        assert len(asked["sign_offs"]) == sum(one.status_code == 201 for one in answers[1:5])
+        assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+    assert ends <= {"recall-closed"}
+
+
+async def test_a_bulk_slips_nothing_through_a_recall_that_is_being_opened(trade: Trade) -> None:
+    hall, chance = await Hall(trade).begin(), random.Random(8)
+    outcomes: set[str] = set()
+    for _ in range(ROUNDS):
+        await hall.stock()
+        recall = new_id()
+        sales = [
+            {"id": new_id(), "body": hall.sale(buyer, lot, way)}
+            for buyer in hall.stalls[1:]
+            for lot in (hall.lot, hall.extra)
+            for way in ("one_sided", "two_sided")
+        ]
+        verdicts = [
+            {"id": ticket, "body": {"outcome": "accepted"}}
+            for _, ticket in (*hall.pending, *((to, one["ticket"]) for to, one in hall.claimed))
+        ]
+        requests = [
+            hall.opening(recall),
+            hall.seller.send("POST", "/tickets/bulk", {"rows": sales[::2]}),
+            hall.seller.send("POST", "/tickets/bulk", {"rows": sales[1::2]}),
+            *(to.send("POST", "/decisions/bulk", {"rows": verdicts}) for to in hall.stalls[1:]),
+        ]
+        pauses = [chance.random() * 0.05 for _ in requests]
+        answers = await asyncio.gather(*map(_late, pauses, requests))
+        assert answers[0].status_code == 201, answers[0].text
+        for answer in answers[1:]:
+            assert answer.status_code == 200, answer.text
+            rows = answer.json()["rows"]
+            outcomes |= {row["problem"]["code"] if row["problem"] else "done" for row in rows}
+        await _check(hall, recall)
+        # Sent again, what was refused is refused, and what was done is done once.
+        for sent, before in zip((sales[::2], sales[1::2]), answers[1:3], strict=True):
+            again = await hall.seller.send("POST", "/tickets/bulk", {"rows": sent})
+            for first, second in zip(before.json()["rows"], again.json()["rows"], strict=True):
+                assert (first["problem"] is None) is (second["problem"] is None)
+        await _check(hall, recall)
+    assert {"done", "lot-on-hold"} <= outcomes <= {"done", "lot-on-hold", "not-buyer"}
+
+
 async def test_nothing_is_destroyed_without_proof_while_a_recall_is_being_opened(
     trade: Trade,
 ) -> None:

@@ -570,6 +570,38 @@ async def test_grams_are_found_brought_back_and_destroyed_and_never_more_than_th
     assert (await office.read(at))["totals"]["half_way_g"] == 0
 
 
+async def test_a_supplier_does_not_empty_the_stock_of_its_buyers(morning: Morning) -> None:
+    """Whoever calls goods back leads the case, and has not looked into anybody's cold store."""
+    trade, maker, lot = morning.trade, morning.collector, morning.at_first
+    recall = (await recalled(maker, morning.mixed, trigger="self_check"))["recall"]
+    at = f"/recalls/{recall}"
+    eaten = {"lot": lot, "kind": "consumed", "mass_g": 18_000, "note": "据说已售完"}
+    refused = await maker.put(f"{at}/steps/{new_id()}", eaten)
+    assert (refused.status_code, code_of(refused)) == (403, "consumed-by-own-word")
+    assert (await morning.first.lot(lot))["remaining_g"] == 18_000
+    # What walk-ins took is in nobody's books: its seller has their word.
+    eaten |= {"lot": morning.home, "mass_g": 2_000}
+    await morning.first.make(f"{at}/steps/{new_id()}", eaten)
+    # Grams are of what was there, however they are sent.
+    for mass_g in (0, -1, 18_001, 10**10 + 1, 1.5, "1"):
+        said = {"lot": lot, "kind": "located", "mass_g": mass_g, "note": "过秤"}
+        answer = await maker.put(f"{at}/steps/{new_id()}", said)
+        too_much = "recall-grams-differ" if mass_g == 18_001 else "malformed-request"
+        assert code_of(answer) == too_much, mass_g
+    twice = [{"lot": lot, "mass_g": 9_001}] * 2
+    path = f"{at}/acknowledgements/{morning.first.public_id}"
+    answer = await morning.first.put(path, {"located": twice})
+    assert code_of(answer) == "recall-grams-differ"
+    lots = await lots_of(maker, recall)
+    assert (lots[lot]["located_g"], lots[lot]["consumed_g"]) == (0, 0)
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await morning.office.make(f"{at}/closure", lifted, status=200)
+    for actor, kind in ((maker, "located"), (morning.office, "consumed")):
+        late = {"lot": lot, "kind": kind, "mass_g": 1, "note": "补记"}
+        assert code_of(await actor.put(f"{at}/steps/{new_id()}", late)) == "recall-closed"
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
+
+
 async def test_recalled_goods_do_not_vanish_without_proof(morning: Morning) -> None:
     office, stall, lot = morning.office, morning.first, morning.at_first
     before = (await stall.lot(lot))["remaining_g"]
@@ -1122,6 +1154,8 @@ async def test_what_an_open_recall_needs_is_kept(morning: Morning) -> None:
             return await held_since(session)
 
     assert await since() is None
+    await recalled(morning.office, morning.at_first, mock=True)
+    assert await since() is None
     recall = (await recalled(morning.office, morning.at_first))["recall"]
     grown = await morning.trade.value(
         "SELECT created_at FROM lot WHERE public_id = :lot", lot=UUID(morning.grown)
@@ -1203,6 +1237,47 @@ async def test_an_exercise_holds_nothing_and_tells_how_long_it_took(morning: Mor
     assert closed["clocks"]["minutes_to_last_acknowledgement"] == 35
     assert closed["totals"]["accounted_permille"] == 1000
     assert closed["totals"]["left_g"] == 0
+
+
+async def test_an_exercise_never_looks_like_a_recall(morning: Morning) -> None:
+    """Nobody is sent out for it, nothing public tells of it, and no client makes it real."""
+    trade, opener = morning.trade, morning.collector
+    city = await office_of(trade)
+    recall, mine = new_id(), {"trigger": "self_check", "mock": True}
+    opened = order(trade, morning.mixed, **mine)
+    await opener.make(f"/recalls/{recall}", opened)
+    at = f"/recalls/{recall}"
+
+    async def told(actor: Actor) -> list[tuple[str, Any]]:
+        rows = await actor.read("/notices")
+        return [(row["kind"], row["facts"].get("mock")) for row in rows]
+
+    assert await told(city) == [("mock_recall", "true")]
+    unsaid = {name: said for name, said in opened.items() if name != "mock"}
+    for real in ({**opened, "mock": False}, unsaid):
+        assert code_of(await opener.put(f"/recalls/{recall}", real)) == "id-reused"
+    sold = await morning.first.sells(None, line(CHIVES, 1, morning.at_first))
+    page = await trade.client.get(
+        "/t/" + sold["url"].rpartition("/")[2], headers={"accept": "application/json"}
+    )
+    assert page.json()["state"] != "held"
+    words = {"reason": "x", "accountable": "王五"}
+    annulled = await morning.office.put(f"{at}/annulments/{morning.pending}", words)
+    assert code_of(annulled) in {"mock-recall", "recall-not-yours"}
+    eaten = {"lot": morning.at_second, "kind": "consumed", "mass_g": 1_000, "note": "演练"}
+    await morning.office.put(f"{at}/steps/{new_id()}", eaten)
+    assert (await morning.second.lot(morning.at_second))["remaining_g"] == 15_000
+    trade.clock.advance(days=30)
+    await run_chore(trade)
+    done = {"outcome": "completed", "reason": "演练结束"}
+    await opener.make(f"{at}/closure", done, status=200)
+    assert sorted(await told(city)) == [
+        ("mock_recall", "true"),
+        ("recall_closed", "true"),
+        ("recall_late", "true"),
+        ("recall_overdue", "true"),
+    ]
+    assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
 
 
 # --- what goes out ----------------------------------------------------------------------------

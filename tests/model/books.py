@@ -42,6 +42,7 @@ STATUS: Final = {
         "hold-not-yours",
         "recall-not-yours",
         "recall-sign-off-not-yours",
+        "layer-not-yours",
         "test-not-yours",
         "consumed-by-own-word",
     },
@@ -1016,7 +1017,7 @@ class Books:
         self._log("recall.acknowledged", name)
 
     def step(self, actor: str, subject: str, body: Json) -> Command:
-        me, name, recall = self._case(actor, subject)
+        _, name, recall = self._case(actor, subject)
         scope, step = self._in_case(recall, body["lot"]), subject.rpartition("/")[2]
         if self._repeated("step", step, (actor, name, body)):
             yield 200
@@ -1025,8 +1026,8 @@ class Books:
         self._speaks(recall, actor, lot.holder or lot.supplier)
         refuse_if(recall.outcome, "recall-closed")
         kind, grams = body["kind"], body["mass_g"]
-        own = actor != OFFICE and scope.held and lot.holder == me and not recall.mock
-        refuse_if(own and kind == "consumed", "consumed-by-own-word")
+        unseen = actor != OFFICE and scope.held and not recall.mock
+        refuse_if(unseen and kind == "consumed", "consumed-by-own-word")
         refuse_if(recall.mock and kind == "recovered", "mock-recall")
         room = scope.located - scope.recovered if kind == "recovered" else scope.room
         refuse_if(grams > room, "recall-grams-differ")

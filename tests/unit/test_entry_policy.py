@@ -288,6 +288,9 @@ BAD: dict[str, Callable[[Facts], Facts]] = {
     "admitted elsewhere": lambda facts: replace(
         facts, entry=replace(_entry(facts), admitted=(ELSEWHERE,))
     ),
+    "sold already": lambda facts: replace(
+        facts, entry=_entry(facts), paper=replace(_paper(facts), left_g=999)
+    ),
     "drawn": lambda facts: replace(facts, entry=replace(_entry(facts), drawn=True)),
     "another vehicle": lambda facts: replace(
         facts, plate="苏F2", paper=replace(_paper(facts), plate="苏F1")
