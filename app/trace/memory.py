@@ -7,8 +7,8 @@ there are, what is left of each, and which are held. A party's name, form and se
 either; its roles do, and what a trace says about them may be five minutes old.
 
 So what a lot was made of is settled with everything behind it, and what became of it is settled as
-long as nothing else was taken from any of those lots: edges are never removed, and their number
-tells. An answer is remembered with all that the books had said, and holds as long as they say the
+long as nothing else was taken from any of those lots: what is left of them and their open tickets
+tell. An answer is remembered with all that the books had said, and holds as long as they say the
 same.
 
 A recall makes everybody ask for the same lots within minutes, and every way back ends in the same

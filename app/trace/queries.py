@@ -646,15 +646,12 @@ _WHOLE = {
     for walk in (Walk.BACK, Walk.FORWARD)
 }
 
-# Edges are never removed: as long as there are as many, they lead to the same lots. What a ticket
-# is never changes either. The order is what makes two arrays of grams comparable.
+# Every gram that leaves a lot is taken from its balance, by a ticket or by its holder, and only
+# tickets that are open give grams back: where a balance and the open tickets are as before, no edge
+# has come (decision 31). What a ticket is never changes, so that its id tells all of it.
 _AGAIN = {
-    Walk.BACK: "SELECT NULL, NULL, NULL, NULL",
-    Walk.FORWARD: f"""
-        SELECT (SELECT count(*) FROM lot_edge WHERE src = ANY(met.ids)),
-            array_agg(d.ticket_id), array_agg(d.lot_id), array_agg(d.mass_g)
-        FROM ({_DRAWN}) d
-    """,  # noqa: S608
+    Walk.BACK: "SELECT NULL",
+    Walk.FORWARD: f"SELECT array_agg(ticket_id) FROM ({_DRAWN}) d",  # noqa: S608
 }
 _HOLDS = {
     (credential, walk): prepared(f"""
@@ -732,10 +729,11 @@ async def whole(
     graph = await graph_of(books, *row[6:10], limit=limit)
     ways = row[10:] if direction is Direction.FORWARD else (None,) * 8
     said = None
-    if not any(edge[3] is Proof.CLAIMED for edge in graph.edges):
-        edges = len(graph.edges) if direction is Direction.FORWARD else None
+    # A walk-in's lot has no balance from which goods that come back would be taken.
+    is_told = direction is Direction.BACK or found.holder_id is not None
+    if is_told and not any(edge[3] is Proof.CLAIMED for edge in graph.edges):
         held = sorted(graph.held) if graph.held else None
-        said = (list(graph.left_g.values()), held, edges, *ways[:3])
+        said = (list(graph.left_g.values()), held, ways[0])
     asker = Asker(*credentials.read_caller(who, now), found.bought)
     return Whole(asker, found, graph, _on_the_way(graph, ways), said)
 

@@ -25,9 +25,10 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, run: "_Run") -> None:
         self._run = run
-        self._received = bytearray()
-        self._size = -1
-        self._body_at = 0
+        self._parts: list[bytes] = []
+        self._is_head = True
+        self._missing_bytes = 0
+        self._status = ""
         self._place = -1
         self._sent_at = 0
         self._transport: asyncio.Transport | None = None
@@ -49,25 +50,30 @@ class _Connection(asyncio.Protocol):
         self._transport.write(self._run.requests[self._place])
 
     def data_received(self, data: bytes) -> None:
-        """Collect an answer; when it is complete, take its time."""
-        self._received += data
-        if self._size < 0:
-            end = self._received.find(b"\r\n\r\n")
-            if end < 0:
+        """Take a part of an answer; when it is complete, take its time.
+
+        Parts are counted and put together only where somebody wants to read them: what a client
+        does with an answer is none of the server's time.
+        """
+        self._parts.append(data)
+        self._missing_bytes -= len(data)
+        if self._is_head:
+            answer = data if len(self._parts) == 1 else b"".join(self._parts)
+            end = answer.find(b"\r\n\r\n") + 4
+            if end < 4:
                 return
-            head = bytes(self._received[:end]).lower()
-            at = head.find(b"\r\ncontent-length:")
-            if at < 0:
+            _, named, size = answer[:end].lower().partition(b"\r\ncontent-length:")
+            if not named:
                 self.connection_lost(ValueError("an answer without a length"))
                 return
-            self._size = int(head[at + 17 :].partition(b"\r\n")[0])
-            self._body_at = end + 4
-        if len(self._received) >= self._body_at + self._size:
+            self._is_head = False
+            self._status = answer[9:12].decode()
+            self._missing_bytes = end + int(size.partition(b"\r\n")[0]) - len(answer)
+        if self._missing_bytes <= 0:
             took_ns = time.perf_counter_ns() - self._sent_at
-            body = bytes(self._received[self._body_at :])
-            self._run.note(self._place, took_ns, bytes(self._received[9:12]), body)
-            self._received.clear()
-            self._size = -1
+            self._run.note(self._place, took_ns, self._status, self._parts)
+            self._parts = []
+            self._is_head = True
             self.send_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,11 +99,12 @@ class _Run:
         """Answer which request comes next; -1 when it is time to end."""
         return -1 if time.perf_counter() > self._until else next(self._places, -1)
 
-    def note(self, place: int, took_ns: int, status: bytes, body: bytes) -> None:
+    def note(self, place: int, took_ns: int, status: str, answer: list[bytes]) -> None:
         """Take an answer down."""
-        self.statuses[status.decode()] += 1
+        self.statuses[status] += 1
         self.taken.append((place, took_ns // 1000))
-        if self._keep or status[:1] != b"2":
+        if self._keep or status[0] != "2":
+            _, _, body = b"".join(answer).partition(b"\r\n\r\n")
             self.bodies[place] = body.decode(errors="replace")
 
 

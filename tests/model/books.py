@@ -1226,3 +1226,21 @@ class Books:
             "sampled": -self.totals["sampled"],
             "consumed": -self.totals["consumed"],
         }
+
+    def told_by_stock(self) -> dict[tuple[str, int, tuple[str, ...]], int]:
+        """Answer what a trace that is remembered relies on.
+
+        By a lot, what is left of it, and the tickets that are open on it: how many lots it went
+        into. A walk-in's lot is left out: nothing is ever left of it, and still it may go back.
+        """
+        opened: dict[str, list[str]] = {}
+        for name, ticket in self.tickets.items():
+            if ticket.status == "issued":
+                for draw in ticket.draws:
+                    opened.setdefault(draw.lot, []).append(name)
+        ahead = Counter(src for src, _ in self.edges)
+        return {
+            (name, lot.left, tuple(sorted(opened.get(name, ())))): ahead[name]
+            for name, lot in self.lots.items()
+            if lot.holder is not None
+        }

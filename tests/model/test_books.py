@@ -83,6 +83,7 @@ class Machine(RuleBasedStateMachine):
         self._next_id = 1000
         self.past: list[tuple[str, str, str, Json]] = []
         self.taken: dict[str, str] = {}  # photos, and who has them
+        self.seen: dict[tuple[str, int, tuple[str, ...]], int] = {}  # see `told_by_stock`
 
     def teardown(self) -> None:
         self._runner.run(self._open.__aexit__(None, None, None))
@@ -735,6 +736,8 @@ class Machine(RuleBasedStateMachine):
         assert self.books.escaped() == {}, "goods left a lot while a recall held it"
         balance = self.books.conserved()
         assert sum(balance.values()) == 0, balance
+        for stock, lots in self.books.told_by_stock().items():
+            assert self.seen.setdefault(stock, lots) == lots, "goods moved, and no stock tells"
         self.answers["steps"] += 1
 
 
