@@ -24,8 +24,10 @@ function settle(): void {
 
 addEventListener('popstate', () => {
   // Whoever comes forward, or back from a page that was opened from a sheet, finds nothing open.
-  if (!leaving && !isExtra()) open.at(-1)?.()
-  leaving = false
+  if (!isExtra()) {
+    if (!leaving) open.at(-1)?.()
+    leaving = false
+  }
   // What cannot be closed yet stays open, and is in the way of the next step back as well.
   void nextTick(settle)
 })
