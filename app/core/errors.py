@@ -63,8 +63,8 @@ class IdReused(DomainError):
         "先前已提交过，这次内容不同", "Something else was sent under this number before"
     )
     next_step: ClassVar[Text] = Text(
-        "请先查看先前存下的内容；要另存一份，请作为新的提交（程序须换新编号）",
-        "Look at what is stored; to store another one, begin anew, under a new number",
+        "请先查看先前存下的内容；要另存一份，请作为新的提交",
+        "Look at what is stored; to store another one, send it as a new one",
     )
 
 
