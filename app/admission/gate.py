@@ -61,7 +61,7 @@ class UnknownInspection(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-inspection"
     title: ClassVar[Text] = Text("没有这条查验记录", "There is no such inspection")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class UnknownPaper(DomainError):
@@ -71,7 +71,7 @@ class UnknownPaper(DomainError):
     code: ClassVar[str] = "unknown-paper"
     title: ClassVar[Text] = Text("没有这份纸质证明", "There is no such paper document")
     next_step: ClassVar[Text] = Text(
-        "请先登记纸质证明（照片和字段）", "Record the paper first: its photo and its fields"
+        "请先登记纸质证明：拍照并填写内容", "Record the paper first: its photo and what it says"
     )
 
 
@@ -84,7 +84,7 @@ class UnknownPaperKind(DomainError):
         "该日期没有这种证明", "No paper of this kind was in use on that day"
     )
     next_step: ClassVar[Text] = Text(
-        "请查看 /paper-kinds 并核对签发日期", "See /paper-kinds, and check the date of issue"
+        "请核对证明的种类和签发日期", "Check the kind of paper and its date of issue"
     )
 
 
@@ -94,7 +94,7 @@ class UnknownAgreement(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-agreement"
     title: ClassVar[Text] = Text("没有这份质量安全协议", "There is no such agreement")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class AgreementEnded(DomainError):
@@ -197,7 +197,7 @@ class UnknownCase(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-case"
     title: ClassVar[Text] = Text("没有这个待查事项", "There is no such case")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class CaseClosed(DomainError):

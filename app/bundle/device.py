@@ -77,7 +77,9 @@ class DeviceKeyUnfit(DomainError):
 
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "device-key-unfit"
-    title: ClassVar[Text] = Text("设备公钥不符合要求", "The device's public key does not fit")
+    title: ClassVar[Text] = Text(
+        "这个浏览器的密钥不能用于登记设备", "The key of this browser cannot be enrolled"
+    )
     next_step: ClassVar[Text] = Text(
         "请更新浏览器后重新登记设备", "Update the browser and enrol the device again"
     )

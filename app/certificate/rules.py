@@ -47,7 +47,7 @@ class UnknownCertificate(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-certificate"
     title: ClassVar[Text] = Text("没有这张合格证", "There is no such certificate")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class WrongCertificate(DomainError):

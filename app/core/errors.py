@@ -60,11 +60,11 @@ class IdReused(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "id-reused"
     title: ClassVar[Text] = Text(
-        "该编号已用于其他内容", "This id already stands for something else"
+        "先前已提交过，这次内容不同", "Something else was sent under this number before"
     )
     next_step: ClassVar[Text] = Text(
-        "新内容请使用新编号；重试请保持内容不变",
-        "Use a new id for new content; keep the content to repeat a request",
+        "请先查看先前存下的内容；要另存一份，请作为新的提交",
+        "Look at what is stored; to store another one, send it as a new one",
     )
 
 

@@ -58,10 +58,9 @@ class MalformedRequest(DomainError):
 
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "malformed-request"
-    title: ClassVar[Text] = Text("请求格式不正确", "The request is malformed")
+    title: ClassVar[Text] = Text("有内容没有填对", "Something is not filled in as it should be")
     next_step: ClassVar[Text] = Text(
-        "请按 errors 中的 pointer 逐项改正后重试",
-        "Correct each member that `errors` points at and send the request again",
+        "请检查指出的内容，改正后再提交", "Correct what is pointed out and send it again"
     )
 
 
@@ -72,7 +71,7 @@ class Busy(DomainError):
     code: ClassVar[str] = "busy"
     title: ClassVar[Text] = Text("系统繁忙，本次操作未生效", "Too busy; nothing was changed")
     next_step: ClassVar[Text] = Text(
-        "请稍候用相同编号重试，不会重复生效", "Send the same request again; it takes effect once"
+        "请稍候原样再试一次，不会重复生效", "Send the same again in a moment; it takes effect once"
     )
 
 
@@ -82,7 +81,9 @@ class NoSuchRoute(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "no-such-route"
     title: ClassVar[Text] = Text("没有这个地址", "Nothing is served at this address")
-    next_step: ClassVar[Text] = Text("请查阅 /docs", "See /docs for what is served")
+    next_step: ClassVar[Text] = Text(
+        "请检查网址；接口说明见 /docs", "Check the address; /docs tells what is served"
+    )
 
 
 class InternalFault(DomainError):
@@ -94,7 +95,8 @@ class InternalFault(DomainError):
         "系统内部错误，本次操作未生效", "A fault of ours; nothing was changed"
     )
     next_step: ClassVar[Text] = Text(
-        "请把 request_id 告知运维人员", "Give the request_id to the operator"
+        "请稍后再试；仍不行，请把出错的时间告诉平台运营方",
+        "Try again later; if it fails again, tell the operator when it happened",
     )
 
 
@@ -103,8 +105,10 @@ class BodyTooLarge(DomainError):
 
     kind: ClassVar[Kind] = Kind.TOO_LARGE
     code: ClassVar[str] = "body-too-large"
-    title: ClassVar[Text] = Text("请求内容过大", "The body is too large")
-    next_step: ClassVar[Text] = Text("请分批提交", "Send it in parts")
+    title: ClassVar[Text] = Text("提交的内容太大", "What was sent is too large")
+    next_step: ClassVar[Text] = Text(
+        "请减少照片或文字，或分几次提交", "Send less, or fewer photos, or send it in parts"
+    )
 
 
 class Sentence(Out):

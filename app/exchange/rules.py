@@ -69,9 +69,7 @@ class CellUnreadable(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "cell-unreadable"
     title: ClassVar[Text] = Text("单元格内容无法识别", "A cell cannot be understood")
-    next_step: ClassVar[Text] = Text(
-        "请按表头改正该单元格", "Correct the cell that the pointer names"
-    )
+    next_step: ClassVar[Text] = Text("请按表头改正该单元格", "Correct this cell by its heading")
 
 
 class RowUnreadable(DomainError):
@@ -92,8 +90,8 @@ class ProductNotRecognised(DomainError):
     code: ClassVar[str] = "product-not-recognised"
     title: ClassVar[Text] = Text("品名不在目录中", "No product of the catalogue is called so")
     next_step: ClassVar[Text] = Text(
-        "请改用目录中的名称或编号 (见 facts.similar)",
-        "Use a name or number of the catalogue (see facts.similar)",
+        "请改用目录中的名称或编号；相近的名称会列出",
+        "Use a name or number of the catalogue; similar ones are listed",
     )
 
 
@@ -105,7 +103,7 @@ class PartyNotRecognised(DomainError):
     title: ClassVar[Text] = Text("找不到该主体", "No party is known by this")
     next_step: ClassVar[Text] = Text(
         "请填写已登记的手机号、统一社会信用代码或主体编号；零售请填 散客",
-        "Give the phone, credit code or id of a registered party; 散客 for a walk-in",
+        "Give the phone, credit code or number of a registered party; 散客 for a walk-in",
     )
 
 

@@ -50,7 +50,7 @@ class UnknownHold(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-hold"
     title: ClassVar[Text] = Text("没有这条控制记录", "There is no such hold")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class UnknownNotice(DomainError):

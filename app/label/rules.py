@@ -159,7 +159,7 @@ class UnknownRoll(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-label-roll"
     title: ClassVar[Text] = Text("没有这卷标签", "There is no such roll of labels")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class LabelBound(DomainError):

@@ -72,9 +72,7 @@ class CursorInvalid(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "cursor-invalid"
     title: ClassVar[Text] = Text("翻页标记无效", "This is no mark of a next page")
-    next_step: ClassVar[Text] = Text(
-        "请使用上一页返回的 next", "Send the `next` of the page before, or leave it out"
-    )
+    next_step: ClassVar[Text] = Text("请从第一页重新翻起", "Begin with the first page again")
 
 
 class ReasonMissing(DomainError):
@@ -86,7 +84,7 @@ class ReasonMissing(DomainError):
         "查看完整联系方式须说明理由", "Opening full contacts needs a reason"
     )
     next_step: ClassVar[Text] = Text(
-        "请填写 reason, 该次查看会被记录", "Send `reason`; the look is recorded with it"
+        "请填写查看理由，该次查看会被记录", "State the reason; the look is recorded with it"
     )
 
 

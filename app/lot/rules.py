@@ -111,8 +111,7 @@ class LotUnderRecall(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请在召回案件中登记处置，并附照片和见证人",
-        "Record the disposal in the recall, with photos and a witness "
-        "(PUT /recalls/{id}/disposals/{id})",
+        "Record the disposal in the recall, with photos and a witness",
     )
 
 
@@ -126,8 +125,7 @@ class DestructionNeedsProof(DomainError):
         "The lot is on hold: its destruction needs photos and a witness",
     )
     next_step: ClassVar[Text] = Text(
-        "请先上传照片，再填写照片编号和见证人",
-        "Upload photos (PUT /evidence/{id}), then name them and the witness",
+        "请先拍照，再填写见证人", "Take photos first, then name them and the witness"
     )
 
 
@@ -149,7 +147,7 @@ class Cycle(DomainError):
     code: ClassVar[str] = "cycle"
     title: ClassVar[Text] = Text("批次不能成为自己的来源", "A lot cannot be made from itself")
     next_step: ClassVar[Text] = Text(
-        "产出批次请使用新编号", "Give the resulting lot an id of its own"
+        "产出的批次须是新批次", "The goods that result are a lot of their own: begin a new one"
     )
 
 
@@ -218,8 +216,7 @@ class OriginMissing(DomainError):
     code: ClassVar[str] = "origin-missing"
     title: ClassVar[Text] = Text("缺少产地", "The origin is missing")
     next_step: ClassVar[Text] = Text(
-        "请选择地块，或填写到村的区划代码",
-        "Choose a plot, or give the division code of the village",
+        "请选择地块，或选到村的产地", "Choose a plot, or the village of origin"
     )
 
 

@@ -30,7 +30,7 @@ class UnknownParty(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-party"
     title: ClassVar[Text] = Text("没有这个主体", "There is no such party")
-    next_step: ClassVar[Text] = Text("请核对主体编号", "Check the party's id")
+    next_step: ClassVar[Text] = Text("请核对后重新选择", "Choose the party anew")
 
 
 class NumberTaken(DomainError):

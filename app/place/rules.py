@@ -106,10 +106,11 @@ class GeometryInvalid(DomainError):
 
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "geometry-invalid"
-    title: ClassVar[Text] = Text("地块图形不正确", "The geometry is not valid")
+    title: ClassVar[Text] = Text("位置或地块图形不正确", "The position or shape is not valid")
     next_step: ClassVar[Text] = Text(
-        "请提交 WGS-84 坐标的 GeoJSON 点或闭合多边形，顺序为经度、纬度",
-        "Send a GeoJSON Point or closed Polygon in WGS-84, longitude before latitude",
+        "请重新取一次位置，或先不填；导入的图形须是点或闭合的多边形，经度在前",
+        "Take the position again, or leave it out; an imported shape is a point or a closed "
+        "polygon, longitude first",
     )
 
 
@@ -118,10 +119,11 @@ class GeometryOutside(DomainError):
 
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "geometry-outside"
-    title: ClassVar[Text] = Text("坐标不在江苏省范围内", "The geometry lies outside Jiangsu")
+    title: ClassVar[Text] = Text("位置不在江苏省范围内", "The position lies outside Jiangsu")
     next_step: ClassVar[Text] = Text(
-        "请检查经度与纬度是否颠倒，以及坐标系是否为 WGS-84",
-        "Check that longitude comes before latitude and that the coordinates are WGS-84",
+        "请重新取一次位置，或先不填；导入的坐标请核对经纬度是否颠倒、是否为 WGS-84",
+        "Take the position again, or leave it out; of imported ones check that longitude comes "
+        "first, in WGS-84",
     )
 
 
@@ -132,7 +134,7 @@ class UnknownPlace(DomainError):
     code: ClassVar[str] = "unknown-place"
     title: ClassVar[Text] = Text("没有这个场所", "There is no such place")
     next_step: ClassVar[Text] = Text(
-        "请核对编号，或先登记该场所", "Check the identifier, or register the place first"
+        "请重新选择，或先登记该场所", "Choose the place anew, or register it first"
     )
 
 

@@ -89,8 +89,7 @@ class HoldNotYours(DomainError):
         "The lot is not in your market or jurisdiction, or another department answers for it",
     )
     next_step: ClassVar[Text] = Text(
-        "请移送有管辖权的市场或部门（协查）",
-        "Refer it to the market or office that answers for it (PUT /referrals)",
+        "请移送有管辖权的市场或部门（协查）", "Refer it to the market or office that answers for it"
     )
 
 
@@ -100,7 +99,7 @@ class UnknownRecall(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-recall"
     title: ClassVar[Text] = Text("没有这个召回案件", "There is no such recall")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class NoSuspectSource(DomainError):
@@ -313,7 +312,7 @@ class SamplesUnsigned(DomainError):
     )
     next_step: ClassVar[Text] = Text(
         "请核对抽样记录，并在结案时填写抽样总克数",
-        "Look through the samples, and state their grams when you close it (`sampled_g`)",
+        "Look through the samples, and state their grams when you close it",
     )
 
 
@@ -323,7 +322,7 @@ class UnknownReferral(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-referral"
     title: ClassVar[Text] = Text("没有这条协查", "There is no such referral")
-    next_step: ClassVar[Text] = Text("请核对编号", "Check its id")
+    next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
 
 
 class NoOfficeThere(DomainError):

@@ -131,7 +131,7 @@ class UnknownReport(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-report"
     title: ClassVar[Text] = Text("没有这条举报", "There is no such report")
-    next_step: ClassVar[Text] = Text("请核对查询码或编号", "Check the tracking code, or the id")
+    next_step: ClassVar[Text] = Text("请核对查询码或编号", "Check the tracking code, or the number")
 
 
 class ReportMovedOn(DomainError):

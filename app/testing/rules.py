@@ -122,7 +122,7 @@ class UnknownSample(DomainError):
     kind: ClassVar[Kind] = Kind.NOT_FOUND
     code: ClassVar[str] = "unknown-sample"
     title: ClassVar[Text] = Text("没有这个样品", "There is no such sample")
-    next_step: ClassVar[Text] = Text("请核对样品编号", "Check the sample's id or number")
+    next_step: ClassVar[Text] = Text("请核对样品编号", "Check the sample's number")
 
 
 class LayerNotYours(DomainError):
@@ -212,7 +212,9 @@ class UnknownMethod(DomainError):
     kind: ClassVar[Kind] = Kind.INVALID
     code: ClassVar[str] = "unknown-method"
     title: ClassVar[Text] = Text("当日没有该快检方法", "No such quick method was in force that day")
-    next_step: ClassVar[Text] = Text("请从 /test-methods 中选择", "Choose one of /test-methods")
+    next_step: ClassVar[Text] = Text(
+        "请从快检方法列表中选择", "Choose from the list of quick methods"
+    )
 
 
 class UnknownSubstance(DomainError):
@@ -235,9 +237,9 @@ class ReadingMissing(DomainError):
         "缺少该方法的读数", "The reading that this method gives is missing"
     )
     next_step: ClassVar[Text] = Text(
-        "抑制率法填 value; 试纸条填 control_line、test_line 和项目；显色法填 detected 和项目",
-        "Give value for inhibition; control_line, test_line, substance for a strip; detected, "
-        "substance for a colour reaction",
+        "抑制率法填抑制率；试纸条填检测线、质控线和检测项目；显色法填结果和检测项目",
+        "Give the inhibition; both lines and the substance of a strip; what a colour reaction "
+        "showed, and of what",
     )
 
 
@@ -357,9 +359,7 @@ class ClockNotRunning(DomainError):
     kind: ClassVar[Kind] = Kind.CONFLICT
     code: ClassVar[str] = "clock-not-running"
     title: ClassVar[Text] = Text("该期限没有在计时", "This time is not running")
-    next_step: ClassVar[Text] = Text(
-        "请核对样品的期限列表", "Look at the deadlines of the sample (GET /samples/{id})"
-    )
+    next_step: ClassVar[Text] = Text("请核对样品的期限列表", "Look at the deadlines of the sample")
 
 
 class ExtensionLate(DomainError):

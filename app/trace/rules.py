@@ -44,12 +44,9 @@ class TraceTooLarge(DomainError):
         "追溯结果的批次数超过上限", "The trace has more lots than one answer may hold"
     )
     next_step: ClassVar[Text] = Text(
-        "请从离问题更近的批次查起，或用上下家查询逐步展开；"
-        "逐页查询用 /lots/{lot_id}/trace/lots, "
-        "监管部门和平台运营方可用 Accept: application/x-ndjson 流式导出全量结果",
-        "Begin at a lot nearer to the question, or go step by step with neighbours; read page by "
-        "page at /lots/{lot_id}/trace/lots; regulators and operators have all of it streamed with "
-        "Accept: application/x-ndjson",
+        "请从离问题更近的批次查起，或逐级查看上下家；监管部门和平台运营方可导出全部结果",
+        "Begin at a lot nearer to the question, or go step by step; offices and the operator "
+        "can export all of it",
     )
 
 
@@ -62,10 +59,9 @@ class TraceTimedOut(DomainError):
         "追溯未能在时限内完成", "The trace did not get done in the time a request has"
     )
     next_step: ClassVar[Text] = Text(
-        "请稍候重试；若仍超时，请从离问题更近的批次查起，"
-        "或用 Accept: application/x-ndjson 流式导出全量结果",
-        "Send it again in a moment; if it happens again, begin at a lot nearer to the question, or "
-        "have all of it streamed with Accept: application/x-ndjson",
+        "请稍候重试；仍超时，请从离问题更近的批次查起，或导出全部结果",
+        "Send it again in a moment; if it happens again, begin at a lot nearer to the "
+        "question, or export all of it",
     )
 
 

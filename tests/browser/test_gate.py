@@ -843,6 +843,104 @@ async def test_a_quick_test_without_a_network_holds_the_goods_and_counts_once(
     assert [tuple(row) for row in rows] == [("positive", "positive", 1)]
 
 
+async def test_a_sample_that_is_too_large_says_how_much_may_be_taken(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1, CHIVES)
+    async with phone.on():
+        assert phone.visitor is not None
+        await phone.enrol(people.code())
+        number = await send_to_test(phone, ticket)
+        page = phone.page
+        await page.locator("summary").click()
+        await page.locator("input[name=mass]").fill("9000")
+        await page.locator("input[name=value]").fill("5")
+        await page.get_by_test_id("keep-test").click()
+        shown = page.locator(f"[data-number='{number}']")
+        await expect(shown).to_contain_text("抽样累计超过", timeout=PATIENCE_MS)
+        await expect(shown).to_contain_text("还可以取：6 公斤（12 斤）")
+        await expect(shown).to_contain_text("这次要：9 公斤（18 斤）")
+        await expect(shown).to_contain_text("请少取样品")
+        # What was measured counts for nothing: nobody is told to let the goods in.
+        await expect(shown).to_contain_text("未入库")
+        await expect(shown).not_to_contain_text("请再扫一次票放行")
+        # It is said again in the language of whoever looks next.
+        await page.evaluate(
+            "dispatchEvent(new StorageEvent('storage', { key: 'language', newValue: 'en' }))"
+        )
+        await expect(shown).to_contain_text("May still be taken: 6 kg (12 jin)")
+        await expect(shown).not_to_contain_text("还可以取")
+        await page.evaluate(
+            "dispatchEvent(new StorageEvent('storage', { key: 'language', newValue: 'zh' }))"
+        )
+        await phone.visitor.check_axe()
+        await phone.visitor.shoot("gate-sample-limit")
+        # The goods still wait: less is taken, and that is in order.
+        await page.get_by_test_id("waiting").locator("button").first.click()
+        number = await proposed_number(phone)
+        await page.locator("summary").click()
+        await page.locator("input[name=mass]").fill("900")
+        await page.locator("input[name=value]").fill("5")
+        await page.get_by_test_id("keep-test").click()
+        await sample_is(phone, number, "passed")
+        await phone.uploads()
+    rows = await people.rows("SELECT mass_g FROM sample WHERE number = $1", number)
+    assert [row["mass_g"] for row in rows] == [900]
+
+
+async def test_going_back_closes_what_is_open_and_leaves_no_vehicle_undecided(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1, CHIVES)
+    async with phone.on():
+        assert phone.visitor is not None
+        await phone.enrol(people.code())
+        page = phone.page
+        for tab in ("test", "today", "settings"):
+            await page.locator(f"[data-tab={tab}]").click()
+            await page.go_back()
+            await page.locator("#typed").wait_for()
+        await phone.wedge(ticket["url"])
+        await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+        for _ in range(2):
+            await page.go_back()
+            await expect(page.locator(".verdict")).to_contain_text("请先处理这一票")
+        await phone.decide("ADMIT_AFTER_TEST")
+        await page.locator("[data-tab=test]").click()
+        await page.get_by_test_id("waiting").locator("button").first.click()
+        await proposed_number(phone)
+        await page.go_back()
+        await page.get_by_test_id("waiting").wait_for()
+        await page.go_back()
+        await page.locator("#typed").wait_for()
+
+
+async def test_an_enrolment_whose_answer_was_lost_survives_a_mistyped_code(
+    people: People, phone: Phone
+) -> None:
+    code = people.code()
+
+    async def lose(route: Any) -> None:
+        await route.fetch()
+        await route.abort()
+
+    async with phone.on():
+        await phone.open()
+        page = phone.page
+        await page.route("**/gate/devices/*", lose, times=1)
+        await page.locator("input[name=name]").fill("一号门手机")
+        for typed, said in ((code, "连不上服务器"), ("0000-0000-0000-0", "登记码不正确")):
+            await page.locator("input[name=code]").fill(typed)
+            await page.locator("button.main").click()
+            await expect(page.get_by_role("alert")).to_contain_text(said, timeout=PATIENCE_MS)
+        await expect(page.locator("input[name=code]")).to_have_attribute("aria-invalid", "true")
+        await page.get_by_test_id("language").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The enrolment code is wrong")
+        await page.locator("input[name=code]").fill(code)
+        await page.locator("button.main").click()
+        await page.locator("input[name=inspector]").wait_for()
+
+
 async def reach(page: Page, wanted: str) -> None:
     """Press Tab until what has the focus is this."""
     for _ in range(60):

@@ -6,12 +6,11 @@
 import type { components } from '@/shared/openapi.gen'
 import { hexOf, sha256 } from './bundle'
 import type { Clock } from '@/shared/clock'
+import type { Told } from '@/shared/refusal'
+import type { Language } from '@/shared/time'
 import type { EnrolledDevice } from './store'
 
-export type Problem = { code: string; facts?: Record<string, unknown> } & Record<
-  'zh' | 'en',
-  { title: string; next_step: string }
->
+export type Problem = { code: string } & Told & Record<Language, { title: string; next_step: string }>
 
 /** The server said no, and why. */
 export class Refused extends Error {

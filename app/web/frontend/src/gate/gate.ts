@@ -6,7 +6,7 @@ import { verify } from '@/shared/keys'
 import type { components } from '@/shared/openapi.gen'
 import { type Claims, digitsOf, parse, UnreadableError } from '@/shared/token'
 import { type Bundle, namedShards, type Names, namesIn, openBundle, statusOf, UnfitError } from './bundle'
-import { enrol, Line, makeKeys, publicKeyOf, Refused, signStatement, Unreachable } from './device'
+import { enrol, Line, makeKeys, type Problem, publicKeyOf, Refused, signStatement, Unreachable } from './device'
 import { AGAINST } from './quicktest'
 import { type Colour, type Decision, freshness, judge, type Judgement, judgeUnreadable, verdictOf } from './judge'
 import * as store from './store'
@@ -120,8 +120,13 @@ export async function enrolWith(code: string, name: string): Promise<void> {
   try {
     answer = await enrol(pending.id, code, name, pending.algorithm, await publicKeyOf(pending.keys))
   } catch (error) {
-    if (error instanceof Refused) await store.forget('pending')
-    throw error
+    if (!(error instanceof Refused)) throw error
+    const { code: why } = error.problem
+    // With another code the browser that had no answer is still the same one.
+    if (why !== 'enrolment-code-wrong') await store.forget('pending')
+    // By a former code it did arrive: this is an enrolment of its own.
+    if (why !== 'id-reused') throw error
+    return enrolWith(code, name)
   }
   const enrolled: EnrolledDevice = {
     id: answer.device,
@@ -341,12 +346,11 @@ async function sendWaiting(to: Line): Promise<void> {
     )
     const answer = await to.post<UploadAnswer>('/gate/uploads', { sent_at: new Date().toISOString(), statements })
     for (const [at, outcome] of answer.outcomes.entries()) {
-      const problem = outcome.problem as { zh: { title: string }; en: { title: string } } | null
       await store.changeDecision(batch[at]!.inspection, {
         state: outcome.state === 'refused' ? 'refused' : 'taken',
         verdict: (outcome.decision as Decision | null) ?? null,
         cases: outcome.cases,
-        problem: problem && { zh: problem.zh.title, en: problem.en.title },
+        problem: outcome.problem as Problem | null,
       })
       const { test } = outcome
       if (test) await store.settleSample(test.number, test.status, test.repeats_left)

@@ -5,6 +5,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
 import type { KeptClock } from '@/shared/clock'
 import type { Signed } from './bundle'
+import type { Problem } from './device'
 import type { Colour, Decision } from './judge'
 import type { Fact, SampleStatus } from './quicktest'
 
@@ -67,7 +68,8 @@ export interface KeptDecision {
   /** What the books say of it, once it was sent. */
   verdict: Decision | null
   cases: number
-  problem: { zh: string; en: string } | null
+  /** Why they did not take it. */
+  problem: Problem | null
 }
 
 export interface Draft {
@@ -114,19 +116,30 @@ export type Layer = 'wholesale_market' | 'retail_market'
 let opened: Promise<IDBPDatabase<Schema>> | undefined
 
 function database(): Promise<IDBPDatabase<Schema>> {
-  opened ??= openDB<Schema>('gate', 2, {
-    upgrade(db, from) {
-      const samples = db.createObjectStore('samples', { keyPath: 'number' })
-      samples.createIndex('serial', 'serial')
-      samples.createIndex('at', 'at')
-      if (from >= 1) return
-      db.createObjectStore('kept')
-      db.createObjectStore('shards')
-      db.createObjectStore('admitted', { keyPath: 'serial' })
-      const decisions = db.createObjectStore('decisions', { keyPath: 'inspection' })
-      decisions.createIndex('sequence', 'sequence')
-      decisions.createIndex('state', 'state')
-      decisions.createIndex('at', 'at')
+  opened ??= openDB<Schema>('gate', 3, {
+    async upgrade(db, from, _to, tx) {
+      if (from < 2) {
+        const samples = db.createObjectStore('samples', { keyPath: 'number' })
+        samples.createIndex('serial', 'serial')
+        samples.createIndex('at', 'at')
+      }
+      if (from < 1) {
+        db.createObjectStore('kept')
+        db.createObjectStore('shards')
+        db.createObjectStore('admitted', { keyPath: 'serial' })
+        const decisions = db.createObjectStore('decisions', { keyPath: 'inspection' })
+        decisions.createIndex('sequence', 'sequence')
+        decisions.createIndex('state', 'state')
+        decisions.createIndex('at', 'at')
+      }
+      // Of a refusal only the titles were kept.
+      let at = await tx.objectStore('decisions').openCursor()
+      for (; at; at = await at.continue()) {
+        const { zh, en } = (at.value.problem ?? {}) as { zh?: unknown; en?: unknown }
+        if (typeof zh !== 'string' || typeof en !== 'string') continue
+        const problem = { code: '', zh: { title: zh, next_step: '' }, en: { title: en, next_step: '' } }
+        await at.update({ ...at.value, problem })
+      }
     },
   })
   return opened

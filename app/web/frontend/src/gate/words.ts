@@ -6,7 +6,9 @@ import { ref } from 'vue'
 import { chosenLanguage, followLanguage, keepLanguage, showLanguage } from '@/shared/choice'
 import { scan as scan_en } from '@/shared/locales/en.json'
 import { scan as scan_zh } from '@/shared/locales/zh.json'
+import { figuresOf } from '@/shared/refusal'
 import type { Language } from '@/shared/time'
+import type { Problem } from './device'
 import en from './locales/en.json'
 import zh from './locales/zh.json'
 
@@ -28,4 +30,10 @@ export function t(key: string, parameters: Readonly<Record<string, string | numb
     .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], MESSAGES[language.value])
   if (typeof found !== 'string') return key
   return found.replace(/\{(\w+)\}/g, (_, name: string) => String(parameters[name] ?? ''))
+}
+
+/** Say a refusal in the language of now: what is wrong, how much of what, and what to do next. */
+export function sayProblem(problem: Problem): { title: string; more: string[] } {
+  const { title, next_step: next } = problem[language.value]
+  return { title, more: [...figuresOf(problem, language.value), next] }
 }

@@ -1,6 +1,7 @@
 /** The ticket that is being written. It survives a killed app; it goes when it is issued. */
 import { ref, watch } from 'vue'
 import { newId } from '@/shared/ids'
+import { waiting } from './outbox'
 import type { Draft } from './plan'
 
 const KEPT = 'm-draft'
@@ -21,6 +22,11 @@ watch(
   // At once, so that nothing is lost between two taps.
   { deep: true, flush: 'sync' },
 )
+
+// What was sent is finished, though the program was killed before it could say so.
+watch(waiting, (jobs) => {
+  if (jobs.some((job) => job.id === draft.value?.id)) draft.value = null
+})
 
 export function emptyDraft(): Draft {
   return {

@@ -7,11 +7,7 @@
 import 'vant/es/style/base.css'
 import 'vant/es/button/index.css'
 import 'vant/es/cell/index.css'
-import 'vant/es/cell-group/index.css'
 import 'vant/es/loading/index.css'
-import 'vant/es/tag/index.css'
 
 export { Button as VanButton } from 'vant/es/button'
 export { Cell as VanCell } from 'vant/es/cell'
-export { CellGroup as VanCellGroup } from 'vant/es/cell-group'
-export { Tag as VanTag } from 'vant/es/tag'

@@ -9,6 +9,7 @@ export function useWords() {
   const language = (): Language => locale.value as Language
   return {
     t,
+    language,
     mass: (massG: number) => bothUnits(massG, language()),
     when: (instant: string) => sayInstant(instant, language()),
     /** A unit of the trade; a package's own word, such as 箱, stays as it was typed. */

@@ -8,6 +8,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
 import { ref, shallowRef } from 'vue'
 import { check, type Problem, Refusal, Unreachable } from '@/shared/api'
+import { newId } from '@/shared/ids'
 
 export interface Step {
   path: string
@@ -148,6 +149,17 @@ export function sendWaiting(): Promise<void> {
 export async function discard(id: string): Promise<void> {
   await (await open()).delete('jobs', id)
   await refresh()
+}
+
+/** Send a job as something new: what was sent first under its id is there, and is something else. */
+export async function sendAnew(job: Kept): Promise<void> {
+  const id = newId()
+  const anew = (text: string): string => text.replaceAll(job.id, id)
+  const steps = job.steps.map(({ path, body }) => ({ path: anew(path), body: body instanceof Blob ? body : anew(body) }))
+  const { problem: _, ...sent } = job
+  await (await open()).put('jobs', { ...sent, id, steps, then: anew(job.then) })
+  await discard(job.id)
+  await sendWaiting()
 }
 
 /** Whose jobs are shown and sent from now on. */

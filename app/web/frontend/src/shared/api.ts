@@ -7,6 +7,7 @@
 import createClient, { type Middleware } from 'openapi-fetch'
 import { Clock } from './clock'
 import type { paths } from './openapi.gen'
+import { fieldsOf, figuresOf } from './refusal'
 import type { Language } from './time'
 
 export interface Problem {
@@ -15,7 +16,7 @@ export interface Problem {
   zh: { title: string; next_step: string }
   en: { title: string; next_step: string }
   facts?: Record<string, unknown>
-  errors?: { pointer: string; detail: string }[]
+  errors?: { pointer: string; code: string; message: string }[]
   request_id?: string
 }
 
@@ -66,15 +67,35 @@ const refusals: Middleware = {
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' })
 api.use(refusals)
 
-/** Say a failure to a person: what is wrong and what to do next. */
-export function explain(error: unknown, language: Language): { title: string; next: string } {
-  if (error instanceof Refusal) {
-    const said = error.problem[language]
-    return { title: said.title, next: said.next_step }
-  }
-  if (error instanceof Unreachable)
-    return language === 'zh'
-      ? { title: '连不上服务器', next: '请检查网络后再试，已填的内容不会丢失' }
-      : { title: 'The server cannot be reached', next: 'Check the network and try again; nothing that you typed is lost' }
+/** What went wrong; it is said in words where it is drawn, in the language of that moment. */
+export type Failure = Refusal | Unreachable
+
+export interface Said {
+  title: string
+  next: string
+  /** How much, where a number would help. */
+  figures: string[]
+  /** The fields to look at, where some are to blame. */
+  fields: string
+}
+
+/** Let a failure pass that a person can be told of; throw what else there is: a bug. */
+export function asFailure(error: unknown): Failure {
+  if (error instanceof Refusal || error instanceof Unreachable) return error
   throw error
+}
+
+/** Say a failure to a person: what is wrong and what to do next. */
+export function explain(error: unknown, language: Language): Said {
+  const failure = asFailure(error)
+  if (failure instanceof Refusal) {
+    const { problem } = failure
+    const { title, next_step: next } = problem[language]
+    return { title, next, figures: figuresOf(problem, language), fields: fieldsOf(problem, language) }
+  }
+  const [title, next] =
+    language === 'zh'
+      ? ['连不上服务器', '请检查网络后再试，已填的内容不会丢失']
+      : ['The server cannot be reached', 'Check the network and try again; nothing that you typed is lost']
+  return { title: title!, next: next!, figures: [], fields: '' }
 }

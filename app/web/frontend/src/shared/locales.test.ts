@@ -32,3 +32,15 @@ it.each(programs)('%s has every text that it asks for', (program) => {
     .flatMap(([, source]) => [...source.matchAll(/\bt\('([\w.]+)'/g)].map((found) => found[1]!))
   expect(asked.filter((key) => !known.has(key))).toEqual([])
 })
+
+// Who reads these stands in a market hall; an office's own desk may speak of keys and feeds.
+const JARGON = /pointer|json|uuid|http|schema|\bapi\b|\bids?\b|字段|参数|格式错误/i
+
+it.each(['gate', 'm', 'shared'])('%s speaks to people', (program) => {
+  const texts = ['zh', 'en'].flatMap((language) => textsOf(files[`/src/${program}/locales/${language}.json`]!))
+  expect(texts.filter((text) => JARGON.test(text))).toEqual([])
+})
+
+function textsOf(messages: Record<string, unknown>): string[] {
+  return Object.values(messages).flatMap((value) => (typeof value === 'string' ? [value] : textsOf(value as Record<string, unknown>)))
+}

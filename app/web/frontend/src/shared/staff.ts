@@ -1,5 +1,6 @@
 /** Who acts for a party: what the programs ask of the server, and how a code is shown. */
 import { api } from './api'
+import { newId } from './ids'
 import type { components } from './openapi.gen'
 
 type Schemas = components['schemas']
@@ -8,6 +9,7 @@ export type Duty = Schemas['Duty']
 export type HandedCode = Schemas['HandedCodeOut']
 export type Key = Schemas['ApiKeyOut']
 export type Device = Schemas['DeviceOut']
+export type Invited = Schemas['MemberIn']
 
 const DUTIES = ['staff', 'gate', 'books', 'head'] as const satisfies readonly Duty[]
 
@@ -34,7 +36,7 @@ export function memberOf(party: string, account: string) {
   const params = { path: { party_id: party, account_id: account } }
   const path = '/parties/{party_id}/staff/{account_id}' as const
   return {
-    invite: async (body: Schemas['MemberIn']): Promise<Member> => (await api.PUT(path, { params, body })).data!,
+    invite: async (body: Invited): Promise<Member> => (await api.PUT(path, { params, body })).data!,
     rename: async (name: string): Promise<Member> => (await api.PUT(`${path}/name`, { params, body: { name } })).data!,
     move: async (duty: Duty): Promise<Member> => (await api.PUT(`${path}/duty`, { params, body: { duty } })).data!,
     letIn: async (enabled: boolean): Promise<Member> =>
@@ -45,6 +47,16 @@ export function memberOf(party: string, account: string) {
     resetCode: async (code: string): Promise<HandedCode> =>
       (await api.PUT(`${path}/reset-codes/{code_id}`, { params: { path: { ...params.path, code_id: code } } })).data!,
   }
+}
+
+/** Make a member who was invited with other words what is wanted; another phone gets another code. */
+export async function correct(party: string, member: Member, before: Invited, now: Invited): Promise<Member> {
+  const acts = memberOf(party, member.account)
+  let corrected = member
+  if (now.name !== before.name) corrected = await acts.rename(now.name)
+  if (now.duty !== before.duty) corrected = await acts.move(now.duty)
+  if (now.phone !== before.phone) corrected = await acts.claimAgain(newId(), now.phone)
+  return corrected
 }
 
 /** What somebody of one's own party made: keys end with their maker, devices at gates stay. */
