@@ -396,7 +396,7 @@ MUTANTS: Final = MappingProxyType(
         ),
         "split-escapes-a-finding": Mutant(
             "app/testing/cases.py",
-            "    for part in await lots.lock_kept(session, lot):",
+            "    for part in await lots.kept(session, lot):",
             "    for part in []:",
             (f"{_SAMPLES}::test_what_was_split_off_before_the_finding_is_held_as_well",),
         ),

@@ -47,6 +47,7 @@ MOVES_NOTHING = {
     "recall.step",
     "referral.answered",
     "referral.asked",
+    "referral.withdrawn",
     "report.filed",
     "report.step",
     "sample.sent",

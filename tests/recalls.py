@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image
 
-from app.party.access import RoleKind
-from app.recall.jobs import HANDLERS
+from app.party.access import Department, RoleKind
+from app.recall.jobs import CHORES, HANDLERS
 from tests.factories import CHIVES, Actor, Json, Trade, line, new_id, received
 
 
@@ -75,6 +75,21 @@ async def disposal(actor: Actor, *grams: tuple[str, int], **more: Any) -> Json:
     }
 
 
+async def of_department(trade: Trade, department: Department, prefix: str = "3206") -> Actor:
+    office = await office_of(trade, prefix)
+    await trade.execute(
+        "UPDATE party_role SET department = :department WHERE party_id = :party",
+        department=str(department),
+        party=office.id,
+    )
+    return office
+
+
+async def run_chore(trade: Trade) -> None:
+    async with trade.database.transaction() as session:
+        await CHORES["recalls.escalate"][1](session, trade.clock())
+
+
 class Morning:
     """A farmer's and a neighbour's chives, merged by a collector, sold to two stalls, one school.
 
@@ -137,5 +152,6 @@ async def account_for(office: Actor, recall: str) -> None:
         grams.append((lot, there))
     await office.make(f"{at}/disposals/{new_id()}", await disposal(office, *grams))
     for notice in await office.read(f"{at}/notices"):
-        path = f"{at}/acknowledgements/{notice['party']}"
-        await office.make(path, {"note": "电话确认"}, status=200)
+        if notice["acknowledged_at"] is None:
+            path = f"{at}/acknowledgements/{notice['party']}"
+            await office.make(path, {"note": "电话确认"}, status=200)

@@ -542,7 +542,7 @@ async def close_case(
         UnknownCase: there is none, or the caller does not answer for its market.
         CaseOfTheMarket: the caller runs the market that the case tells against.
         CaseNotYours: the goods are another department's.
-        CaseClosed: it was closed in another way.
+        CaseClosed: it was closed in another way, or by somebody else.
     """
     case, market = await _lock_case(session, public_id)
     runs = papers.runs(caller, market)
@@ -555,7 +555,8 @@ async def close_case(
         if departments.isdisjoint(caller.departments):
             raise gate.CaseNotYours(case=str(public_id), departments=sorted(departments))
     if case.state != CaseState.OPEN:
-        if (case.state, case.close_reason) != (body.state, body.reason):
+        asked = (body.state, body.reason, caller.acting_party)
+        if (case.state, case.close_reason, case.closed_by) != asked:
             raise gate.CaseClosed(case=str(public_id), state=case.state)
         return case
     case.state = body.state

@@ -203,7 +203,8 @@ async def _goods(
         former = await _samples(session, body.number, caller)
         if not former:
             raise UnknownSample(pointer="/number", sample=body.number)
-        return list((await lots.lock_by_id(session, {one.lot_id for one in former})).values())
+        held = await lots.lock_with_kept(session, {one.lot_id for one in former})
+        return list(held.values())
     product = body.product or line.product_id
     found: set[int] = set()
     if line.ticket_id is not None:
@@ -213,7 +214,7 @@ async def _goods(
         found = {certificate.lot_id}
     if not found:
         raise NoLotToTest(line=str(line.public_id))
-    return list((await lots.lock_by_id(session, found)).values())
+    return list((await lots.lock_with_kept(session, found)).values())
 
 
 async def _take(

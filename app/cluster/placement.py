@@ -44,15 +44,16 @@ _REFERENCE = """
     catalogue_version certificate certificate_duty certificate_form certificate_void clock_rule
     county_centre deadline deadline_extension division ended_session entry_rule evidence
     evidence_proof extension_rule food_category gate_case gate_device gate_enrolment gate_sample
-    gate_upload hold inspection inspection_line invitation label label_binding label_roll
-    lateness_rule measure notice notice_mark objection paper_document paper_kind party party_role
-    place plot_yield preharvest_interval process product product_requirement product_synonym
-    product_unit push_nonce quick_method recall recall_annulment recall_disposal recall_disposal_lot
-    recall_forwarding recall_lot recall_notice recall_sign_off recall_step recall_term referral
-    report report_photo report_rule report_step reporting_unit reporting_unit_division residue_limit
-    retention_rule ruling sample sample_allowance sample_commission sample_step sampling_rule
-    sampling_seed session signing_key statutory_field substance test test_source test_week
-    ticket_validity tolerance treatment unit warning warning_rule working_day yield_band
+    gate_upload hold hold_release inspection inspection_line invitation label label_binding
+    label_roll lateness_rule measure notice notice_mark objection paper_document paper_kind party
+    party_role place plot_yield preharvest_interval process product product_requirement
+    product_synonym product_unit push_nonce quick_method recall recall_annulment recall_disposal
+    recall_disposal_lot recall_forwarding recall_lot recall_notice recall_sign_off recall_step
+    recall_term referral report report_photo report_rule report_step reporting_unit
+    reporting_unit_division residue_limit retention_rule ruling sample sample_allowance
+    sample_commission sample_step sampling_rule sampling_seed session signing_key statutory_field
+    substance test test_source test_week ticket_validity tolerance treatment unit warning
+    warning_rule working_day yield_band
 """
 
 PLACES: Final[MappingProxyType[str, Place]] = MappingProxyType(

@@ -13,8 +13,26 @@ from app.hold.rules import HoldCause
 _CAUSES = ", ".join(f"'{cause}'" for cause in HoldCause)
 
 
+class HoldRelease(Base):
+    """One word of an office that lets go of all that a finding holds."""
+
+    __tablename__ = "hold_release"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True)
+    digest: Mapped[bytes]
+    subject: Mapped[UUID]
+    party_id: Mapped[int] = mapped_column(ForeignKey("party.id"))
+    reason: Mapped[str]
+    released_at: Mapped[datetime]
+
+
 class Hold(Base):
-    """A lot that may not move, and why."""
+    """A lot that may not move, and why.
+
+    Attributes:
+        release_id: What let it go together with others.
+    """
 
     __tablename__ = "hold"
     __table_args__ = (
@@ -35,6 +53,7 @@ class Hold(Base):
     released_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     release_reason: Mapped[str | None]
     released_at: Mapped[datetime | None]
+    release_id: Mapped[int | None] = mapped_column(ForeignKey("hold_release.id"), index=True)
 
 
 class Notice(Base):

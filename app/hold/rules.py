@@ -25,6 +25,7 @@ class NoticeKind(StrEnum):
     HAND_OVER_ANNULLED = "hand_over_annulled"
     REFERRED = "referred"
     REFERRAL_ANSWERED = "referral_answered"
+    REFERRAL_WITHDRAWN = "referral_withdrawn"
     REFERRAL_OVERDUE = "referral_overdue"
     TEST_PRESUMPTIVE = "test_presumptive"
     TEST_FAILED = "test_failed"
@@ -51,6 +52,20 @@ class UnknownHold(DomainError):
     code: ClassVar[str] = "unknown-hold"
     title: ClassVar[Text] = Text("没有这条控制记录", "There is no such hold")
     next_step: ClassVar[Text] = Text("请核对编号", "Check its number")
+
+
+class HoldReleased(DomainError):
+    """A hold ends once: what somebody else said of it since would be kept nowhere."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "hold-released"
+    title: ClassVar[Text] = Text(
+        "该控制已解除，此次解除未予登记", "The hold was released before; nothing was recorded"
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对已登记的解除人和理由；批次如仍被控制，请查看其他控制",
+        "See who released it and why; if the lot is still on hold, look for another hold on it",
+    )
 
 
 class UnknownNotice(DomainError):

@@ -3,7 +3,7 @@
 Nobody is asked here whether they may: see the package's docstring.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from app.event.rules import EventKind
 from app.event.service import Happening
 from app.hold import rules
 from app.hold.models import Hold, Notice, NoticeMark
-from app.hold.rules import MarksArePersonal, NoticeKind, Order, UnknownNotice
+from app.hold.rules import HoldCause, MarksArePersonal, NoticeKind, Order, UnknownNotice
 from app.lot import service as lots
 from app.lot.rules import LotState
 from app.party import service as parties
@@ -82,6 +82,25 @@ async def lock(session: AsyncSession, public_id: UUID) -> Hold:
     statement = select(Hold).where(Hold.public_id == public_id).with_for_update()
     found = await session.scalars(statement.execution_options(populate_existing=True))
     return found.one()
+
+
+async def in_force_of(
+    session: AsyncSession, subject: UUID, lot_ids: Collection[int]
+) -> Sequence[Hold]:
+    """Lock the holds in force of a finding, on lots that are locked; by lot, oldest first."""
+    found = await session.scalars(
+        select(Hold)
+        .where(
+            Hold.lot_id.in_(lot_ids),
+            Hold.subject == subject,
+            Hold.cause == HoldCause.TEST,
+            Hold.released_at.is_(None),
+        )
+        .order_by(Hold.lot_id, Hold.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
 
 
 async def release(session: AsyncSession, hold: Hold, order: Order, *, now: datetime) -> bool:

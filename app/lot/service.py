@@ -499,32 +499,50 @@ async def lock_balances(session: AsyncSession, lot_ids: Iterable[int]) -> None:
 
 
 _KEPT = text("""
-    WITH RECURSIVE kept (lot_id) AS (
-        SELECT e.dst FROM lot_edge e JOIN lot l ON l.id = e.dst
-        WHERE e.src = :lot AND l.holder_id = :holder
+    WITH RECURSIVE kept (lot_id, holder_id) AS (
+        SELECT id, holder_id FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
         UNION
-        SELECT e.dst FROM kept k JOIN lot_edge e ON e.src = k.lot_id JOIN lot l ON l.id = e.dst
-        WHERE l.holder_id = :holder
+        SELECT l.id, l.holder_id
+        FROM kept k JOIN lot_edge e ON e.src = k.lot_id JOIN lot l ON l.id = e.dst
+        WHERE l.holder_id = k.holder_id
     )
     SELECT lot_id FROM kept ORDER BY lot_id
 """)
 
 
-async def lock_kept(session: AsyncSession, lot: LotState) -> list[LotState]:
-    """Lock all that the holder of a locked lot made of it and holds itself, oldest first.
+async def _kept(session: AsyncSession, lot_ids: Iterable[int]) -> set[int]:
+    """Answer lots, and all that their holders made of them and hold themselves."""
+    return set(await session.scalars(_KEPT, {"lots": sorted(set(lot_ids))}))
 
-    What is made of any of it while we wait for its lock has committed by then, and is found by
-    looking again; when nothing is new, nothing can be made any more.
+
+async def lock_with_kept(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, LotState]:
+    """Lock lots, and all that their holders made of them and hold themselves, oldest first.
+
+    A finding about one of the lots holds all of these, and lets them go. What is made of any of
+    them while we wait for a lock has committed by then, and is found by looking again. It may be
+    older than what is locked by now: then all locks are given back and taken anew, so that two who
+    hold or let go of overlapping goods never wait for each other crosswise.
+
+    Returns:
+        The lots that were asked for.
     """
-    locked: set[int] = set()
-    while True:
-        rows = await session.scalars(_KEPT, {"lot": lot.id, "holder": lot.holder_id})
-        born = set(rows) - locked
-        if not born:
-            break
-        await lock_balances(session, born)
-        locked |= born
-    return [state for _, state in sorted((await states_by_id(session, locked)).items())]
+    asked = sorted(set(lot_ids))
+    met = await _kept(session, asked)
+    wanted: set[int] = set()
+    while not met <= wanted:
+        wanted |= met
+        async with session.begin_nested() as locked:
+            await lock_balances(session, wanted)
+            met = await _kept(session, asked)
+            if not met <= wanted:
+                await locked.rollback()
+    return await states_by_id(session, asked)
+
+
+async def kept(session: AsyncSession, lot: LotState) -> list[LotState]:
+    """List what its holder made of a lot and holds itself, oldest first; see `lock_with_kept`."""
+    made = await _kept(session, [lot.id]) - {lot.id}
+    return [state for _, state in sorted((await states_by_id(session, made)).items())]
 
 
 _PROVE = text("""

@@ -76,17 +76,13 @@ async def runs_market_of(session: AsyncSession, lot: LotState, caller: Caller) -
     return lot.id in await traces.lots_in_market(session, party, lots=[lot.id], asked=[lot.id])
 
 
-async def check_may_hold(
-    session: AsyncSession, lot: LotState, caller: Caller, *, office_only: bool = False
-) -> None:
+async def check_may_hold(session: AsyncSession, lot: LotState, caller: Caller) -> None:
     """Refuse whoever answers neither for where a lot is in the chain, nor for its market.
 
     Raises:
         HoldNotYours: another department, another place, or nobody's office at all.
     """
-    if await answers_for(session, lot, caller):
-        return
-    if not office_only and await runs_market_of(session, lot, caller):
+    if await answers_for(session, lot, caller) or await runs_market_of(session, lot, caller):
         return
     raise HoldNotYours(lot=str(lot.public_id))
 

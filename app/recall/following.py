@@ -212,6 +212,7 @@ async def acknowledge(
         UnknownRecall: there is none.
         NotInScope: the party, or a lot, is not in the case.
         RecallNotYours: the caller speaks for another party, or names lots of others.
+        RecallAcknowledged: it was acknowledged before, by somebody else or with other words.
         RecallClosed: the case is closed.
         GramsDiffer: more would be located than there was.
     """
@@ -225,7 +226,12 @@ async def acknowledge(
     if notice is None:
         raise rules.NotInScope(party=str(party))
     await _check_speaks_for(session, recall, caller, {told.id}, on=local_date(now))
+    digest = _digest(body, public_id, caller)
     if notice.acknowledged_at is not None:
+        if not _is_acknowledged_so(notice, body, caller, digest):
+            raise rules.RecallAcknowledged(
+                party=str(party), acknowledged_at=notice.acknowledged_at.isoformat()
+            )
         return notice
     check_open(recall)
     found = await _lots(session, recall, (item.lot for item in body.located))
@@ -234,6 +240,7 @@ async def acknowledge(
             raise rules.RecallNotYours(lot=str(item.lot))
     notice.acknowledged_at = now
     notice.acknowledged_by = caller.acting_party
+    notice.digest = digest
     notice.words = body.note
     for item in body.located:
         lot = found[item.lot].lot
@@ -248,6 +255,17 @@ async def acknowledge(
     }
     await _log(session, "acknowledged", recall, document, now=now)
     return notice
+
+
+def _is_acknowledged_so(
+    notice: RecallNotice, body: AcknowledgementIn, caller: Caller, digest: bytes
+) -> bool:
+    """Whether a notice was acknowledged as it is asked for now."""
+    if notice.digest is not None:
+        return notice.digest == digest
+    # By opening the case, or before digests were kept.
+    same = (notice.acknowledged_by, notice.words) == (caller.acting_party, body.note)
+    return same and not body.located
 
 
 async def _log(
@@ -651,7 +669,7 @@ async def close(
         charge = await queries.charge(session, recall, caller, on=on)
         raise rules.SignOffNotYours(recall=str(public_id), offices=charge.offices)
     if recall.closed_at is not None:
-        if not _is_closed_so(recall, body):
+        if not _is_closed_so(recall, body, caller):
             raise rules.RecallClosed(outcome=recall.outcome)
         return recall, False
     await be_patient(session)
@@ -681,9 +699,10 @@ async def close(
     return recall, True
 
 
-def _is_closed_so(recall: Recall, body: ClosureIn) -> bool:
+def _is_closed_so(recall: Recall, body: ClosureIn, caller: Caller) -> bool:
     """Whether a case was closed as it is asked for now."""
-    if (recall.outcome, recall.closing_reason) != (body.outcome, body.reason):
+    asked = (body.outcome, body.reason, caller.acting_party)
+    if (recall.outcome, recall.closing_reason, recall.closed_by) != asked:
         return False
     assert recall.report is not None, "a closed case has its report"
     signs = recall.outcome == Outcome.COMPLETED and not recall.mock

@@ -139,7 +139,11 @@ class RecallLot(Base):
 
 
 class RecallNotice(Base):
-    """What a holder, or a buyer of goods on their way, was told, and whether it answered."""
+    """What a holder, or a buyer of goods on their way, was told, and whether it answered.
+
+    Attributes:
+        digest: Of what was said; whoever opens a case acknowledges by doing so, and says nothing.
+    """
 
     __tablename__ = "recall_notice"
     __table_args__ = (
@@ -162,6 +166,7 @@ class RecallNotice(Base):
     due_at: Mapped[datetime]
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    digest: Mapped[bytes | None]
     words: Mapped[str | None]
     escalated_at: Mapped[datetime | None]
 
@@ -288,17 +293,25 @@ class RecallSignOff(Base):
 
 
 class Referral(Base):
-    """A question to the office that answers for another place (协查), and its answer."""
+    """A question to the office that answers for another place (协查), and its answer or end."""
 
     __tablename__ = "referral"
     __table_args__ = (
         CheckConstraint("department IN ('agriculture', 'market_regulation')", name="department"),
         CheckConstraint("division_code ~ '^[0-9]{4,12}$'", name="division_code"),
         CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
+        CheckConstraint(
+            "(withdrawn_at IS NULL) = (withdrawal_reason IS NULL) "
+            "AND (withdrawn_at IS NULL) = (withdrawn_by IS NULL)",
+            name="withdrawn",
+        ),
+        CheckConstraint("answered_at IS NULL OR withdrawn_at IS NULL", name="one_end"),
         Index(
             "ix_referral_waiting",
             "due_on",
-            postgresql_where="answered_at IS NULL AND escalated_at IS NULL",
+            postgresql_where=(
+                "answered_at IS NULL AND withdrawn_at IS NULL AND escalated_at IS NULL"
+            ),
         ),
     )
 
@@ -316,4 +329,7 @@ class Referral(Base):
     answered_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
     answer: Mapped[str | None]
     answered_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[int | None] = mapped_column(ForeignKey("party.id"))
+    withdrawal_reason: Mapped[str | None]
+    withdrawn_at: Mapped[datetime | None]
     escalated_at: Mapped[datetime | None]

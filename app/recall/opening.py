@@ -119,6 +119,7 @@ async def open_case(
         ImpossibleDate: the danger cannot have become known then.
         HoldNotYours: the caller does not answer for what was found, or for a suspect source.
         NoSuspectSource: a suspect did not go into what was found.
+        KnownBeforeGoods: there were none of the goods then, nor of what they were made of.
         RecallTooLarge: more lots than one case can hold.
     """
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
@@ -129,6 +130,7 @@ async def open_case(
         return existing, False
     await be_patient(session)
     roots = await _roots(session, body, caller, now=now)
+    await _check_known(session, roots, body.known_at)
     met = await (_ahead(session, roots.lots) if body.mock else _lock(session, roots.lots))
     scope = await _scope(session, roots, met)
     recall = await _write(session, public_id, body, caller, scope, digest=digest, now=now)
@@ -178,6 +180,35 @@ async def _roots(
         further = await lots.states_by_id(session, suspects - found)
         await authority.check_may_recall(session, further.values(), caller)
     return Roots(found, suspects, frozenset(upstream.nodes) - found)
+
+
+# Of goods the books tell the day on which they were made, or when they came in.
+_BORN = text("""
+    SELECT min(least(created_at, CAST(made_on AS timestamp) AT TIME ZONE 'Asia/Shanghai'))
+    FROM lot WHERE id = ANY(CAST(:lots AS bigint[]))
+""")
+
+
+async def _check_known(session: AsyncSession, roots: Roots, known_at: datetime) -> None:
+    """Refuse a danger that was known before the goods, and what they were made of, were there.
+
+    The clocks of the case begin then, and what is done about it is dated after it.
+
+    Raises:
+        KnownBeforeGoods: that is so.
+        RecallTooLarge: they were made of too many lots to look.
+    """
+    born = await _born(session, roots.lots | roots.upstream)
+    if known_at < born and not roots.upstream:
+        # Nobody had to look what they were made of until now.
+        born = await _born(session, (await _back(session, roots.found)).nodes)
+    if known_at < born:
+        raise rules.KnownBeforeGoods(pointer="/known_at", not_before=born.isoformat())
+
+
+async def _born(session: AsyncSession, lot_ids: Collection[int]) -> datetime:
+    born: datetime = (await session.execute(_BORN, {"lots": list(lot_ids)})).scalar_one()
+    return born.replace(second=0, microsecond=0)  # people tell the minute
 
 
 async def _back(session: AsyncSession, begin: Collection[int]) -> SubGraph:
@@ -233,6 +264,8 @@ async def _write(
     known = await terms.terms(session)
     days = (await standards.clocks(session)).working_days
     finish = rules.due_on(known, f"finish_{body.grade}", now, days)
+    # A phone's clock may run ahead; nobody knew of anything later than now.
+    known_at = min(body.known_at, now)
     recall = Recall(
         public_id=public_id,
         digest=digest,
@@ -242,9 +275,9 @@ async def _write(
         reason=body.reason,
         advice=body.advice,
         opened_by=caller.acting_party,
-        known_at=min(body.known_at, now),
+        known_at=known_at,
         opened_at=now,
-        start_due_at=rules.due_at(known, f"start_{body.grade}", body.known_at),
+        start_due_at=rules.due_at(known, f"start_{body.grade}", known_at),
         acknowledge_due_at=rules.due_at(known, f"acknowledge_{body.grade}", now),
         finish_due_on=finish.on,
         finish_arranged=finish.arranged,

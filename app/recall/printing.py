@@ -292,7 +292,8 @@ def _sheets(written: RecordOut, lots: Sequence[RecallLotOut]) -> list[Sheet]:
 
 def _asked(found: Sequence[ReferralOut]) -> Sheet:
     columns = ("协查 Referral", "批次 Lot", "区划 Division", "问题 Question", "提出 Asked",
-               "期限 Due", "逾期 Overdue", "回复 Answer", "回复时间 Answered")  # fmt: skip
+               "期限 Due", "逾期 Overdue", "回复 Answer", "回复时间 Answered",
+               "撤回理由 Withdrawn because", "撤回时间 Withdrawn")  # fmt: skip
     rows = (
         (
             str(row.referral),
@@ -304,6 +305,8 @@ def _asked(found: Sequence[ReferralOut]) -> Sheet:
             "是 yes" if row.overdue else "",
             row.answer,
             row.answered_at,
+            row.withdrawal_reason,
+            row.withdrawn_at,
         )
         for row in found
     )

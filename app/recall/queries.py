@@ -187,7 +187,8 @@ _TOTALS = text("""
         (SELECT count(*) FROM recall_notice
          WHERE recall_id = :recall AND acknowledged_at IS NULL),
         (SELECT max(acknowledged_at) FROM recall_notice WHERE recall_id = :recall),
-        (SELECT count(*) FROM referral WHERE recall_id = :recall AND answered_at IS NULL)
+        (SELECT count(*) FROM referral
+         WHERE recall_id = :recall AND answered_at IS NULL AND withdrawn_at IS NULL)
     FROM now
 """)
 

@@ -1,4 +1,4 @@
-"""Questions to the offices that answer for other places (协查), and their answers."""
+"""Questions to the offices that answer for other places (协查), and how they end."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -90,6 +90,15 @@ async def _asked(
     return await authority.offices_of(session, [division], on=on, department=department)
 
 
+async def _lock(session: AsyncSession, public_id: UUID) -> Referral:
+    found = await session.scalar(
+        select(Referral).where(Referral.public_id == public_id).with_for_update()
+    )
+    if found is None:
+        raise rules.UnknownReferral(referral=str(public_id))
+    return found
+
+
 def _may_answer(referral: Referral, caller: Caller) -> bool:
     fits = referral.department is None or Department(referral.department) in caller.departments
     return fits and governs(caller, referral.division_code)
@@ -107,20 +116,19 @@ async def answer(
         UnknownReferral: there is none, or it is not for the caller.
         HoldNotYours: another office was asked.
         ReferralAnswered: it was answered otherwise before.
+        ReferralWithdrawn: whoever asked does not want to know any more.
     """
-    referral = await session.scalar(
-        select(Referral).where(Referral.public_id == public_id).with_for_update()
-    )
-    if referral is None:
-        raise rules.UnknownReferral(referral=str(public_id))
+    referral = await _lock(session, public_id)
     if not _may_answer(referral, caller):
         if referral.asked_by == caller.party_id:
             raise rules.HoldNotYours(division=referral.division_code)
         raise rules.UnknownReferral(referral=str(public_id))
     if referral.answered_at is not None:
-        if referral.answer != said:
+        if (referral.answer, referral.answered_by) != (said, caller.acting_party):
             raise rules.ReferralAnswered
         return referral, False
+    if referral.withdrawn_at is not None:
+        raise rules.ReferralWithdrawn
     referral.answer = said
     referral.answered_at = now
     referral.answered_by = caller.acting_party
@@ -138,14 +146,72 @@ async def answer(
     return referral, True
 
 
+async def withdraw(
+    session: AsyncSession, public_id: UUID, reason: str, caller: Caller, *, now: datetime
+) -> tuple[Referral, bool]:
+    """Withdraw a referral that has no answer: it keeps no case open any more.
+
+    Whoever asked may be gone, and its question would keep the case open for ever: the office in
+    charge of the case withdraws it, too.
+
+    Returns:
+        The referral, and whether it was open until now.
+
+    Raises:
+        UnknownReferral: there is none, or it is not for the caller.
+        ReferralNotYours: the caller was asked.
+        ReferralAnswered: it was answered before.
+        ReferralWithdrawn: it was withdrawn by another office, or for another reason.
+    """
+    referral = await _lock(session, public_id)
+    if not await _may_withdraw(session, referral, caller, on=local_date(now)):
+        if _may_answer(referral, caller):
+            raise rules.ReferralNotYours(referral=str(public_id))
+        raise rules.UnknownReferral(referral=str(public_id))
+    if referral.answered_at is not None:
+        raise rules.ReferralAnswered
+    if referral.withdrawn_at is not None:
+        if (referral.withdrawal_reason, referral.withdrawn_by) != (reason, caller.acting_party):
+            raise rules.ReferralWithdrawn
+        return referral, False
+    referral.withdrawn_at = now
+    referral.withdrawn_by = caller.acting_party
+    referral.withdrawal_reason = reason
+    await session.flush()
+    department = None if referral.department is None else Department(referral.department)
+    asked = await _asked(session, referral.division_code, department, on=local_date(now))
+    told = {referral.asked_by, *asked} - {caller.acting_party}
+    facts = {"withdrawn_by": caller.acting_public_id, "reason": reason}
+    await holds.tell(session, NoticeKind.REFERRAL_WITHDRAWN, public_id, told, facts, now)
+    document = {
+        "by": str(caller.acting_public_id),
+        "reason_commit": await commit_to(session, caller, reason),
+        "t": now.isoformat(),
+    }
+    statement = Statement("referral.withdrawn", public_id, document)
+    await transparency.append(session, [statement], now=now)
+    return referral, True
+
+
+async def _may_withdraw(
+    session: AsyncSession, referral: Referral, caller: Caller, *, on: date
+) -> bool:
+    if referral.asked_by == caller.party_id:
+        return True
+    if referral.recall_id is None:
+        return False
+    recall = await session.get_one(Recall, referral.recall_id)
+    return await queries.in_charge(session, recall, caller, on=on)
+
+
 _MINE = text("""
     SELECT id FROM referral r
     WHERE (CAST(:recall AS bigint) IS NULL OR r.recall_id = :recall)
         AND (CAST(:recall AS bigint) IS NOT NULL OR r.asked_by = :party
             OR (:supervises AND starts_with(r.division_code, :prefix)
                 AND (r.department IS NULL OR r.department = ANY(CAST(:departments AS text[])))))
-        AND (NOT :open_only OR r.answered_at IS NULL)
-    ORDER BY r.answered_at IS NOT NULL, r.due_on, r.id LIMIT :most
+        AND (NOT :open_only OR coalesce(r.answered_at, r.withdrawn_at) IS NULL)
+    ORDER BY coalesce(r.answered_at, r.withdrawn_at) IS NOT NULL, r.due_on, r.id LIMIT :most
 """)
 
 
@@ -177,7 +243,9 @@ async def describe(
     session: AsyncSession, found: Sequence[Referral], *, today: date
 ) -> list[ReferralOut]:
     """Write referrals as they go out."""
-    involved = {row.asked_by for row in found} | {row.answered_by for row in found}
+    involved = {
+        party for row in found for party in (row.asked_by, row.answered_by, row.withdrawn_by)
+    }
     known = await parties.by_ids(session, {party for party in involved if party is not None})
     states = await lots.states_by_id(session, (row.lot_id for row in found))
     cases = {
@@ -197,10 +265,13 @@ async def describe(
             question=row.question,
             asked_at=row.asked_at,
             due_on=row.due_on,
-            overdue=row.answered_at is None and row.due_on < today,
+            overdue=row.answered_at is None and row.withdrawn_at is None and row.due_on < today,
             answered_by=None if row.answered_by is None else known[row.answered_by].public_id,
             answer=row.answer,
             answered_at=row.answered_at,
+            withdrawn_by=None if row.withdrawn_by is None else known[row.withdrawn_by].public_id,
+            withdrawal_reason=row.withdrawal_reason,
+            withdrawn_at=row.withdrawn_at,
         )
         for row in found
     ]
@@ -219,6 +290,7 @@ async def escalate(session: AsyncSession, *, now: datetime) -> int:
             .where(
                 Referral.due_on < today,
                 Referral.answered_at.is_(None),
+                Referral.withdrawn_at.is_(None),
                 Referral.escalated_at.is_(None),
             )
             .values(escalated_at=now)

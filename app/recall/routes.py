@@ -15,7 +15,13 @@ from app.core.schemas import BIGINT_MAX
 from app.event.rules import ImpossibleDate
 from app.evidence.rules import EvidenceReused, UnknownEvidence
 from app.hold import service as holds
-from app.hold.rules import MarksArePersonal, NoticeKind, UnknownHold, UnknownNotice
+from app.hold.rules import (
+    HoldReleased,
+    MarksArePersonal,
+    NoticeKind,
+    UnknownHold,
+    UnknownNotice,
+)
 from app.lot.routes import CHANGE_REFUSALS, describe_changes, removal, repeated
 from app.lot.rules import (
     ChangeKind,
@@ -41,7 +47,16 @@ from app.recall import (
     service,
 )
 from app.recall.queries import Sight
-from app.recall.schemas import HoldIn, HoldOut, NoticeOut, ReleaseIn, UnreadOut
+from app.recall.schemas import (
+    HoldIn,
+    HoldOut,
+    HoldReleaseIn,
+    HoldReleaseOut,
+    NoticeOut,
+    ReleaseIn,
+    UnreadOut,
+)
+from app.testing.rules import UnknownSample
 from app.ticket.rules import UnknownTicket
 
 LIMIT_MAX = 200
@@ -91,7 +106,7 @@ async def place_hold(
 
 @router.put(
     "/holds/{hold_id}/release",
-    responses=declare(UnknownHold, rules.HoldRestsOnTest, rules.HoldNotYours),
+    responses=declare(UnknownHold, rules.HoldRestsOnTest, rules.HoldNotYours, HoldReleased),
 )
 async def release_hold(
     hold_id: UUID, body: ReleaseIn, request: Request, session: DbSession, caller: Releaser
@@ -101,6 +116,37 @@ async def release_hold(
         session, hold_id, body.reason, caller, now=request.app.state.clock()
     )
     return (await service.describe(session, [hold]))[0]
+
+
+@router.put(
+    "/hold-releases/{release_id}",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        **repeated(HoldReleaseOut),
+        **declare(
+            UnknownSample,
+            IdReused,
+            rules.HoldRestsOnTest,
+            rules.NothingHeld,
+            rules.HoldNotYours,
+        ),
+    },
+)
+async def release_finding(
+    release_id: UUID,
+    body: HoldReleaseIn,
+    request: Request,
+    response: Response,
+    session: DbSession,
+    caller: Releaser,
+) -> HoldReleaseOut:
+    """Let all go that a finding holds, in one transaction, as an office; all of it or nothing."""
+    release, created = await service.release_all(
+        session, release_id, body, caller, now=_now(request)
+    )
+    if not created:
+        response.status_code = HTTPStatus.OK
+    return await service.describe_release(session, release)
 
 
 @router.get("/holds")
@@ -253,7 +299,7 @@ async def preview_scope(
     status_code=HTTPStatus.CREATED,
     responses={
         **repeated(schemas.RecallOut),
-        **declare(*_SCOPE_REFUSALS, IdReused, ImpossibleDate),
+        **declare(*_SCOPE_REFUSALS, IdReused, ImpossibleDate, rules.KnownBeforeGoods),
     },
     tags=["recalls"],
 )
@@ -338,7 +384,14 @@ async def list_recall_notices(
 
 @router.put(
     "/recalls/{recall_id}/acknowledgements/{party_id}",
-    responses=declare(*_IN_A_CASE, UnknownParty, UnknownLot, rules.NotInScope, rules.GramsDiffer),
+    responses=declare(
+        *_IN_A_CASE,
+        UnknownParty,
+        UnknownLot,
+        rules.NotInScope,
+        rules.RecallAcknowledged,
+        rules.GramsDiffer,
+    ),
     tags=["recalls"],
 )
 async def acknowledge_recall(
@@ -671,7 +724,12 @@ async def ask_referral(
 
 @router.put(
     "/referrals/{referral_id}/answer",
-    responses=declare(rules.UnknownReferral, rules.HoldNotYours, rules.ReferralAnswered),
+    responses=declare(
+        rules.UnknownReferral,
+        rules.HoldNotYours,
+        rules.ReferralAnswered,
+        rules.ReferralWithdrawn,
+    ),
     tags=["referrals"],
 )
 async def answer_referral(
@@ -684,6 +742,30 @@ async def answer_referral(
     """Answer a referral, as the office that was asked."""
     referral, _ = await referrals.answer(
         session, referral_id, body.answer, caller, now=_now(request)
+    )
+    return (await referrals.describe(session, [referral], today=_today(request)))[0]
+
+
+@router.put(
+    "/referrals/{referral_id}/withdrawal",
+    responses=declare(
+        rules.UnknownReferral,
+        rules.ReferralNotYours,
+        rules.ReferralAnswered,
+        rules.ReferralWithdrawn,
+    ),
+    tags=["referrals"],
+)
+async def withdraw_referral(
+    referral_id: UUID,
+    body: schemas.WithdrawalIn,
+    request: Request,
+    session: DbSession,
+    caller: Asker,
+) -> schemas.ReferralOut:
+    """Withdraw a referral without an answer, as whoever asked or is in charge of its recall."""
+    referral, _ = await referrals.withdraw(
+        session, referral_id, body.reason, caller, now=_now(request)
     )
     return (await referrals.describe(session, [referral], today=_today(request)))[0]
 

@@ -128,6 +128,21 @@ class RecallTooLarge(DomainError):
     )
 
 
+class KnownBeforeGoods(DomainError):
+    """The clocks of a case begin when its danger became known; goods have none before they are."""
+
+    kind: ClassVar[Kind] = Kind.INVALID
+    code: ClassVar[str] = "known-before-goods"
+    title: ClassVar[Text] = Text(
+        "获知时间早于货物及其全部来源的产生时间",
+        "The danger cannot have become known before there were any of the goods",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请核对获知时间（不早于 `not_before`）；若危害出自更早的批次，请将其列为所查批次",
+        "Check `known_at`: not before `not_before`; if older goods are to blame, name their lots",
+    )
+
+
 class RecallClosed(DomainError):
     """The case was signed off; what comes later needs a case of its own."""
 
@@ -176,6 +191,21 @@ class SignOffYours(DomainError):
     code: ClassVar[str] = "recall-sign-off-yours"
     title: ClassVar[Text] = Text("该召回可由您直接结案", "You may end this recall yourself")
     next_step: ClassVar[Text] = Text("请直接结案", "Close it")
+
+
+class RecallAcknowledged(DomainError):
+    """A notice is acknowledged once: grams that were counted since would be kept nowhere."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "recall-acknowledged"
+    title: ClassVar[Text] = Text(
+        "该通知此前已确认，此次内容未予登记",
+        "The notice was acknowledged before; what is said now was not recorded",
+    )
+    next_step: ClassVar[Text] = Text(
+        "后来清点出的数量请逐批登记为查到（召回步骤 steps）",
+        "Record what was counted since lot by lot, as located (`…/steps/{id}`)",
+    )
 
 
 class NotInScope(DomainError):
@@ -297,7 +327,9 @@ class StepsOpen(DomainError):
         "Notices are unacknowledged or referrals unanswered; the recall cannot be closed",
     )
     next_step: ClassVar[Text] = Text(
-        "请催办，或上门核实后代为确认", "Call them, or visit them and acknowledge on their behalf"
+        "请催办，或上门核实后代为确认；无人答复的协查请撤回",
+        "Call them, or visit them and acknowledge on their behalf; withdraw referrals that nobody "
+        "answers",
     )
 
 
@@ -346,6 +378,33 @@ class ReferralAnswered(DomainError):
     code: ClassVar[str] = "referral-answered"
     title: ClassVar[Text] = Text("该协查已回复", "The referral was answered already")
     next_step: ClassVar[Text] = Text("如有补充请另行协查", "Ask again for what is to be added")
+
+
+class ReferralWithdrawn(DomainError):
+    """Whoever asked does not want to know any more."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "referral-withdrawn"
+    title: ClassVar[Text] = Text("该协查已撤回", "The referral was withdrawn")
+    next_step: ClassVar[Text] = Text(
+        "无需答复；如仍需核查，请重新发出协查",
+        "No answer is needed; whoever still wants to know asks again",
+    )
+
+
+class ReferralNotYours(DomainError):
+    """Whoever was asked answers; it does not withdraw the question."""
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "referral-not-yours"
+    title: ClassVar[Text] = Text(
+        "协查只能由发出方或负责该召回的部门撤回",
+        "A referral is withdrawn by whoever asked, or by the office in charge of its recall",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请直接答复；不属于您管辖的，也请在答复中说明",
+        "Answer it; if it is not for your office, say so in the answer",
+    )
 
 
 # --- who answers for goods --------------------------------------------------------------------
@@ -748,4 +807,16 @@ class HoldRestsOnTest(DomainError):
     next_step: ClassVar[Text] = Text(
         "请完成复检或送实验室，合格后自动解除；或由监管部门解除",
         "Repeat the test or send it to a laboratory: a pass lifts the hold. Or ask the regulator",
+    )
+
+
+class NothingHeld(DomainError):
+    """A finding that was cleared, or let go before, leaves nothing to release."""
+
+    kind: ClassVar[Kind] = Kind.CONFLICT
+    code: ClassVar[str] = "nothing-held"
+    title: ClassVar[Text] = Text("该样品没有生效中的控制", "Nothing is on hold for this sample")
+    next_step: ClassVar[Text] = Text(
+        "可能已由复检或其他部门解除，请查看控制记录",
+        "A test or another office may have let it go: look at the holds",
     )

@@ -30,6 +30,13 @@ class ReleaseIn(In):
     reason: Line
 
 
+class HoldReleaseIn(In):
+    """Why all that a finding holds may move again."""
+
+    sample: UUID = Field(description="The sample that holds it: `subject` of its holds.")
+    reason: Line
+
+
 class HoldOut(Out):
     """A hold, and its end if it has ended."""
 
@@ -43,6 +50,17 @@ class HoldOut(Out):
     released_by: UUID | None
     release_reason: str | None
     released_at: datetime | None
+
+
+class HoldReleaseOut(Out):
+    """One release of all that a finding held."""
+
+    release: UUID
+    sample: UUID
+    by: UUID
+    reason: str
+    released_at: datetime
+    holds: list[HoldOut]
 
 
 class NoticeOut(Out):
@@ -100,7 +118,10 @@ class RecallIn(ScopeIn):
         default=None,
         description="What holders and consumers shall do; a standard text if left out.",
     )
-    known_at: Instant = Field(description="When the danger became known: the clocks begin then.")
+    known_at: Instant = Field(
+        description="When the danger became known: the clocks begin then. Not after now, and not "
+        "before there were any of the goods; `started_late` tells of a case that is opened late."
+    )
     mock: bool = Field(default=False, description="An exercise: told and counted, nothing held.")
 
 
@@ -221,7 +242,7 @@ class TotalsOut(Out):
     accounted_permille: int
     notices: int
     unacknowledged: int
-    unanswered: int = Field(description="Referrals without an answer.")
+    unanswered: int = Field(description="Referrals that were neither answered nor withdrawn.")
 
 
 class ClocksOut(Out):
@@ -457,8 +478,14 @@ class AnswerIn(In):
     answer: Line
 
 
+class WithdrawalIn(In):
+    """Why nobody needs to answer a referral any more."""
+
+    reason: Line
+
+
 class ReferralOut(Out):
-    """A referral, its clock and its answer."""
+    """A referral, its clock, and how it ended: by its answer, or withdrawn."""
 
     referral: UUID
     lot: UUID
@@ -474,6 +501,9 @@ class ReferralOut(Out):
     answered_by: UUID | None
     answer: str | None
     answered_at: datetime | None
+    withdrawn_by: UUID | None
+    withdrawal_reason: str | None
+    withdrawn_at: datetime | None
 
 
 class RecordOut(Out):

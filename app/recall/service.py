@@ -10,20 +10,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.certificate import service as certificates
 from app.core.clock import local_date
+from app.core.errors import IdReused
 from app.evidence import service as evidence
 from app.hold import service as holds
-from app.hold.models import Hold
-from app.hold.rules import HoldCause, NoticeKind, Order
+from app.hold.models import Hold, HoldRelease
+from app.hold.rules import HoldCause, HoldReleased, NoticeKind, Order
 from app.lot import changes
 from app.lot import service as lots
 from app.lot.changes import ChangeDraft, Policy
 from app.lot.models import Lot, LotChange
+from app.lot.rules import LotState
+from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Audience, Caller
 from app.product import service as products
 from app.recall import authority, rules
 from app.recall.opening import SCOPE_LOTS_MAX, be_patient
-from app.recall.schemas import HoldIn, HoldOut
+from app.recall.schemas import HoldIn, HoldOut, HoldReleaseIn, HoldReleaseOut
 from app.testing import service as samples
 from app.trace import queries as traces
 
@@ -65,15 +68,97 @@ async def release(
         UnknownHold: there is none.
         HoldRestsOnTest: a test holds the lot, and the caller is no office of supervision.
         HoldNotYours: the caller neither placed it nor answers for the lot.
+        HoldReleased: it was released by somebody else, or for another reason.
     """
     hold = await holds.lock(session, public_id)
     lot = (await lots.states_by_id(session, [hold.lot_id]))[hold.lot_id]
     if hold.cause == HoldCause.TEST and Audience.REGULATOR not in caller.audiences:
         raise rules.HoldRestsOnTest(hold=str(public_id), sample=str(hold.subject))
-    if hold.placed_by != caller.party_id:
-        await authority.check_may_hold(session, lot, caller, office_only=True)
+    if not await _may_release(session, hold, lot, caller):
+        raise rules.HoldNotYours(lot=str(lot.public_id))
+    if hold.released_at is not None and (hold.released_by, hold.release_reason) != (
+        caller.acting_party,
+        reason,
+    ):
+        raise HoldReleased(hold=str(public_id), released_at=hold.released_at.isoformat())
     order = _order(public_id, lot.public_id, reason, caller)
     return hold, await holds.release(session, hold, order, now=now)
+
+
+async def _may_release(session: AsyncSession, hold: Hold, lot: LotState, caller: Caller) -> bool:
+    """Whether somebody placed a hold, or is the office that answers for its lot."""
+    return hold.placed_by == caller.party_id or await authority.answers_for(session, lot, caller)
+
+
+async def release_all(
+    session: AsyncSession, public_id: UUID, body: HoldReleaseIn, caller: Caller, *, now: datetime
+) -> tuple[HoldRelease, bool]:
+    """End all holds of a finding at once, or none of them.
+
+    A finding holds its lot and what the holder split off it, merged or moved. All of these are
+    locked first, so that what is held is what is looked at.
+
+    Returns:
+        The release, and whether it is new.
+
+    Raises:
+        UnknownSample: there is none.
+        IdReused: the id names another release.
+        HoldRestsOnTest: the caller is no office of supervision.
+        NothingHeld: the finding holds nothing, or nothing more.
+        HoldNotYours: the caller answers for some of the lots only; `refused` names the others.
+    """
+    sample, lot = await samples.lock(session, body.sample)
+    digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.acting_public_id)})
+    existing = await session.scalar(select(HoldRelease).where(HoldRelease.public_id == public_id))
+    if existing is not None:
+        if existing.digest != digest:
+            raise IdReused(release=str(public_id))
+        return existing, False
+    if Audience.REGULATOR not in caller.audiences:
+        raise rules.HoldRestsOnTest(sample=str(body.sample))
+    held = {part.id: part for part in (lot, *await lots.kept(session, lot))}
+    found = await holds.in_force_of(session, sample.public_id, held)
+    if not found:
+        raise rules.NothingHeld(sample=str(body.sample))
+    refused = [
+        {"hold": str(hold.public_id), "lot": str(held[hold.lot_id].public_id)}
+        for hold in found
+        if not await _may_release(session, hold, held[hold.lot_id], caller)
+    ]
+    if refused:
+        raise rules.HoldNotYours(sample=str(body.sample), holds=len(found), refused=refused)
+    release = HoldRelease(
+        public_id=public_id,
+        digest=digest,
+        subject=sample.public_id,
+        party_id=caller.acting_party,
+        reason=body.reason,
+        released_at=now,
+    )
+    session.add(release)
+    await session.flush()
+    for hold in found:
+        hold.release_id = release.id
+        order = _order(hold.public_id, held[hold.lot_id].public_id, body.reason, caller)
+        await holds.release(session, hold, order, now=now)
+    return release, True
+
+
+async def describe_release(session: AsyncSession, release: HoldRelease) -> HoldReleaseOut:
+    """Write a release as it goes out, with the holds that it ended, oldest first."""
+    found = await session.scalars(
+        select(Hold).where(Hold.release_id == release.id).order_by(Hold.id)
+    )
+    by = (await parties.by_ids(session, [release.party_id]))[release.party_id]
+    return HoldReleaseOut(
+        release=release.public_id,
+        sample=release.subject,
+        by=by.public_id,
+        reason=release.reason,
+        released_at=release.released_at,
+        holds=await describe(session, found.all()),
+    )
 
 
 # --- destructions -----------------------------------------------------------------------------

@@ -868,7 +868,7 @@ _DEADLINES = text(f"""
         array_remove(ARRAY[f.division_code, b.division_code], NULL), CAST(ARRAY[] AS bigint[])
     FROM referral f
     JOIN party b ON b.id = f.asked_by
-    WHERE f.answered_at IS NULL
+    WHERE f.answered_at IS NULL AND f.withdrawn_at IS NULL
         AND {_END_OF.format("f.due_on")} < CAST(:now AS timestamptz)
     UNION ALL
     SELECT 'report', r.public_id, r.received_at, {_END_OF.format("r.due_on")}, NULL,

@@ -109,7 +109,10 @@ async def settle(
     *,
     now: datetime,
 ) -> None:
-    """Bring a case to where its tests leave it, in the transaction of the last of them."""
+    """Bring a case to where its tests leave it, in the transaction of the last of them.
+
+    Its lot is locked with all that was made of it: see `lots.lock_with_kept`.
+    """
     before, test = Status(sample.status), tests[-1]
     after = rules.assess([fact_of(known) for known in tests])
     await _finish_clocks(session, sample, _ended_by(test, after), now=now)
@@ -156,7 +159,7 @@ async def _hold(
     sample.hold_id = (await holds.place(session, order, lot, now=now)).id
     await session.flush()
     # What its holder split off, merged or moved meanwhile is the same goods under another number.
-    for part in await lots.lock_kept(session, lot):
+    for part in await lots.kept(session, lot):
         name = uuid5(order.public_id, str(part.public_id))
         await holds.place(session, _order(sample, part, caller, reason, name), part, now=now)
 
@@ -166,20 +169,8 @@ async def _let_go(
 ) -> None:
     if sample.hold_id is None:
         return
-    held = {part.id: part for part in (lot, *await lots.lock_kept(session, lot))}
-    found = await session.scalars(
-        select(Hold)
-        .where(
-            Hold.lot_id.in_(held),
-            Hold.subject == sample.public_id,
-            Hold.cause == HoldCause.TEST,
-            Hold.released_at.is_(None),
-        )
-        .order_by(Hold.lot_id, Hold.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    for hold in found.all():
+    held = {part.id: part for part in (lot, *await lots.kept(session, lot))}
+    for hold in await holds.in_force_of(session, sample.public_id, held):
         order = _order(sample, held[hold.lot_id], caller, _CLEARED, hold.public_id)
         await holds.release(session, hold, order, now=now)
 

@@ -349,14 +349,14 @@ def _refused(number: int, record_id: str, refusal: DomainError) -> RecordOut:
 
 
 _LOTS = text("""
-    SELECT public_id FROM lot WHERE public_id = ANY(CAST(:lots AS uuid[])) OR id IN (
+    SELECT id FROM lot WHERE public_id = ANY(CAST(:lots AS uuid[])) OR id IN (
         SELECT lot_id FROM sample WHERE taken_by = :party AND number = ANY(CAST(:numbers AS text[]))
     )
 """)
 
 
 async def _lock_all(session: AsyncSession, source: _Source, read: Sequence[RecordIn]) -> None:
-    """Lock all lots of a batch at once, in ascending order: two batches never deadlock."""
+    """Lock at once all lots that a batch can hold, oldest first: two batches never deadlock."""
     rows = await session.execute(
         _LOTS,
         {
@@ -365,7 +365,7 @@ async def _lock_all(session: AsyncSession, source: _Source, read: Sequence[Recor
             "numbers": [item.sample_no for item in read],
         },
     )
-    await lots.lock(session, rows.scalars())
+    await lots.lock_with_kept(session, rows.scalars())
 
 
 async def _take(

@@ -413,12 +413,13 @@ async def find(session: AsyncSession, public_id: UUID) -> Sample:
 async def lock(session: AsyncSession, public_id: UUID) -> tuple[Sample, LotState]:
     """Lock the lot of a sample, under which all of the case changes, and read both.
 
+    What its holder made of the lot is locked with it: a finding holds and lets go of all of it.
+
     Raises:
         UnknownSample: there is none.
     """
     sample = await find(session, public_id)
-    lot = (await lots.states_by_id(session, [sample.lot_id]))[sample.lot_id]
-    lot = (await lots.lock(session, [lot.public_id]))[lot.public_id]
+    lot = (await lots.lock_with_kept(session, [sample.lot_id]))[sample.lot_id]
     # What was read before the lock was ours may be old by now.
     await session.refresh(sample)
     return sample, lot

@@ -532,20 +532,56 @@ async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoil
         elsewhere = {**body, "division_code": "320583", "question": f"{question}，昆山"}
         await office.put(f"/referrals/{new_id()}", elsewhere)
     await go(officer, "/recalls")
-    # What another place is asked is shown, and is not this office's to answer.
+    # What another place is asked is shown: to be withdrawn, and not this office's to answer.
     theirs = page.get_by_role("row").filter(has_text=f"{question}，昆山")
     await theirs.wait_for()
-    assert await theirs.locator("summary").count() == 0
+    assert await theirs.locator("summary").all_inner_texts() == ["撤回协查"]
+    await theirs.locator("summary").click()
+    await theirs.get_by_label("撤回理由").fill("已另行查清")
+    await officer.shoot("admin-referral-withdrawn")
+    await theirs.get_by_role("button", name="撤回协查").click()
+    await theirs.wait_for(state="detached")
     row = page.get_by_role("row").filter(has=page.get_by_text(question, exact=True))
-    await row.locator("summary").click()
+    await row.locator("summary", has_text="答复").click()
     await row.get_by_label("答复内容").fill("已查清")
     await officer.check_axe()
     await officer.shoot("admin-referrals")
     await row.get_by_role("button", name="答复").click()
     await row.wait_for(state="detached")
     async with signed_in(officer.site, "regulator") as office:
-        said = {one["question"]: one["answer"] for one in await office.get("/referrals")}
-    assert said[question] == "已查清"
+        said = {one["question"]: one for one in await office.get("/referrals")}
+    assert said[question]["answer"] == "已查清"
+    assert said[f"{question}，昆山"]["withdrawal_reason"] == "已另行查清"
+
+
+async def test_an_office_lets_go_at_once_what_a_finding_holds(officer: Visitor) -> None:
+    page, lot, part, sample = officer.page, new_id(), new_id(), new_id()
+    async with (
+        signed_in(officer.site, FARMS[0].farmer.login) as farmer,
+        signed_in(officer.site, "regulator") as office,
+    ):
+        origin = {"origin": "harvest", "division_code": FARMS[0].village}
+        goods = {"product": CHIVES, "quantity": "60", "unit": "公斤"}
+        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        body = sample_of(lot)
+        await office.put(f"/samples/{sample}", body)
+        split = {"lot": part, "quantity": "20", "unit": "公斤"}
+        await farmer.put(f"/splits/{new_id()}", {"lot": lot, "parts": [split]})
+        await office.put(f"/samples/{sample}/tests/{new_id()}", inhibition(82))
+    await go(officer, "/holds")
+    rows = page.get_by_role("row").filter(has_text=body["number"])
+    await expect(rows).to_have_count(2)
+    row = rows.first
+    await row.locator("summary").click()
+    await row.get_by_label("解除理由").fill("样品混淆")
+    await officer.check_axe()
+    await officer.shoot("admin-hold-release-all")
+    await row.get_by_role("button", name="解除同一样品的全部暂控（2 个批次）").click()
+    await expect(rows.filter(has_text="样品混淆")).to_have_count(2)
+    async with signed_in(officer.site, "regulator") as office:
+        held = [one for one in await office.get("/holds") if one["subject"] == sample]
+    assert {one["lot"] for one in held} == {lot, part}
+    assert {one["release_reason"] for one in held} == {"样品混淆"}
 
 
 async def test_a_recall_is_narrowed_to_the_source_to_blame(

@@ -92,6 +92,11 @@ async def test_placing_and_releasing_twice_has_one_effect(trade: Trade) -> None:
     reason = {"reason": "cleared"}
     first = await office.make(f"/holds/{hold}/release", reason, status=200)
     assert await office.make(f"/holds/{hold}/release", reason, status=200) == first
+    # Who says something else of it, or is somebody else, is told that it was not recorded.
+    county = await _regulator(trade, "320682")
+    for actor, said in ((office, {"reason": "误报"}), (county, reason)):
+        again = await actor.put(f"/holds/{hold}/release", said)
+        assert (again.status_code, code_of(again)) == (409, "hold-released")
     assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
     kinds = await trade.rows(
         "SELECT kind FROM entry WHERE subject = :id ORDER BY id", id=UUID(hold)

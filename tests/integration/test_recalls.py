@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
 
 from app.ledger.queries import held_since
 from app.party.access import Department, RoleKind
-from app.recall.jobs import CHORES
 from app.signing import shortcode
 from tests.factories import (
     CHIVES,
@@ -34,11 +34,13 @@ from tests.recalls import (
     account_for,
     disposal,
     lots_of,
+    of_department,
     office_of,
     order,
     photo,
     picture,
     recalled,
+    run_chore,
 )
 
 
@@ -311,6 +313,54 @@ async def test_refusals_of_an_opening_come_in_order(morning: Morning) -> None:
     assert await refused(stall, morning.home, siblings=True) == "hold-not-yours"
     mine = await recalled(stall, morning.at_first)
     assert set(await lots_of(stall, mine["recall"])) == {morning.at_first, morning.home}
+    # No danger was known before the goods, and what they were made of, were there.
+    early = (trade.clock() - timedelta(hours=5)).isoformat()
+    suspects = [morning.kept]
+    assert await refused(office, morning.at_first, known_at=early, suspects=suspects) == (
+        "no-suspect-source"
+    )
+    assert await refused(office, morning.at_first, known_at=early) == "known-before-goods"
+
+
+async def test_a_danger_is_known_between_the_birth_of_the_goods_and_now(trade: Trade) -> None:
+    farmer, stall, office = await trade.farmer(), await trade.stall(), await office_of(trade)
+    old = await farmer.opens(made_on="2026-06-15")
+    trade.clock.advance(days=2)
+    today = await farmer.opens(made_on="2026-06-20")
+    mixed = new_id()
+    inputs = [{"lot": lot, "mass_g": 40_000} for lot in (old, today)]
+    await farmer.make(f"/merges/{new_id()}", {"inputs": inputs, "lot": mixed})
+    mine = received(
+        await stall.decides((await farmer.sells(stall, line(CHIVES, 10, mixed)))["ticket"])
+    )
+
+    async def opened(known_at: datetime, *found: str, **more: Any) -> httpx.Response:
+        body = order(trade, *found, known_at=known_at.isoformat(), **more)
+        return await office.put(f"/recalls/{new_id()}", body)
+
+    made = {lot: datetime.fromisoformat(f"2026-06-{day}T00:00+08:00")
+            for lot, day in ((old, 15), (today, 20))}  # fmt: skip
+    minute = timedelta(minutes=1)
+    for lot, born in made.items():
+        refused = await opened(born - minute, lot)
+        assert (refused.status_code, code_of(refused)) == (422, "known-before-goods")
+        assert datetime.fromisoformat(refused.json()["facts"]["not_before"]) == born
+        assert refused.json()["errors"][0]["pointer"] == "/known_at"
+        assert (await opened(born, lot)).status_code == 201
+    # What was made of older goods is as old as these, whether or not they are called back, too.
+    for more in ({}, {"siblings": False}, {"siblings": False, "mock": True}):
+        assert code_of(await opened(made[old] - minute, mine, **more)) == "known-before-goods"
+        late = (await opened(made[old], mine, **more)).json()
+        assert late["clocks"]["started_late"] is True
+    # A clock may run ahead a little; nothing is known later than now, nor a term begun then.
+    now = trade.clock()
+    ahead = (await opened(now + 5 * minute, mine)).json()["clocks"]
+    assert datetime.fromisoformat(ahead["known_at"]) == now
+    assert datetime.fromisoformat(ahead["start_due_at"]) == now + timedelta(hours=24)
+    assert ahead["started_late"] is False
+    assert code_of(await opened(now + 5 * minute + timedelta(seconds=1), mine)) == (
+        "impossible-date"
+    )
 
 
 # --- who answers ------------------------------------------------------------------------------
@@ -404,7 +454,7 @@ async def test_nobody_is_asked_who_is_not_there_or_about_goods_of_no_case(
     for changed, code in rows:
         answer = await morning.office.put(f"/referrals/{new_id()}", {**question, **changed})
         assert code_of(answer) == code
-    agriculture = await _of_department(morning.trade, Department.AGRICULTURE, "110101")
+    agriculture = await of_department(morning.trade, Department.AGRICULTURE, "110101")
     asked = {**question, "department": "market_regulation"}
     answer = await morning.office.put(f"/referrals/{new_id()}", asked)
     assert code_of(answer) == "no-office-there"
@@ -436,11 +486,6 @@ async def test_nothing_was_done_about_a_danger_before_anybody_knew(morning: Morn
     await morning.office.make(
         f"/recalls/{recall}/disposals/{new_id()}", {**body, "disposed_at": known_at.isoformat()}
     )
-
-
-async def run_chore(trade: Trade) -> None:
-    async with trade.database.transaction() as session:
-        await CHORES["recalls.escalate"][1](session, trade.clock())
 
 
 # --- who is told ------------------------------------------------------------------------------
@@ -475,8 +520,6 @@ async def test_every_holder_and_buyer_is_told_and_the_late_are_escalated_once(
         status=200,
     )
     assert first["late"] is False
-    again = await morning.first.make(f"{path}/{morning.first.public_id}", {}, status=200)
-    assert again == first
     trade.clock.advance(hours=4, minutes=1)
     await run_chore(trade)
     await run_chore(trade)
@@ -514,6 +557,62 @@ async def test_refusals_of_an_acknowledgement_come_in_order(morning: Morning) ->
     assert await refused(mine, mine.public_id, (morning.at_second, 1)) == "recall-not-yours"
     too_much = (morning.at_first, 18_001)
     assert await refused(mine, mine.public_id, too_much) == "recall-grams-differ"
+    await mine.make(f"{path}/{mine.public_id}", {}, status=200)
+    lifted = {"outcome": "lifted", "reason": "误报"}
+    await morning.office.make(f"/recalls/{recall}/closure", lifted, status=200)
+    assert await refused(mine, mine.public_id, (new_id(), 1)) == "recall-acknowledged"
+    assert await refused(theirs, theirs.public_id, (new_id(), 1)) == "recall-closed"
+
+
+async def test_a_second_word_on_a_notice_is_refused_and_not_lost(morning: Morning) -> None:
+    """Who counted again must not believe that it was written down."""
+    trade, office, stall = morning.trade, morning.office, morning.first
+    recall = (await recalled(office, morning.at_first))["recall"]
+    at = f"/recalls/{recall}"
+    path = f"{at}/acknowledgements/{stall.public_id}"
+    grams = {"lot": morning.at_first, "mass_g": 10_000}
+    said = {"note": "已封存", "located": [grams]}
+    first = await stall.make(path, said, status=200)
+    assert await stall.make(path, said, status=200) == first
+    others = [
+        (stall, {}),
+        (stall, {**said, "note": "又清点了一遍"}),
+        (stall, {**said, "located": [{**grams, "mass_g": 18_000}]}),
+        (office, said),
+    ]
+    for actor, body in others:
+        refused = await actor.put(path, body)
+        assert (refused.status_code, code_of(refused)) == (409, "recall-acknowledged")
+    # What was counted since is a step, as the refusal says.
+    step = {"lot": morning.at_first, "kind": "located", "mass_g": 8_000, "note": "又清点了一遍"}
+    await stall.make(f"{at}/steps/{new_id()}", step)
+    row = (await lots_of(office, recall))[morning.at_first]
+    assert row["located_g"] == 18_000
+    kinds = await trade.rows("SELECT kind FROM entry WHERE subject = :id", id=UUID(recall))
+    assert sum(kind == "recall.acknowledged" for (kind,) in kinds) == 1
+    # Whoever opens a case knows of it, and has said no more than that.
+    mine: Json = {"trigger": "self_check", "siblings": False}
+    own = (await recalled(stall, morning.at_first, **mine))["recall"]
+    path = f"/recalls/{own}/acknowledgements/{stall.public_id}"
+    await stall.make(path, {}, status=200)
+    assert code_of(await stall.put(path, said)) == "recall-acknowledged"
+
+
+async def test_words_on_a_notice_at_once_leave_one_of_them(morning: Morning) -> None:
+    recall = (await recalled(morning.office, morning.at_first))["recall"]
+    path = f"/recalls/{recall}/acknowledgements/{morning.first.public_id}"
+    said = [
+        {"note": note, "located": [{"lot": morning.at_first, "mass_g": 1_000}]}
+        for note in ("一", "二", "三")
+    ]
+    answers = await asyncio.gather(
+        *(morning.first.put(path, body) for body in said for _ in range(3))
+    )
+    done = {answer.json()["note"] for answer in answers if answer.status_code == 200}
+    assert len(done) == 1
+    assert [answer.status_code for answer in answers].count(200) == 3
+    assert {code_of(one) for one in answers if one.is_error} == {"recall-acknowledged"}
+    assert (await lots_of(morning.office, recall))[morning.at_first]["located_g"] == 1_000
 
 
 # --- grams ------------------------------------------------------------------------------------
@@ -722,22 +821,12 @@ async def test_two_scales_at_once_never_count_more_than_there_is(morning: Mornin
 # --- the sign-off -----------------------------------------------------------------------------
 
 
-async def _of_department(trade: Trade, department: Department, prefix: str = "3206") -> Actor:
-    office = await office_of(trade, prefix)
-    await trade.execute(
-        "UPDATE party_role SET department = :department WHERE party_id = :party",
-        department=str(department),
-        party=office.id,
-    )
-    return office
-
-
 async def test_what_a_business_calls_back_the_office_in_charge_signs_off(
     morning: Morning,
 ) -> None:
     trade, stall = morning.trade, morning.first
-    farms = await _of_department(trade, Department.AGRICULTURE)
-    shops = await _of_department(trade, Department.MARKET_REGULATION, "320682")
+    farms = await of_department(trade, Department.AGRICULTURE)
+    shops = await of_department(trade, Department.MARKET_REGULATION, "320682")
     mine: Json = {"trigger": "self_check", "siblings": False}
     recall = (await recalled(stall, morning.at_first, **mine))["recall"]
     at = f"/recalls/{recall}"
@@ -830,8 +919,8 @@ async def test_whoever_runs_the_platform_sees_a_recall_and_decides_nothing(
 
 async def test_an_office_over_all_the_goods_in_question_ends_a_recall(trade: Trade) -> None:
     rules = Department.MARKET_REGULATION
-    rugao, tongzhou = [await _of_department(trade, rules, area) for area in ("320682", "320613")]
-    city, farms = [await _of_department(trade, one) for one in (rules, Department.AGRICULTURE)]
+    rugao, tongzhou = [await of_department(trade, rules, area) for area in ("320682", "320613")]
+    city, farms = [await of_department(trade, one) for one in (rules, Department.AGRICULTURE)]
     farmer = await trade.farmer()
     far, near = await trade.stall(division_code="320613001"), await trade.stall()
     mine: Json = {"trigger": "self_check", "siblings": False}
@@ -872,8 +961,8 @@ async def test_an_office_over_all_the_goods_in_question_ends_a_recall(trade: Tra
 
 async def test_what_lies_nowhere_that_is_known_is_for_the_citys_office(trade: Trade) -> None:
     rules = Department.MARKET_REGULATION
-    county, city = [await _of_department(trade, rules, area) for area in ("320682", "3206")]
-    farms = await _of_department(trade, Department.AGRICULTURE)
+    county, city = [await of_department(trade, rules, area) for area in ("320682", "3206")]
+    farms = await of_department(trade, Department.AGRICULTURE)
     farmer, stall = await trade.farmer(), await trade.stall(division_code=None)
     lot = await _bought(farmer, stall)
     for office in (county, farms):

@@ -215,9 +215,9 @@ class Recall:
     opener: str
     mock: bool
     lots: dict[str, InScope]
-    told: dict[str, bool]  # by party: whether it has acknowledged
+    told: dict[str, str | None]  # by party: who acknowledged for it
     outcome: str | None = None
-    closing: str | None = None
+    closing: tuple[str, str] | None = None  # why, and who said so
 
     @property
     def open(self) -> bool:
@@ -239,6 +239,7 @@ class Books:
     recalls: dict[str, Recall] = field(default_factory=dict)
     samples: dict[str, Sample] = field(default_factory=dict)
     placed_by_tests: set[str] = field(default_factory=set)  # holds
+    cleared: set[str] = field(default_factory=set)  # holds that a test let go
     invited: set[str] = field(default_factory=set)
     shown: dict[str, str] = field(default_factory=dict)  # photos, and the disposal they prove
     done: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -916,12 +917,34 @@ class Books:
     def release(self, actor: str, subject: str, body: Json) -> Command:
         self._admit(actor, who=(OFFICE,))
         refuse_if(subject not in self.holds, "unknown-hold")
+        # Another reason, or somebody else, has ended it.
+        refuse_if(subject in self.cleared, "hold-released")
         yield 200
-        hold = self.holds[subject]
-        if not hold.released:
-            hold.released = True
-            self.lots[hold.lot].holds -= 1
-            self._log("hold.release", subject, "release")
+        if not self.holds[subject].released:
+            self._free(subject)
+
+    def release_all(self, actor: str, subject: str, body: Json) -> Command:
+        self._admit(actor, who=(OFFICE,))
+        refuse_if(body["sample"] not in self.samples, "unknown-sample")
+        if self._repeated("release_all", subject, (actor, body)):
+            yield 200
+            return
+        standing = self._standing(self.samples[body["sample"]])
+        refuse_if(not standing, "nothing-held")
+        yield 201
+        for name in standing:
+            self._free(name)
+        self.done["release_all", subject] = (actor, body)
+
+    def _standing(self, sample: Sample) -> list[str]:
+        """Answer the holds of a finding that are in force."""
+        known = [name for name in (sample.hold, *sample.parts) if name is not None]
+        return [name for name in known if not self.holds[name].released]
+
+    def _free(self, hold: str) -> None:
+        self.holds[hold].released = True
+        self.lots[self.holds[hold].lot].holds -= 1
+        self._log("hold.release", hold, "release")
 
     # --- recalls ---------------------------------------------------------------------------------
 
@@ -981,7 +1004,7 @@ class Books:
             lot.holds += not recall.mock
             parties = {lot.holder, *(buyer for buyer, _ in ways)}
             for party in sorted(party for party in parties if party is not None):
-                recall.told[party] = party == me
+                recall.told[party] = me if party == me else None
         self.recalls[subject] = recall
         self.done["recall", subject] = (actor, body)
         self._log("recall.opened", subject, None if recall.mock else "hold")
@@ -1009,11 +1032,12 @@ class Books:
         refuse_if(party not in recall.told, "not-in-scope")
         self._speaks(recall, actor, party)
         if recall.told[party]:
+            refuse_if(recall.told[party] != self.ids[actor], "recall-acknowledged")
             yield 200
             return
         refuse_if(recall.outcome, "recall-closed")
         yield 200
-        recall.told[party] = True
+        recall.told[party] = self.ids[actor]
         self._log("recall.acknowledged", name)
 
     def step(self, actor: str, subject: str, body: Json) -> Command:
@@ -1098,8 +1122,8 @@ class Books:
         refuse_if(not leads, "recall-not-yours")
         refuse_if(actor != OFFICE and not recall.mock, "recall-sign-off-not-yours")
         if recall.outcome:
-            same = (recall.outcome, recall.closing) == (body["outcome"], body["reason"])
-            refuse_if(not same, "recall-closed")
+            said = (body["outcome"], (body["reason"], me))
+            refuse_if((recall.outcome, recall.closing) != said, "recall-closed")
             yield 200
             return
         if body["outcome"] == "completed" and not recall.mock:
@@ -1112,7 +1136,7 @@ class Books:
             refuse_if(any(missing), "recall-grams-open")
             refuse_if(not all(recall.told.values()), "recall-steps-open")
         yield 200
-        recall.outcome, recall.closing = body["outcome"], body["reason"]
+        recall.outcome, recall.closing = body["outcome"], (body["reason"], me)
         for lot, scope in recall.lots.items():
             stays = not scope.held and (body["outcome"] == "completed" or scope.recovered)
             self.lots[lot].holds -= not recall.mock and not stays
@@ -1192,11 +1216,9 @@ class Books:
                 self._log("hold.hold", part, "hold")
         elif sample.status in {"passed", "cleared"} and sample.hold is not None:
             # What an office let go before is let go already.
-            for name in (sample.hold, *sample.parts):
-                if not self.holds[name].released:
-                    self.holds[name].released = True
-                    self.lots[self.holds[name].lot].holds -= 1
-                    self._log("hold.release", name, "release")
+            for name in self._standing(sample):
+                self.cleared.add(name)
+                self._free(name)
 
     def _kept(self, lot: str, met: set[str]) -> set[str]:
         """Answer all that a lot's holder made of it and holds itself."""

@@ -64,6 +64,7 @@ PATHS = {
     "void_ticket": "/tickets/{}/void",
     "hold": "/holds/{}",
     "release": "/holds/{}/release",
+    "release_all": "/hold-releases/{}",
     "recall": "/recalls/{}",
     "acknowledge": "/recalls/{}",  # the subject names what is below the case
     "step": "/recalls/{}",
@@ -276,7 +277,7 @@ def expected(books: Books) -> dict[str, Any]:
             name: {
                 "mock": recall.mock,
                 "outcome": recall.outcome,
-                "told": recall.told,
+                "told": {party: by is not None for party, by in recall.told.items()},
                 "lots": {
                     lot: {key: value for key, value in vars(scope).items() if key != "held"}
                     for lot, scope in recall.lots.items()
