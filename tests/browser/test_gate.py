@@ -309,7 +309,8 @@ WATCH_SCANNER = """
 () => {
     const took = (window.took = [])
     let since = null
-    addEventListener('keydown', ({ key }) => { if (key === 'Enter') since = performance.now() }, true)
+    const heard = ({ key }) => { if (key === 'Enter') since = performance.now() }
+    addEventListener('keydown', heard, true)
     new MutationObserver(() => {
         const shown = document.querySelector('.verdict')
         if (!shown || shown.querySelector('.asking') || since === null) return
