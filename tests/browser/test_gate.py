@@ -811,7 +811,7 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
             await page.evaluate(HOLD_ON)
             await page.locator(f"[data-decision={decision}]").click()
             await done.wait_for()
-            await page.wait_for_function("window.next")
+            await page.wait_for_function("() => window.next !== null")
             await phone.visitor.check_axe()
             await phone.visitor.shoot(f"gate-done-{decision.lower()}")
             await page.evaluate("window.next()")
