@@ -36,6 +36,10 @@ NO_BROWSER = """\
 浏览器测试需要 Chromium 和中文字体。在 Debian 上请以 root 输入：
 The browser tests need Chromium and Chinese fonts. On Debian, as root, type:
     apt-get install -y chromium fonts-noto-cjk
+其他系统：请用系统的包管理器安装 Chromium 和 Noto Sans CJK（或 Source Han Sans）字体，
+并让命令 chromium 可以直接运行，然后重试。
+Elsewhere: install Chromium and the Noto Sans CJK fonts with the system's package manager, so that
+the command `chromium` is found on the PATH, then try again.
 (test.py --only unit --only integration … 可跳过浏览器测试 / runs the other parts)"""
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from app.core.errors import Text
 from app.ledger.rules import Entry, LedgerKind, Standing
 from app.ledger.schemas import LedgerRow, Voucher
+from app.signing import shortcode
 
 TITLES: Final[Mapping[LedgerKind, Text]] = {
     LedgerKind.PURCHASES: Text("食用农产品进货查验记录", "Purchase ledger of edible farm produce"),
@@ -56,9 +57,18 @@ _VOUCHERS: Final[Mapping[str, Text]] = {
 def vouchers(papers: Iterable[Voucher]) -> str:
     """Name the papers behind an entry."""
     return "；".join(
-        f"{_VOUCHERS[paper.kind].zh if paper.kind in _VOUCHERS else paper.kind} {paper.number}"
+        f"{_VOUCHERS[paper.kind].zh if paper.kind in _VOUCHERS else paper.kind} {_number(paper)}"
         for paper in papers
     )
+
+
+def _number(paper: Voucher) -> str:
+    """Group a short code as the paper itself does; any other number stands as it was told."""
+    try:
+        is_code = shortcode.parse(paper.number).code == paper.number
+    except shortcode.BadCodeError:
+        return paper.number
+    return shortcode.show(paper.number) if is_code else paper.number
 
 
 def partner(row: LedgerRow) -> str:

@@ -6,6 +6,7 @@ The world is made once a run and shared: a test makes what it needs and leaves t
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / ".tools" / "screenshots"  # kept out of git
 MISFITS = Path(__file__).with_name("misfits.js")
 AXE = ROOT / "app" / "web" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
+# The one that test.py looked for; without any, this address is what the refusal names.
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 # Without these Chromium looks up hosts of its maker.
 ARGUMENTS = [
     "--no-sandbox",

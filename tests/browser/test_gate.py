@@ -19,8 +19,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from math import ceil
 from pathlib import Path
-from statistics import quantiles
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -33,6 +34,8 @@ from playwright.async_api import BrowserContext, Locator, Page, Route, async_pla
 from app.core import ids
 from app.demo.main_job import QR_ONLY
 from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, REGULATOR, STALL
+from app.label.rules import PATH as LABEL_PATH
+from app.signing import shortcode
 from app.signing.qr import draw_png
 from tests.browser.camera import camera_that_shows, film
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, SHOTS, Site, Visitor
@@ -40,11 +43,12 @@ from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, SHOTS, Site, Visit
 RICE, CHIVES = 1, 18
 PATIENCE_MS = 20_000
 VERDICT_P95_MS = 1_000
+VERDICT_MS_MAX = 50
 COLD_OPEN_S_MAX = 3.0
 JS_BYTES_MAX = 60_000
 WASM_BYTES_MAX = 330_000
 TRUCKS = 10
-CYCLES = 20
+CYCLES = 12
 HOUR_MS = 3_600_000
 
 
@@ -300,6 +304,23 @@ def forge(url: str) -> str:
 # --- without a network ----------------------------------------------------------------------------
 
 
+# From the scanner's last key to a verdict for which nobody is asked any more.
+WATCH_SCANNER = """
+() => {
+    const took = (window.took = [])
+    let since = null
+    const heard = ({ key }) => { if (key === 'Enter') since = performance.now() }
+    addEventListener('keydown', heard, true)
+    new MutationObserver(() => {
+        const shown = document.querySelector('.verdict')
+        if (!shown || shown.querySelector('.asking') || since === null) return
+        took.push(performance.now() - since)
+        since = null
+    }).observe(document.body, { childList: true, subtree: true })
+}
+"""
+
+
 async def test_ten_trucks_without_a_server_are_all_uploaded_once(
     people: People, phone: Phone
 ) -> None:
@@ -309,11 +330,16 @@ async def test_ten_trucks_without_a_server_are_all_uploaded_once(
         people.publish()
         await phone.refresh()
         people.site.kill()
+        await phone.page.evaluate(WATCH_SCANNER)
         for number, ticket in enumerate(tickets, start=1):
             await phone.wedge(ticket["url"])
             await phone.verdict("green", "valid")
             await phone.decide("ADMIT")
             await phone.waits_to_upload(number)
+        took = await phone.page.evaluate("window.took")
+        print(f"scanned to verdict: median {median(took):.0f} ms, most {max(took):.0f} ms")  # noqa: T201 (the figure itself)
+        assert len(took) == TRUCKS
+        assert median(took) <= VERDICT_MS_MAX
         device = (await phone.kept())["id"]
     async with phone.on():
         begun = time.monotonic()
@@ -432,6 +458,11 @@ async def test_each_kind_of_code_is_shown_as_what_it_is(people: People, phone: P
         await phone.page.locator(".typed button").click()
         await phone.verdict("grey", "typed-code")
         await phone.decide("HOLD")
+        # Labels of crates carry no more than a short address: ours, and only the books can read it.
+        for path in (shortcode.PATH, LABEL_PATH):
+            await phone.wedge(people.site.url + path + later["code"])
+            await phone.verdict("grey", "typed-code")
+            await phone.decide("HOLD")
         people.site.start()
         await phone.uploads()
         await phone.page.locator("#typed").fill(later["code"].lower())
@@ -442,7 +473,7 @@ async def test_each_kind_of_code_is_shown_as_what_it_is(people: People, phone: P
         await phone.decide("ADMIT")
         await phone.waits_to_upload(0)
         await phone.page.locator("[data-tab=today]").click()
-        await expect(phone.page.locator("[data-testid=today] > li")).to_have_count(10)
+        await expect(phone.page.locator("[data-testid=today] > li")).to_have_count(12)
         await phone.visitor.check_axe()
         await phone.visitor.shoot("gate-today")
 
@@ -591,10 +622,10 @@ WATCH = """
     look()
     new MutationObserver(() => {
         const shown = document.querySelector('.verdict')
-        if (shown && since !== null) {
-            seen.push(performance.now() - since)
-            since = null
-        }
+        // With a network it is the books' verdict that counts.
+        if (!shown || shown.querySelector('.asking') || since === null) return
+        seen.push(performance.now() - since)
+        since = null
     }).observe(document.body, { childList: true, subtree: true })
 }
 """
@@ -614,17 +645,29 @@ async def test_a_crooked_blurred_code_becomes_a_verdict_within_a_second(
         people.site.kill()
         await phone.page.evaluate(WATCH)
         await phone.page.screenshot(path=SHOTS / "gate-camera-390.png")
-        for _ in range(CYCLES):
-            await phone.page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
-            await phone.page.locator("[data-decision=ADMIT]").click()
-            await phone.page.locator(".verdict").wait_for(state="detached")
-        seen = await phone.page.evaluate("window.seen")
-        assert phone.visitor is not None
-        await phone.page.get_by_test_id("done").wait_for(state="detached", timeout=PATIENCE_MS)
+        await film_becomes_verdicts(phone, "offline")
+        people.site.start()
+        await phone.uploads()
+        await phone.page.evaluate("window.seen.length = 0")
+        await film_becomes_verdicts(phone, "online")
         await phone.page.locator("[data-tab=settings]").click()
-    people.site.start()
-    p95 = quantiles(seen, n=20)[-1]
-    print(f"code visible to verdict: {len(seen)} times, p95 {p95:.0f} ms, most {max(seen):.0f} ms")  # noqa: T201 (the figure itself)
+
+
+async def film_becomes_verdicts(phone: Phone, how: str) -> None:
+    """Decide about what the camera sees, again and again, and measure how soon it is known.
+
+    A dozen times: their p95 is the slowest of them.
+    """
+    page = phone.page
+    for _ in range(CYCLES):
+        await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+        await page.locator(".verdict .asking").wait_for(state="detached", timeout=PATIENCE_MS)
+        await page.locator("[data-decision=ADMIT]").click()
+        await page.locator(".verdict").wait_for(state="detached")
+    await page.get_by_test_id("done").wait_for(state="detached", timeout=PATIENCE_MS)
+    seen = sorted(await page.evaluate("window.seen"))
+    p95 = seen[ceil(0.95 * len(seen)) - 1]
+    print(f"code visible to verdict, {how}: {len(seen)} times, p95 {p95:.0f} ms")  # noqa: T201 (the figure itself)
     assert len(seen) >= CYCLES // 2
     assert p95 <= VERDICT_P95_MS
 
@@ -692,6 +735,89 @@ async def test_pages_bear_large_text_both_languages_and_small_screens(
             box = await button.bounding_box()
             assert box is not None
             assert box["height"] >= 71, await button.inner_text()
+
+
+# A web view of before 2025, which knows the older curve alone.
+WITHOUT_ED25519 = """
+    for (const name of ['generateKey', 'importKey', 'sign', 'verify']) {
+        const own = SubtleCrypto.prototype[name]
+        SubtleCrypto.prototype[name] = function (...given) {
+            const asked = given.some((one) => one === 'Ed25519' || one?.name === 'Ed25519')
+            return asked
+                ? Promise.reject(new DOMException('Unrecognized name.', 'NotSupportedError'))
+                : own.apply(this, given)
+        }
+    }
+"""
+
+
+async def test_an_old_web_view_verifies_and_signs_with_what_it_has(
+    people: People, phone: Phone
+) -> None:
+    sound, other = people.tickets(2)
+    phone.script = WITHOUT_ED25519
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.publish()
+        await phone.refresh()
+        assert (await phone.kept())["algorithm"] == "ecdsa-p256"
+        people.site.kill()
+        await phone.wedge(sound["url"])
+        await phone.verdict("green", "valid")
+        await phone.decide("ADMIT")
+        await phone.wedge(forge(other["url"]))
+        await phone.verdict("red", "forged")
+        await phone.decide("REFUSE")
+        device = (await phone.kept())["id"]
+        people.site.start()
+        await phone.uploads()
+    rows = await people.rows(
+        "SELECT l.decided_offline FROM inspection i JOIN inspection_line l "
+        "ON l.inspection_id = i.id WHERE i.device = $1 ORDER BY i.sequence",
+        device,
+    )
+    assert [row["decided_offline"] for row in rows] == ["ADMIT", "REFUSE"]
+
+
+HOLD_ON = """
+() => {
+    window.next = null
+    window.setTimeout = (what, ms) => ms === 1200 ? (window.next = what) : window.later(what, ms)
+}
+"""
+
+
+async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
+    people: People, phone: Phone
+) -> None:
+    [ticket] = people.tickets(1)
+    phone.script = """
+        window.felt = []
+        navigator.vibrate = (how) => window.felt.push(how)
+        window.later = setTimeout
+    """
+    async with phone.on():
+        await phone.enrol(people.code())
+        people.publish()
+        await phone.refresh()
+        page, done = phone.page, phone.page.get_by_test_id("done")
+        assert phone.visitor is not None
+        cases = ((ticket["url"], "ADMIT"), (forge(ticket["url"]), "REFUSE"), ("typed", "HOLD"))
+        for text, decision in cases:
+            await phone.wedge(ticket["code"] if text == "typed" else text)
+            await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
+            await page.locator(".asking").wait_for(state="detached", timeout=PATIENCE_MS)
+            # What was decided fills the screen for a moment, and here until it was looked at.
+            await page.evaluate(HOLD_ON)
+            await page.locator(f"[data-decision={decision}]").click()
+            await done.wait_for()
+            await page.wait_for_function("() => window.next !== null")
+            await phone.visitor.check_axe()
+            await phone.visitor.shoot(f"gate-done-{decision.lower()}")
+            await page.evaluate("window.next()")
+            await page.locator("#typed").wait_for()
+        felt = await page.evaluate("window.felt")
+    assert felt[:2] == [[80], [350, 100, 80, 100, 350]]
 
 
 async def test_wechat_on_an_iphone_is_sent_to_the_browser(people: People, tmp_path: Path) -> None:

@@ -447,6 +447,44 @@ async def test_whatever_is_kept_on_paper_is_one_tap_away(
         assert (answer.status, (await answer.body())[:5]) == (200, b"%PDF-"), link
 
 
+async def test_crates_get_labels_and_blank_ones_are_bound(
+    visitor: Visitor, site: Site, farmer: str
+) -> None:
+    page = await enter(visitor, farmer, "/m/labels")
+    await page.get_by_role("button", name="生成 PDF").wait_for()
+    await expect(page.get_by_label("几枚")).to_have_value("24")
+    await visitor.check_axe()
+    await visitor.shoot("m-labels-blank")
+    await page.get_by_label("几枚").fill("２")  # as a Chinese keyboard types it
+    async with page.expect_response(lambda one: "/label-rolls/" in one.url) as answered:
+        await page.get_by_role("button", name="生成 PDF").tap()
+    made = await (await answered.value).json()
+    link = await page.get_by_role("link", name="打开标签").get_attribute("href")
+    printed = await visitor.context.request.get(f"{site.url}{link}")
+    assert (printed.status, (await printed.body())[:5]) == (200, b"%PDF-")
+    # They are on the crates, and the goods are known now.
+    code = made["codes"][1]
+    with Hand(site, farmer) as hand:
+        lot = hand.harvest(12)
+    await visitor.open(f"/m/stock/{lot}")
+    await page.get_by_role("button", name="标签").tap()
+    await page.get_by_role("button", name="生成 PDF").wait_for()
+    await page.keyboard.type(f"{site.url}/b/{code}")
+    await page.keyboard.press("Enter")
+    await page.get_by_text(f"已绑定 {shortcode.show(code)}").wait_for()
+    await page.keyboard.type(f"{site.url}/b/0000000000000")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("alert").get_by_text("没有这个标签码").wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("m-labels-lot")
+    await page.get_by_role("button", name="生成 PDF").tap()
+    async with page.expect_download() as started:
+        await page.get_by_role("link", name="打开标签").tap()
+    assert (await (await started.value).path()).read_bytes()[:5] == b"%PDF-"
+    bound = await visitor.context.request.get(f"{site.url}/b/{code}")
+    assert "批次重量" in await bound.text()
+
+
 async def test_a_lot_is_split_into_five_with_four_taps(
     visitor: Visitor, site: Site, farmer: str
 ) -> None:

@@ -66,6 +66,36 @@ def test_an_old_python_is_told_what_to_install(name: str) -> None:
     assert "apt-get install -y python3" in answer.stderr
 
 
+# Asks test.py to see to a browser where none is, as somebody on a system with or without apt-get.
+WITHOUT_BROWSER = """
+import os, shutil, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import test
+has_apt, user = sys.argv[2] == "apt", int(sys.argv[3])
+test.shutil.which = lambda name: "/usr/bin/apt-get" if name == "apt-get" and has_apt else None
+test.os.geteuid = lambda: user
+def fail(command, **_):
+    print(*command)
+    return subprocess.CompletedProcess(command, 100)
+test.subprocess.run = fail
+test.prepare_browser()
+"""
+
+
+@pytest.mark.parametrize(
+    ("system", "user", "tried"),
+    [("other", 0, ""), ("apt", 1000, ""), ("apt", 0, "apt-get update -qq\n")],
+)
+def test_where_no_browser_is_or_comes_it_is_said_what_to_install(
+    system: str, user: int, tried: str
+) -> None:
+    answer = bare("-c", WITHOUT_BROWSER, str(SCRIPTS), system, str(user))
+    assert answer.returncode == 1
+    assert answer.stdout == tried
+    for said in ("apt-get install -y chromium fonts-noto-cjk", "其他系统", "on the PATH"):
+        assert said in answer.stderr
+
+
 @pytest.mark.parametrize("name", [*COMMANDS, "bootstrap"])
 def test_an_old_python_can_read_the_script(name: str) -> None:
     ast.parse((SCRIPTS / f"{name}.py").read_text(), feature_version=(3, 8))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Text
-from app.ledger import rules
+from app.ledger import rules, wording
 from app.ledger.rules import (
     CursorInvalid,
     Entry,
@@ -19,7 +19,9 @@ from app.ledger.rules import (
     Retention,
     Statute,
 )
+from app.ledger.schemas import Voucher
 from app.ledger.workbook import defused
+from app.signing import shortcode
 from app.web import desk
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -201,3 +203,15 @@ def test_a_sign_in_leads_on_to_a_page_of_ours(wanted: str) -> None:
 )
 def test_a_sign_in_leads_nowhere_else(wanted: str) -> None:
     assert desk.following(wanted) == desk.HOME
+
+
+def test_codes_of_ours_are_grouped_as_on_their_paper_and_other_numbers_stand() -> None:
+    ours = shortcode.encode(0x1234_5678_9ABC)
+    papers = [
+        Voucher(kind="ticket", number=ours),
+        Voucher(kind="quarantine", number="3206820012345678"),
+        Voucher(kind="other", number="收据 12"),
+    ]
+    grouped = "-".join((ours[:4], ours[4:8], ours[8:12], ours[12:]))
+    said = f"一票通 {grouped}；动物检疫证明 3206820012345678；其他凭证 收据 12"
+    assert wording.vouchers(papers) == said

@@ -8,7 +8,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 const FIRST = 'm'
 /** Screens of a phone that nobody opens every day; they come together, after the first one. */
-const SELDOM = /src\/m\/views\/(Certificates|Certify|Claim|Invite|Merge|Notices|Places|Process|Reset|Staff)/
+const SELDOM = /src\/m\/views\/(Certificates|Certify|Claim|Invite|Labels|Merge|Notices|Places|Process|Reset|Staff)/
 
 // Three small programs share src/shared; none of them downloads another's kit. Each is built by itself
 // (`--mode gate`): in one build they would share all of Vue that any of them uses.

@@ -26,6 +26,8 @@ export interface Looked {
 }
 
 const SHORT_CODE = /^[0-9A-HJ-KM-NP-TV-Z-\s]{13,20}$/i
+/** What small labels say: `/c/` leads to a ticket, `/b/` to what a blank label was bound to. */
+const SHORT_PATH = /^\/[bc]\/(.+)$/
 const CHECK_MS_MAX = 4_000
 const BATCH = 25
 const SYNC_EVERY_MS = 30_000
@@ -154,13 +156,20 @@ export async function keepInspector(name: string): Promise<void> {
 
 // --- looking -------------------------------------------------------------------------------------
 
+/** Whether only the books know what this stands for: a short code, typed or in an address of ours. */
+function isShortCode(told: string, publicUrl: string): boolean {
+  const base = publicUrl.replace(/\/+$/, '')
+  const code = (told.startsWith(base) && SHORT_PATH.exec(told.slice(base.length))?.[1]) || told
+  return SHORT_CODE.test(code) && code.replace(/[\s-]/g, '').length === 13
+}
+
 /** Judge a text by what is on this device; takes milliseconds. */
 export async function look(text: string): Promise<Looked> {
   const enrolled = device.value
   const told = text.trim()
   const looked: Looked = { text: told, claims: null, judgement: judgeUnreadable('foreign-address'), verdict: null, lookedUp: false }
   if (!enrolled) return looked
-  if (SHORT_CODE.test(told) && told.replace(/[\s-]/g, '').length === 13)
+  if (isShortCode(told, enrolled.publicUrl))
     return { ...looked, judgement: judgeUnreadable('short-code') }
   try {
     const parsed = parse(digitsOf(told, [enrolled.publicUrl]))

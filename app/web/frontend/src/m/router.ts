@@ -28,6 +28,7 @@ export const router = createRouter({
     { path: '/process/:id', component: () => import('./views/Process.vue'), props: true, meta: { title: 'process' } },
     { path: '/certify/:id', component: () => import('./views/Certify.vue'), props: true, meta: { title: 'certify' } },
     { path: '/certificates', component: () => import('./views/Certificates.vue'), meta: { title: 'certificates' } },
+    { path: '/labels/:kind?/:id?', component: () => import('./views/Labels.vue'), props: true, meta: { title: 'labels' } },
     { path: '/places', component: () => import('./views/Places.vue'), meta: { title: 'places' } },
     { path: '/invite', component: () => import('./views/Invite.vue'), meta: { title: 'invite' } },
     { path: '/staff', component: () => import('./views/Staff.vue'), meta: { title: 'staff' } },
