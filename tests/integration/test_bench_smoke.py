@@ -18,8 +18,8 @@ SECONDS_MAX = 240
 @pytest.mark.slow
 def test_smoke(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("bench")
-    # The peers are another environment, and a download: CI runs `bench.py --smoke` with them, on the
-    # graph of 100,000 edges.
+    # The peers are another environment, and a download: CI runs `bench.py --smoke` with them, on
+    # the graph of 100,000 edges.
     from benchmarks import rows
 
     names = [name for name in rows.SUBJECTS if name != "peers"]
