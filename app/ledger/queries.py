@@ -270,8 +270,8 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
 
 # Goods of open holds, of open recalls and of failures that no office has dealt with to the end
 # (核查处置), held still or not, and whatever went into them; what they went into is younger than
-# they are, and so is all of a recall's scope beyond what was found and its sources. An exercise needs
-# nothing: whoever never ends one could else keep names from being erased.
+# they are, and so is all of a recall's scope beyond what was found and its sources. An exercise
+# needs nothing: whoever never ends one could else keep names from being erased.
 _HELD_SINCE = text("""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL
