@@ -268,15 +268,19 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
     ]
 
 
-# Goods of open holds and open recalls, and whatever went into them; what they went into is younger
-# than they are, and so is all of a recall's scope beyond what was found and its sources. An
-# exercise needs nothing: whoever never ends one could else keep names from being erased.
+# Goods of open holds, of open recalls and of failures that no office has dealt with to the end
+# (核查处置), held still or not, and whatever went into them; what they went into is younger than
+# they are, and so is all of a recall's scope beyond what was found and its sources. An exercise
+# needs nothing: whoever never ends one could else keep names from being erased.
 _HELD_SINCE = text("""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL
         UNION
         SELECT s.lot_id FROM recall_lot s JOIN recall r ON r.id = s.recall_id
         WHERE r.closed_at IS NULL AND NOT r.mock AND s.relation IN ('found', 'source')
+        UNION
+        SELECT s.lot_id FROM deadline d JOIN sample s ON s.id = d.sample_id
+        WHERE d.kind = 'handling_finish' AND d.done_at IS NULL
         UNION
         SELECT e.src FROM lot_edge e JOIN needed n ON n.lot_id = e.dst
     )
@@ -285,7 +289,7 @@ _HELD_SINCE = text("""
 
 
 async def held_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest goods came into being that an open hold or recall needs, if any."""
+    """Answer when the oldest goods came into being that a hold, recall or failure needs, if any."""
     found: datetime | None = await session.scalar(_HELD_SINCE)
     return found
 

@@ -17,6 +17,7 @@ from app.party.access import RoleKind
 from tests.conftest import TEST_SECRET, FakeClock
 from tests.factories import CHIVES, GREENS, Actor, Json, code_of, line, new_id
 from tests.gate import agrees, inspects, scanned
+from tests.laboratory import judged, lab, report, sampled
 from tests.market import Market, open_market
 from tests.recalls import recalled
 from tests.terminal import say
@@ -595,6 +596,34 @@ async def test_an_open_case_of_a_gate_keeps_the_months_that_it_asks_about(market
     closed = {"state": "handled", "reason": "已处罚"}
     for case in truck["cases"]:
         await market.regulator.make(f"/gate-cases/{case}/close", closed, status=200)
+    async with trade.owner.transaction() as session:
+        event, _ = await retention.plans(session, today=today)
+    assert (len(event.may_go), event.held_back) == (2, ())
+
+
+async def test_a_failure_that_nobody_has_dealt_with_keeps_its_past(market: Market) -> None:
+    """Whether or not its goods may move meanwhile."""
+    from app.ledger import retention
+
+    trade, office = market.trade, market.regulator
+    for month in ("2023-05-01", "2023-06-01"):
+        await trade.execute(f"SELECT make_partition('event', '{month}')")
+    grown = await market.farmer.opens(kg=10)
+    lot = await market.buy(market.farmer, market.stall, grown, 4)
+    await trade.execute(
+        "UPDATE lot SET created_at = '2023-06-10T00:00Z' WHERE public_id = :lot", lot=UUID(grown)
+    )
+    sample = await sampled(office, lot)
+    failed = await judged(await lab(trade), sample, report(("克百威", "0.5")))
+    let_go = {"reason": "送无害化处理"}
+    await office.make(f"/holds/{failed['hold']}/release", let_go, status=200)
+    today = date(2026, 6, 18)
+    async with trade.owner.transaction() as session:
+        event, _ = await retention.plans(session, today=today)
+        assert (event.may_go, event.held_back) == ((date(2023, 5, 1),), (date(2023, 6, 1),))
+    for step in ("started", "finished"):
+        body = {"step": step, "words": "已处置"}
+        await office.make(f"/samples/{sample}/measures/{new_id()}", body)
     async with trade.owner.transaction() as session:
         event, _ = await retention.plans(session, today=today)
     assert (len(event.may_go), event.held_back) == (2, ())
