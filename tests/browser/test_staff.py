@@ -99,7 +99,7 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
         assert await helper.page.get_by_text("添加、调岗、停用").count() == 0
         await helper.open("/m/staff")
         await expect(helper.page.get_by_text("只有负责人才能管理员工")).to_be_visible()
-        await page.get_by_role("button", name="取消").tap()
+        await page.get_by_role("button", name="关闭").tap()
         await visitor.open("/m/staff")
         row = page.get_by_role("button", name=re.compile(name))
         await expect(row).to_contain_text("✔ 可以登录")
@@ -116,7 +116,7 @@ async def test_a_head_lets_somebody_in_and_shuts_them_out(
         await page.get_by_role("button", name="重新启用").wait_for()
         await helper.open("/m")
         await helper.page.locator("input[autocomplete=current-password]").wait_for()
-    await page.get_by_role("button", name="取消").first.tap()
+    await page.get_by_role("button", name="关闭").tap()
     await expect(row).to_contain_text("✘ 已停用")
     await expect(row).to_contain_text("记账")
 

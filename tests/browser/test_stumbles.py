@@ -71,7 +71,7 @@ async def test_who_was_added_first_is_told_and_can_be_corrected(
         }[choice]
     )
     # Nothing of it is left over for the next one.
-    await page.get_by_role("button", name="取消").first.tap()
+    await page.get_by_role("button", name="关闭").tap()
     await page.get_by_role("button", name="添加员工").tap()
     await expect(page.get_by_label("姓名")).to_have_value("")
 
@@ -237,7 +237,7 @@ async def test_going_back_closes_the_sheet_and_then_leaves(
     await expect(sheet).to_have_count(0)
     # Closed by its own button it leaves no step behind.
     await page.get_by_role("button", name="改数量").tap()
-    await sheet.get_by_role("button", name="取消").tap()
+    await sheet.get_by_role("button", name="关闭").tap()
     await expect(sheet).to_have_count(0)
     await page.wait_for_function("() => !history.state.over")
     await page.go_back()

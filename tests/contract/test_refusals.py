@@ -1,4 +1,4 @@
-"""What a refusal says is read on a phone by whoever meets it: it speaks of goods, not of requests."""
+"""What a refusal says is read on a phone: it speaks of goods, not of requests."""
 
 import re
 
@@ -41,7 +41,13 @@ def test_what_is_for_programs_says_what_they_do(code: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Correct each pointer", "请填写 mass_g", "See /paper-kinds", "Check its id", "(PUT /evidence)"],
+    [
+        "Correct each pointer",
+        "请填写 mass_g",
+        "See /paper-kinds",
+        "Check its id",
+        "(PUT /evidence)",
+    ],
 )
 def test_words_of_programs_are_found(text: str) -> None:
     assert JARGON.search(text)

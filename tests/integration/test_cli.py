@@ -271,7 +271,7 @@ def test_the_first_operator_comes_from_the_terminal(ypt: Ypt) -> None:
     other = add(ypt, "--id", party_id, "--from", "2026-01-01", name="另一家")
     assert (other.code, other.json["code"]) == (1, "id-reused")
     assert "先前已提交过，这次内容不同" in other.err
-    assert "This id already stands for something else" in other.err
+    assert "Something else was sent under this number before" in other.err
     opened = ypt("party", "account", party_id, "boss", typed="a long password 1\n")
     assert opened.code == 0, opened.err
     assert opened.json["party"] == party_id
