@@ -141,7 +141,7 @@ async def settled(page: Page) -> None:
     """Wait until nothing is being read any more."""
     await page.wait_for_load_state("networkidle")
     await page.locator("#content h1").wait_for()
-    await page.get_by_text("正在读取…").wait_for(state="detached")
+    await expect(page.get_by_text("正在读取…")).to_have_count(0)
 
 
 async def go(visitor: Visitor, path: str) -> None:
@@ -1046,7 +1046,7 @@ async def enter_as(visitor: Visitor, login: str, screen: str) -> Page:
     await page.get_by_role("heading", name="查询").wait_for()
     await tab_to(page, screen)
     await keys.press("Enter")
-    await page.get_by_role("heading", name=screen).wait_for()
+    await page.get_by_role("heading", name=screen, level=1).wait_for()
     await settled(page)
     return page
 

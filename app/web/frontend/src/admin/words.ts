@@ -3,6 +3,7 @@ import { computed } from 'vue'
 import { useI18n } from 'vue-i18n'
 import type { Language } from '@/shared/time'
 import { bothUnits } from '@/shared/units'
+import { chineseSource } from './sources'
 
 const ZONE = 'Asia/Shanghai'
 
@@ -40,6 +41,8 @@ export function useWords() {
     return te(key) ? t(key) : value
   }
 
+  const source = (text: string): string => (language.value === 'zh' ? chineseSource(text) || t('ownRule') : text)
+
   function roles(kinds: readonly string[] | null | undefined): string {
     return kinds?.length ? kinds.map((kind) => say('role', kind)).join(language.value === 'zh' ? '、' : ', ') : ''
   }
@@ -52,5 +55,5 @@ export function useWords() {
     return `${two(hours)}:${two(minutes)}:${two(rest)}`
   }
 
-  return { t, language, grams, instant, percent, say, roles, duration }
+  return { t, language, grams, instant, percent, say, source, roles, duration }
 }
