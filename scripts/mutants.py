@@ -76,6 +76,8 @@ _CERTIFICATES = "tests/integration/test_certificates.py"
 _LOTS = "tests/integration/test_lots.py"
 _HOLDS = "tests/integration/test_holds.py"
 _RECALLS = "tests/integration/test_recalls.py"
+_REFERRALS = "tests/integration/test_referrals.py"
+_RELEASES = "tests/integration/test_hold_releases.py"
 _SCANS = "tests/integration/test_scans.py"
 _REFUSALS = "tests/integration/test_refusals.py"
 _INSPECTIONS = "tests/integration/test_inspections.py"
@@ -327,6 +329,54 @@ MUTANTS: Final = MappingProxyType(
             "    return kind in _WITHIN_A_MARKET and not elsewhere",
             "    return kind in _WITHIN_A_MARKET",
             (_INSPECTIONS,),
+        ),
+        "second-word-is-swallowed": Mutant(
+            "app/recall/following.py",
+            "        if not _is_acknowledged_so(notice, body, caller, digest):",
+            "        if recall.id < 0:",
+            (f"{_RECALLS}::test_a_second_word_on_a_notice_is_refused_and_not_lost",),
+        ),
+        "danger-before-the-goods": Mutant(
+            "app/recall/opening.py",
+            "    if known_at < born:\n        raise rules.KnownBeforeGoods",
+            "    if known_at < born and not roots.upstream:\n        raise rules.KnownBeforeGoods",
+            (f"{_RECALLS}::test_a_danger_is_known_between_the_birth_of_the_goods_and_now",),
+        ),
+        "withdrawn-keeps-the-case-open": Mutant(
+            "app/recall/queries.py",
+            "AND answered_at IS NULL AND withdrawn_at IS NULL)",
+            "AND answered_at IS NULL)",
+            (_REFERRALS,),
+        ),
+        "withdrawn-by-whoever-was-asked": Mutant(
+            "app/recall/referrals.py",
+            "    if not await _may_withdraw(session, referral, caller, on=local_date(now)):",
+            "    if not _may_answer(referral, caller):",
+            (_REFERRALS,),
+        ),
+        "some-of-a-finding-let-go": Mutant(
+            "app/recall/service.py",
+            "    if refused:\n",
+            "    if len(refused) == len(found):\n",
+            (_RELEASES,),
+        ),
+        "second-release-is-swallowed": Mutant(
+            "app/recall/service.py",
+            "    if hold.released_at is not None and (",
+            "    if hold.id < 0 and hold.released_at is not None and (",
+            (_HOLDS,),
+        ),
+        "batch-locks-crosswise": Mutant(
+            "app/testing/devices.py",
+            "    await lots.lock_with_kept(session, rows.scalars())",
+            "    await lots.lock_by_id(session, rows.scalars())",
+            (f"{_RELEASES}::test_a_batch_locks_all_that_it_may_hold_oldest_first",),
+        ),
+        "born-meanwhile-locked-last": Mutant(
+            "app/lot/service.py",
+            "                    raise _BornMeanwhile",
+            "                    continue",
+            (f"{_RELEASES}::test_what_is_born_meanwhile_is_locked_in_its_turn",),
         ),
         "samples-signed-off-unseen": Mutant(
             "app/recall/rules.py",

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -515,6 +516,10 @@ async def _kept(session: AsyncSession, lot_ids: Iterable[int]) -> set[int]:
     return set(await session.scalars(_KEPT, {"lots": sorted(set(lot_ids))}))
 
 
+class _BornMeanwhile(Exception):
+    """More is to be locked than was known of."""
+
+
 async def lock_with_kept(session: AsyncSession, lot_ids: Iterable[int]) -> dict[int, LotState]:
     """Lock lots, and all that their holders made of them and hold themselves, oldest first.
 
@@ -531,11 +536,12 @@ async def lock_with_kept(session: AsyncSession, lot_ids: Iterable[int]) -> dict[
     wanted: set[int] = set()
     while not met <= wanted:
         wanted |= met
-        async with session.begin_nested() as locked:
-            await lock_balances(session, wanted)
-            met = await _kept(session, asked)
-            if not met <= wanted:
-                await locked.rollback()
+        with suppress(_BornMeanwhile):
+            async with session.begin_nested():
+                await lock_balances(session, wanted)
+                met = await _kept(session, asked)
+                if not met <= wanted:
+                    raise _BornMeanwhile
     return await states_by_id(session, asked)
 
 

@@ -39,3 +39,10 @@ def film(urls: list[str], target: Path) -> None:
                 picture = io.BytesIO()
                 frame.convert("RGB").save(picture, "JPEG", quality=80)
                 written.write(picture.getvalue())
+
+
+def darkness(target: Path) -> None:
+    """Write a film in which nothing is to be seen."""
+    picture = io.BytesIO()
+    Image.new("RGB", FRAME, "#242424").save(picture, "JPEG", quality=80)
+    target.write_bytes(picture.getvalue() * 10)

@@ -920,6 +920,17 @@ async def test_a_search_that_finds_nothing_says_so(officer: Visitor) -> None:
     await officer.shoot("admin-search-nothing")
 
 
+async def test_who_is_no_office_is_led_to_the_other_program(visitor: Visitor) -> None:
+    await visitor.open("/admin")
+    await visitor.sign_in(STALL.login)
+    leads_there = visitor.page.locator("main a[href='/m']")
+    await leads_there.wait_for()
+    await visitor.check_axe()
+    await visitor.shoot("admin-not-an-office")
+    await leads_there.click()
+    await visitor.page.get_by_role("heading", name="再来一单").wait_for()
+
+
 async def test_a_market_office_adds_a_gate_and_an_agreement(visitor: Visitor) -> None:
     page = visitor.page
     await page.set_viewport_size(DESK)

