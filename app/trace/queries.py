@@ -648,7 +648,7 @@ _WHOLE = {
 
 # Every gram that leaves a lot is taken from its balance, by a ticket or by its holder, and only
 # tickets that are open give grams back: where a balance and the open tickets are as before, no edge
-# has come (decision 31). What a ticket is never changes, so that its id tells all of it.
+# has come (decision 28). What a ticket is never changes, so that its id tells all of it.
 _AGAIN = {
     Walk.BACK: "SELECT NULL",
     Walk.FORWARD: f"SELECT array_agg(ticket_id) FROM ({_DRAWN}) d",  # noqa: S608
