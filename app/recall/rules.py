@@ -203,8 +203,8 @@ class RecallAcknowledged(DomainError):
         "The notice was acknowledged before; what is said now was not recorded",
     )
     next_step: ClassVar[Text] = Text(
-        "后来清点出的数量请逐批登记为查到（召回步骤 steps）",
-        "Record what was counted since lot by lot, as located (`…/steps/{id}`)",
+        "后来清点出的数量请逐批登记为查到（在召回的“步骤”中）",
+        "Record what was counted since lot by lot as located, among the steps of the recall",
     )
 
 
