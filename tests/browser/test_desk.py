@@ -169,7 +169,7 @@ async def test_a_key_that_nobody_wrote_down_counts_as_lost(visitor: Visitor) -> 
 # What is called so in Chinese too.
 LATIN = {
     *("English", "Excel", "PDF", "CSV", "NDJSON", "HMAC", "SHA", "Ed", "ACME", "QR"),
-    *("kg", "mg", "MB", "GB", "NY", "API", "RFC", "TEST"),
+    *("kg", "mg", "MB", "GB", "NY", "API", "RFC", "TEST", "jiucai", "Home"),
 }
 # Words of Latin letters that whoever reads Chinese is shown; commands and ids are copied.
 FOREIGN = """() => {
