@@ -173,13 +173,14 @@ LATIN = {
 }
 # Words of Latin letters that whoever reads Chinese is shown; commands and ids are copied.
 FOREIGN = """() => {
+    const WORD = /(?<![\\w\\/:.-])[A-Za-z]{2,}(?:[-_.][A-Za-z]+)*(?![\\w-]|:\\/)/g
     const words = []
     const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
     while (nodes.nextNode()) {
         const element = nodes.currentNode.parentElement
         if (element.closest('script, style, option, code, pre, .id, .x, [lang=en]')) continue
         if (!element.checkVisibility()) continue
-        for (const [word] of nodes.currentNode.data.matchAll(/(?<![\\w\\/:.-])[A-Za-z]{2,}(?:[-_.][A-Za-z]+)*(?![\\w-]|:\\/)/g))
+        for (const [word] of nodes.currentNode.data.matchAll(WORD))
             words.push([word, nodes.currentNode.data.trim().slice(0, 60)])
     }
     return words
