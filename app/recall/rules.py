@@ -138,8 +138,9 @@ class KnownBeforeGoods(DomainError):
         "The danger cannot have become known before there were any of the goods",
     )
     next_step: ClassVar[Text] = Text(
-        "请核对获知时间（不早于 `not_before`）；若危害出自更早的批次，请将其列为所查批次",
-        "Check `known_at`: not before `not_before`; if older goods are to blame, name their lots",
+        "请核对获知时间，不应早于货物出现之时；若危害出自更早的批次，请将其列为所查批次",
+        "Check when it became known, not before there were the goods; if older goods are to "
+        "blame, name their lots",
     )
 
 
