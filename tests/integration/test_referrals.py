@@ -71,7 +71,7 @@ async def test_a_referral_that_nobody_answers_is_withdrawn_and_its_case_ends(
     assert [one["withdrawn_at"] for one in record["referrals"]] == [first["withdrawn_at"]]
     assert record["recall"]["totals"]["unanswered"] == 0
     page = (await office.get(f"{at}/page")).text
-    assert f"已撤回 withdrawn：{REASON['reason']}" in page
+    assert f"withdrawn</span>：{REASON['reason']}" in page
     sheets = CalamineWorkbook.from_filelike(
         io.BytesIO((await office.get(f"{at}/record.xlsx")).content)
     )
