@@ -355,53 +355,66 @@ def to_market(trade: Trade, lot: Lot, mass_g: int, at: datetime, typed: datetime
         ticket = world.sell(
             lot, mass_g, stall, at, recorded=ticket.recorded_at + timedelta(minutes=3), market=named
         )
+    delay = timedelta()
     if typed is None and chance.random() < 0.8:
-        _past_the_gate(trade, ticket, market)
+        delay = _past_the_gate(trade, ticket, market)
     minutes = chance.uniform(1, 30) if chance.random() < 0.97 else chance.uniform(60, 600)
     outcome = chance.random()
     taken = mass_g if outcome < 0.975 else 0 if outcome < 0.98 else int(mass_g * 0.8)
-    bought = world.accept(ticket, ticket.recorded_at + timedelta(minutes=minutes), taken)
+    arrival = ticket.recorded_at + delay
+    bought = world.accept(ticket, arrival + timedelta(minutes=minutes), taken)
     if bought is not None:
         _sell_on(trade, bought, market)
     return ticket
 
 
-def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> None:
-    """Scan at the gate: now and then offline, by a slow clock, or once more on the way out."""
+def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> timedelta:
+    """Scan at the gate: now and then offline, by a slow clock, or once more on the way out.
+
+    Returns:
+        By how much later than planned the goods came in.
+    """
     world, chance = trade.world, trade.world.chance
     gate, office = chance.choice(trade.gates[market]), trade.offices[market]
     at = ticket.recorded_at + timedelta(minutes=chance.uniform(0, 20))
     kind = chance.random()
     if kind < 0.04:
         sent = at + timedelta(hours=chance.expovariate(0.4))
-        world.scan(ticket, office, at, at=gate, device_at=at, recorded=sent)
+        scans = [world.scan(ticket, office, at, at=gate, device_at=at, recorded=sent)]
     elif kind < 0.05:
         slow = at - timedelta(minutes=chance.uniform(6, 180))
-        world.scan(ticket, office, at, at=gate, device_at=slow)
+        scans = [world.scan(ticket, office, at, at=gate, device_at=slow)]
     else:
-        world.scan(ticket, office, at, at=gate)
+        scans = [world.scan(ticket, office, at, at=gate)]
     again = chance.random()
     if again < 0.012:  # a patrol of the market looks at the goods on the stall
         hours = chance.uniform(0.5, 5) if again < 0.01 else chance.uniform(6, 30)
-        world.scan(
-            ticket,
-            office,
-            at + timedelta(hours=hours),
-            at=market,
-            decision="REFUSE",
-            findings=("already-accepted",),
+        scans.append(
+            world.scan(
+                ticket,
+                office,
+                at + timedelta(hours=hours),
+                at=market,
+                decision="REFUSE",
+                findings=("already-accepted",),
+            )
         )
-    if chance.random() < 0.001:  # came to the wrong market first
+    if chance.random() < 0.001:  # came to the wrong market first, and drove on from there
         other = chance.choice([one for one in trade.markets if one is not market])
-        earlier = at - trade.drive(other, market) - timedelta(minutes=chance.uniform(0, 60))
+        delay = trade.drive(other, market) + timedelta(minutes=chance.uniform(0, 60))
         world.scan(
             ticket,
             trade.offices[other],
-            max(earlier, ticket.recorded_at),
+            at,
             at=chance.choice(trade.gates[other]),
             decision="HOLD",
             findings=("not-addressed",),
         )
+        for scan in scans:
+            scan.recorded_at += delay
+            scan.device_at = None if scan.device_at is None else scan.device_at + delay
+        return delay
+    return timedelta()
 
 
 def _sell_on(trade: Trade, bought: Lot, market: Site) -> None:
