@@ -689,6 +689,37 @@ async def test_who_sees_a_warning(market: Market) -> None:
     assert await there.read("/warnings?rule=off-log") == []
 
 
+async def test_the_gravest_and_the_furthest_beyond_its_limit_come_first(market: Market) -> None:
+    gross, slight = [f"lot:{await overdrawn(market)}" for _ in range(2)]
+    await market.scan(market.token(await market.signer()), place=str(market.gate))
+    for code in (RuleCode.OFF_LOG, RuleCode.CERTIFICATE_OVERSOLD):
+        await look(market, code)
+    ticket = await market.sound_ticket()
+    await market.trade.execute(
+        "INSERT INTO public_views (serial, hour_at, views) "
+        "SELECT serial, :at, 999 FROM ticket WHERE public_id = :ticket",
+        at=market.clock(),
+        ticket=UUID(ticket["ticket"]),
+    )
+    await look(market, RuleCode.VIEWED_TOO_OFTEN)
+    await market.trade.execute(
+        "UPDATE warning SET figure = figure * 2 WHERE subject = :subject", subject=gross
+    )
+
+    async def pages(order: str) -> list[str]:
+        told: list[str] = []
+        path = f"/warnings?order={order}&limit=1"
+        last = ""
+        while page := await market.regulator.read(path + last):
+            told.append(names.get(page[0]["subject"], page[0]["rule"]))
+            last = f"&before={page[0]['warning']}"
+        return told
+
+    names = {gross: "gross", slight: "slight"}
+    assert await pages("weight") == ["off-log", "gross", "slight", "viewed-too-often"]
+    assert await pages("newest") == ["viewed-too-often", "slight", "gross", "off-log"]
+
+
 async def test_a_warning_is_put_aside_once_and_opens_anew_only_when_it_has_grown(
     market: Market,
 ) -> None:
