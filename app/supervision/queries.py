@@ -140,9 +140,9 @@ def _markets(*market_ids: int | None) -> tuple[int, ...]:
 # --- certificates ---------------------------------------------------------------------------------
 
 # Kilograms count once, where they first leave the certified lot: what buyers hand on is the same
-# goods. A lot that somebody declares under the certificate's number counts too, as far as it is
-# more than what tickets of the same day sold to the same holder: who was given a ticket after all has
-# the goods in the books twice, and not twice the goods.
+# goods. A lot that somebody declares under the certificate's number counts too, as far as it is more
+# than what tickets of the same day sold to the same holder: who was given a ticket after all has the
+# goods in the books twice, and not twice the goods.
 _OVERSOLD = """
     WITH touched AS ({touched})
     SELECT l.public_id AS lot, l.division_code, l.made_on, p.id AS party_id,
@@ -450,7 +450,8 @@ def _travelled(
 _PAIRS = text("""
     SELECT s.public_id AS scan, least(s.device_at, s.scanned_at) AS seen_at, o.public_id AS earlier,
         least(o.device_at, o.scanned_at) AS earlier_at, t.public_id AS ticket, t.seller_id,
-        p.public_id AS place, p.division_code, coalesce(nullif(p.geometry, 'null'), m.geometry) AS geometry,
+        p.public_id AS place, p.division_code,
+        coalesce(nullif(p.geometry, 'null'), m.geometry) AS geometry,
         q.public_id AS earlier_place, q.division_code AS earlier_division,
         coalesce(nullif(q.geometry, 'null'), n.geometry) AS earlier_geometry,
         coalesce(p.parent_id, p.id) AS market_id, coalesce(q.parent_id, q.id) AS earlier_market_id

@@ -307,8 +307,7 @@ async def listed(
         statement = statement.where(WarningRow.state == state)
     if rule is not None:
         statement = statement.where(WarningRow.rule == rule)
-    keys: list[ColumnElement[Any]] = [*_WEIGHT] if order is Order.WEIGHT else []
-    keys.append(WarningRow.id)
+    keys = (*(_WEIGHT if order is Order.WEIGHT else ()), WarningRow.id)
     if before is not None:
         last = select(*keys).where(WarningRow.public_id == before).scalar_subquery()
         statement = statement.where(tuple_(*keys) < last)

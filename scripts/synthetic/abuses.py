@@ -1,8 +1,8 @@
 """Plants abuses, from what they are and not from what is watched for.
 
 Each kind draws its strength from a range that begins where nobody could tell it from honest trade:
-a certificate overdrawn by a few per cent, a second gate an hour away. Each says of itself whether it
-is plain: beyond what the honest people of `honest` do (where they vary, three standard deviations).
+a certificate overdrawn by a few per cent, a second gate an hour away. Each says of itself whether
+it is plain: beyond what honest people do (where they vary, by three standard deviations).
 """
 
 import hashlib

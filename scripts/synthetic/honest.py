@@ -236,7 +236,9 @@ def _spray(trade: Trade, plot: Site, product: int, first: int) -> list[tuple[dat
     waiting = []
     for _ in range(chance.randint(1, 2)):
         substance = chance.choice(list(LABELS))
-        label = LABELS[substance] if chance.random() < 0.95 else LABELS[substance] - LABELS_DIFFER_DAYS
+        label = (
+            LABELS[substance] if chance.random() < 0.95 else LABELS[substance] - LABELS_DIFFER_DAYS
+        )
         at = BEGIN + timedelta(days=first + chance.randint(-20, 20), hours=16)
         wait = timedelta(days=label * chance.uniform(1.0, 1.5))
         late = timedelta(days=chance.expovariate(1) if chance.random() < 0.3 else 0)

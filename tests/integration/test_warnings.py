@@ -375,7 +375,7 @@ async def test_a_gate_without_a_point_is_where_its_market_is(market: Market) -> 
         scans.append((gate, its_office))
         point = f'{{"type": "Point", "coordinates": [{longitude}, 32.0]}}'
         await market.trade.execute(
-            f"UPDATE place SET geometry = '{point}' WHERE public_id = '{site}'"  # noqa: S608
+            f"UPDATE place SET geometry = '{point}' WHERE public_id = '{site}'"
         )
     for gate, its_office in scans:
         await market.scan(ticket["code"], its_office, place=str(gate))
