@@ -140,9 +140,9 @@ def _markets(*market_ids: int | None) -> tuple[int, ...]:
 # --- certificates ---------------------------------------------------------------------------------
 
 # Kilograms count once, where they first leave the certified lot: what buyers hand on is the same
-# goods. A lot that somebody declares under the certificate's number counts too, as far as it is more
-# than what tickets of the same day sold to the same holder: who was given a ticket after all has the
-# goods in the books twice, and not twice the goods.
+# goods. A lot that somebody declares under the certificate's number counts too, as far as it is
+# more than what tickets of the same day sold to the same holder: who was given a ticket after all
+# has the goods in the books twice, and not twice the goods.
 _OVERSOLD = """
     WITH touched AS ({touched})
     SELECT l.public_id AS lot, l.division_code, l.made_on, p.id AS party_id,

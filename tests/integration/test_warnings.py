@@ -481,7 +481,7 @@ async def test_views_that_cannot_be_written_wait_for_the_next_time(market: Marke
     assert await market.trade.rows("SELECT views FROM public_views") == [(2,)]
 
 
-@pytest.mark.parametrize(("failures", "warned"), [(3, False), (4, True)])
+@pytest.mark.parametrize(("failures", "warned"), [(2, False), (3, True)])
 async def test_failures_beyond_their_own_past(market: Market, failures: int, warned: bool) -> None:
     week_on = datetime.fromisoformat("2026-05-25").date()
     async with market.trade.owner.transaction() as session:
