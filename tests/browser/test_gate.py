@@ -827,10 +827,12 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
         page, done = phone.page, phone.page.get_by_test_id("done")
         assert phone.visitor is not None
         cases = ((ticket["url"], "ADMIT"), (forge(ticket["url"]), "REFUSE"), ("typed", "HOLD"))
+        colours = []
         for text, decision in cases:
             await phone.wedge(ticket["code"] if text == "typed" else text)
             await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
             await page.locator(".asking").wait_for(state="detached", timeout=PATIENCE_MS)
+            colours.append(await page.locator(".verdict").get_attribute("data-colour"))
             # What was decided fills the screen for a moment, and here until it was looked at.
             await page.evaluate(HOLD_ON)
             await page.locator(f"[data-decision={decision}]").click()
@@ -842,8 +844,11 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
             await page.locator("#typed").wait_for()
         felt, heard = await page.evaluate("[window.felt, window.heard]")
     assert felt[:2] == [[80], [350, 100, 80, 100, 350]]
-    # A high note lets in, three low ones stop; so does whatever is not known.
-    assert heard == [880, *([220] * 6)]
+    # A high note lets in; three low ones stop, or say that somebody must look.
+    assert colours[:2] == ["green", "red"]
+    assert heard == [
+        pitch for colour in colours for pitch in ([880] if colour == "green" else [220] * 3)
+    ]
 
 
 async def test_wechat_on_an_iphone_is_sent_to_the_browser(people: People, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def test_an_installed_wheel_migrates_an_empty_database(
         surroundings.pop("PYTHONPATH", None)
 
         def ypt(*arguments: str) -> dict[str, object]:
-            command = [home / "bin" / "python", "-m", "app.cli", *arguments, "--json"]
+            command = [str(home / "bin" / "python"), "-m", "app.cli", *arguments, "--json"]
             run = subprocess.run(
                 command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=False
             )
