@@ -30,6 +30,10 @@ spoiled = _spoiled
 # 200 % of 18 px.
 LARGE_PX = 36
 LARGE_WIDTHS = (1440, 768)
+# Tables that are wider than their box.
+SIDEWAYS = """() => [...document.querySelectorAll('.scroll')]
+    .filter((box) => box.scrollWidth > box.clientWidth)
+    .map((box) => box.getAttribute('aria-label'))"""
 
 
 # --- whose drafts they are ------------------------------------------------------------------------
@@ -212,6 +216,10 @@ async def check_large(page: Page, name: str) -> list[str]:
         await page.screenshot(path=SHOTS / f"{name}-200-{width}.png", full_page=True)
         found += [
             f"{name} at {width} px: {one}" for one in await page.evaluate(MISFITS.read_text())
+        ]
+        found += [
+            f"{name} at {width} px: sideways in its box: {table}"
+            for table in await page.evaluate(SIDEWAYS)
         ]
         if overflow > 0:
             found.append(f"{name} scrolls sideways by {overflow} px at {width} px")

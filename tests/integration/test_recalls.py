@@ -417,7 +417,9 @@ async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
     assert code_of(other) == "id-reused"
     assert [row["referral"] for row in await away.read("/referrals")] == [referral]
     told = await away.read("/notices")
-    assert ("referred", referral) in [(row["kind"], row["subject"]) for row in told]
+    assert ("referred", referral, ["韭菜"]) in [
+        (row["kind"], row["subject"], row["goods"]) for row in told
+    ]
     reply = {"answer": "库存 8 公斤，已封存"}
     assert code_of(await home.put(f"/referrals/{referral}/answer", reply)) == "hold-not-yours"
     stranger = await office_of(trade, "3205")
@@ -512,7 +514,9 @@ async def test_every_holder_and_buyer_is_told_and_the_late_are_escalated_once(
     for actor in people:
         told = await actor.read("/notices")
         assert [(row["kind"], row["subject"]) for row in told] == [("recalled", recall)]
-    assert [row["kind"] for row in await city.read("/notices")] == ["recall_reported"]
+        assert [row["goods"] for row in told] == [["韭菜"]]
+    told = await city.read("/notices")
+    assert [(row["kind"], row["goods"]) for row in told] == [("recall_reported", ["韭菜"])]
     path = f"/recalls/{recall}/acknowledgements"
     first = await morning.first.make(
         f"{path}/{morning.first.public_id}",
