@@ -726,10 +726,13 @@ async def test_a_draft_is_of_whoever_typed_it(visitor: Visitor, farmer: str) -> 
     await page.locator("button.card").first.tap()
     await page.get_by_role("button", name="我承诺，并开票").wait_for()
     # The sign-in ends by its time, and somebody else takes this very phone.
+    await page.evaluate("localStorage.setItem('m-bases', '[]')")
     await visitor.context.clear_cookies()
     await visitor.open("/m")
     await visitor.sign_in(STALL.login)
     await page.get_by_role("heading", name="再来一单").wait_for()
+    # Nor do the books and habits of one party stand there for another.
+    assert await page.evaluate("localStorage.getItem('m-bases')") is None
     await expect(page.get_by_text("继续没开完的票")).to_have_count(0)
     await visitor.open("/m/staff")
     await expect(page.get_by_role("button", name="添加员工")).to_be_visible()
