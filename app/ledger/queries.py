@@ -268,8 +268,9 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
     ]
 
 
-# Goods of open holds, of open recalls and of failures that no office has dealt with to the end
-# (核查处置), held still or not, and whatever went into them; what they went into is younger than
+# Goods of open holds, of open recalls, of questions that no office has answered, of warnings that
+# nobody has looked into, and of failures that no office has dealt with to the end (核查处置), held
+# still or not, and whatever went into them; what they went into is younger than
 # they are, and so is all of a recall's scope beyond what was found and its sources. An exercise
 # needs nothing: whoever never ends one could else keep names from being erased.
 _HELD_SINCE = text("""
@@ -282,6 +283,22 @@ _HELD_SINCE = text("""
         SELECT s.lot_id FROM deadline d JOIN sample s ON s.id = d.sample_id
         WHERE d.kind = 'handling_finish' AND d.done_at IS NULL
         UNION
+        SELECT q.lot_id FROM referral q LEFT JOIN recall r ON r.id = q.recall_id
+        WHERE q.answered_at IS NULL AND q.withdrawn_at IS NULL AND r.mock IS NOT TRUE
+        UNION
+        SELECT l.id FROM warning w JOIN lot l ON l.public_id = ANY(
+            ARRAY(SELECT CAST(x AS uuid) FROM jsonb_array_elements_text(w.evidence -> 'lots') x)
+            || CASE WHEN w.subject LIKE 'lot:%' THEN CAST(substr(w.subject, 5) AS uuid) END
+        )
+        WHERE w.state = 'open'
+        UNION
+        SELECT d.lot_id FROM warning w
+        JOIN ticket t ON t.public_id = CASE
+            WHEN w.subject LIKE 'ticket:%' THEN CAST(substr(w.subject, 8) AS uuid)
+        END
+        JOIN ticket_draw d ON d.ticket_id = t.id
+        WHERE w.state = 'open'
+        UNION
         SELECT e.src FROM lot_edge e JOIN needed n ON n.lot_id = e.dst
     )
     SELECT min(l.created_at) FROM lot l JOIN needed n ON n.lot_id = l.id
@@ -289,12 +306,13 @@ _HELD_SINCE = text("""
 
 
 async def held_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest goods came into being that a hold, recall or failure needs, if any."""
+    """Answer when the oldest goods came into being that anything open needs, if any."""
     found: datetime | None = await session.scalar(_HELD_SINCE)
     return found
 
 
-# A case asks what somebody did at a gate, a report what somebody sold.
+# A case asks what somebody did at a gate, a report what somebody sold, a warning what happened on
+# its day.
 _ASKED_SINCE = text("""
     SELECT min(at) FROM (
         SELECT min(i.inspected_at) AS at FROM gate_case c
@@ -305,12 +323,15 @@ _ASKED_SINCE = text("""
         LEFT JOIN ticket t ON t.public_id = r.document
         LEFT JOIN certificate c ON c.public_id = r.document
         WHERE r.state <> 'answered'
+        UNION ALL
+        SELECT min(w.occurred_on)::timestamp AT TIME ZONE 'Asia/Shanghai' FROM warning w
+        WHERE w.state = 'open'
     ) AS open
 """)
 
 
 async def asked_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest deed happened that an open case or report asks about, if any."""
+    """Answer when the oldest deed happened that an open case, report or warning is about, if any."""
     found: datetime | None = await session.scalar(_ASKED_SINCE)
     return found
 
@@ -325,7 +346,7 @@ _MONTHS_AT_HAND = text("""
 
 
 async def needed_since(session: AsyncSession) -> datetime | None:
-    """Answer from when on something is needed by a hold, recall, case or report that is open."""
+    """Answer from when on something is needed by whatever is open; see the statements above."""
     asked = (await held_since(session), await asked_since(session))
     return min((at for at in asked if at is not None), default=None)
 

@@ -1,8 +1,9 @@
 """Ledgers: real tickets through HTTP, against entries that were written by hand."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -627,6 +628,74 @@ async def test_a_failure_that_nobody_has_dealt_with_keeps_its_past(market: Marke
     async with trade.owner.transaction() as session:
         event, _ = await retention.plans(session, today=today)
     assert (len(event.may_go), event.held_back) == (2, ())
+
+
+@pytest.mark.parametrize("exercise", [False, True])
+async def test_a_question_that_no_office_has_answered_keeps_its_past(
+    market: Market, *, exercise: bool
+) -> None:
+    """Unless it is asked in an exercise, which keeps nothing."""
+    from app.ledger.queries import held_since
+
+    trade, office = market.trade, market.regulator
+    grown = await market.farmer.opens(kg=10)
+    lot = await market.buy(market.farmer, market.stall, grown, 4)
+    await trade.execute(
+        "UPDATE lot SET created_at = '2023-06-10T00:00Z' WHERE public_id = :lot", lot=UUID(grown)
+    )
+    asked = f"/referrals/{new_id()}"
+    where = {"lot": lot, "division_code": "320682", "question": "来源?"}
+    await office.make(asked, where)
+    if exercise:
+        recall = (await recalled(office, lot, mock=True))["recall"]
+        await trade.execute(
+            "UPDATE referral SET recall_id = (SELECT id FROM recall WHERE public_id = :id)",
+            id=UUID(recall),
+        )
+    kept = None if exercise else datetime(2023, 6, 10, tzinfo=UTC)
+    async with trade.database.reading() as session:
+        assert await held_since(session) == kept
+    await office.make(f"{asked}/withdrawal", {"reason": "已查清"}, status=200)
+    async with trade.database.reading() as session:
+        assert await held_since(session) is None
+
+
+@pytest.mark.parametrize(
+    ("about", "since"),
+    [
+        ("lot", datetime(2023, 6, 10, tzinfo=UTC)),
+        ("evidence", datetime(2023, 6, 10, tzinfo=UTC)),
+        ("ticket", datetime(2023, 6, 10, tzinfo=UTC)),
+        # The day of Nantong begins eight hours before that of Greenwich.
+        ("party", datetime(2023, 7, 31, 16, tzinfo=UTC)),
+    ],
+)
+async def test_a_warning_that_nobody_has_looked_into_keeps_its_past(
+    market: Market, about: str, since: datetime
+) -> None:
+    from app.ledger.queries import needed_since
+
+    trade = market.trade
+    grown = await market.farmer.opens(kg=10)
+    ticket = await market.sell(market.farmer, market.stall, grown, 4)
+    await trade.execute(
+        "UPDATE lot SET created_at = '2023-06-10T00:00Z' WHERE public_id = :lot", lot=UUID(grown)
+    )
+    subjects = {"lot": f"lot:{grown}", "ticket": f"ticket:{ticket['ticket']}"}
+    await trade.execute(
+        "INSERT INTO warning (public_id, rule, rule_valid_from, severity, subject, period,"
+        " occurred_on, figure, \"limit\", evidence, market_ids, divisions, opened_at, seen_at,"
+        " state) VALUES (:id, 'certificate-oversold', '2016-03-01', 'high', :subject, '',"
+        " '2023-08-01', 2, 1, CAST(:evidence AS jsonb), '{}', '{}', now(), now(), 'open')",
+        id=UUID(new_id()),
+        subject=subjects.get(about, f"plot:{new_id()}"),
+        evidence=json.dumps({"lots": [grown]} if about == "evidence" else {}),
+    )
+    async with trade.database.reading() as session:
+        assert await needed_since(session) == since
+    await trade.execute("UPDATE warning SET state = 'handled', reason = '查清', closed_at = now()")
+    async with trade.database.reading() as session:
+        assert await needed_since(session) is None
 
 
 # --- at the terminal ------------------------------------------------------------------------------
