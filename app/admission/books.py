@@ -21,6 +21,8 @@ from app.core.clock import local_date
 from app.core.db import fetch, prepared
 from app.event.lateness import Lateness, judged_on, late
 from app.event.seed import lateness
+from app.farming import service as farming
+from app.farming.rules import Interval, interval_days, share_of_yield_permille
 from app.label import service as labels
 from app.lot import service as lots
 from app.lot.rules import LotState
@@ -212,6 +214,31 @@ _LEFT = prepared("""
     FROM kept k JOIN lot_balance b ON b.lot_id = k.id
     GROUP BY k.root
 """)
+# What came off the plots that goods are from, against the yields and the threshold that the warning
+# `plot-over-yield` goes by, and how the plots were treated before; what is treated on the day of
+# harvest is usually treated after the cut.
+_GROWN = prepared("""
+    SELECT l.id, l.product_id, l.made_on, p.area_m2, y.kg_per_mu_max, CAST((
+        SELECT sum(o.mass_g) FROM lot o
+        WHERE o.plot_id = l.plot_id AND o.product_id = l.product_id AND o.origin = 'harvest'
+            AND o.made_on <= l.made_on AND o.made_on > l.made_on - y.season_days
+    ) AS bigint), (
+        SELECT CAST(r.parameters ->> 'over_permille' AS int) FROM warning_rule r
+        WHERE r.code = 'plot-over-yield' AND r.valid_from <= l.made_on
+            AND (r.valid_to IS NULL OR l.made_on < r.valid_to)
+    ), t.substance, t.applied_on, t.label_days
+    FROM lot l JOIN place p ON p.id = l.plot_id JOIN product a ON a.id = l.product_id
+    LEFT JOIN LATERAL (
+        SELECT b.kg_per_mu_max, CAST(b.season_days AS int) AS season_days FROM plot_yield b
+        WHERE (b.product_id = l.product_id OR b.category = a.gb2763_category)
+            AND b.valid_from <= l.made_on AND (b.valid_to IS NULL OR l.made_on < b.valid_to)
+        ORDER BY b.product_id NULLS LAST LIMIT 1
+    ) y ON p.area_m2 IS NOT NULL
+    LEFT JOIN treatment t ON t.plot_id = l.plot_id
+        AND t.applied_on < l.made_on AND t.applied_on > l.made_on - 366
+        AND (t.product_id IS NULL OR t.product_id = l.product_id)
+    WHERE l.id = ANY(CAST(:lots AS bigint[])) AND l.origin = 'harvest'
+""")
 _OUTCOMES = {
     TestVerdict.FAILED: TestOutcome.FAILED,
     TestVerdict.SUSPECT: TestOutcome.SUSPECT,
@@ -284,6 +311,7 @@ class _Known:
         earlier: how they stood when it happened.
         named: What numbers of reports stand for.
         left: Grams that the holders of certified lots had of them.
+        doubts: What is implausible of harvested lots, as far as plots and treatments are recorded.
     """
 
     at: datetime
@@ -302,6 +330,14 @@ class _Known:
     involved: Collection[int]
     named: Mapping[str, Sequence[NamedTest]] = field(default_factory=dict)
     left: Mapping[int, int] = field(default_factory=dict)
+    doubts: Mapping[int, frozenset[Trait]] = field(default_factory=dict)
+
+    def doubts_of(self, lot_id: int) -> frozenset[Trait]:
+        """Answer what is implausible of a lot, or of what went into it."""
+        if not self.doubts:
+            return frozenset()
+        behind = self.ancestry.behind({lot_id})
+        return frozenset(trait for lot in behind for trait in self.doubts.get(lot, ()))
 
     def tests_of(self, lot_id: int) -> tuple[TestFact, ...]:
         """Answer what is known of tests of a lot, and of what went into it.
@@ -404,7 +440,40 @@ async def _read(
         involved=await involved(session, [one.ticket for one in issued], caller),
         named=await testing.named(session, _numbers(issued, states.values()), now),
         left=await _left(session, {row.lot_id for row in certified}, at),
+        doubts=await _doubts(session, ancestry.lots),
     )
+
+
+async def _doubts(
+    session: AsyncSession, lot_ids: Collection[int]
+) -> Mapping[int, frozenset[Trait]]:
+    """Find what is implausible of lots that were harvested."""
+    rows = await fetch(session, _GROWN, {"lots": sorted(lot_ids)})
+    if not rows:
+        return {}
+    intervals = await farming.intervals(session)
+    doubts: dict[int, set[Trait]] = defaultdict(set)
+    for row in rows:
+        lot, product, made_on, area_m2, kg_per_mu, harvested_g, over_permille = row[:7]
+        if kg_per_mu is not None and over_permille is not None:
+            share = share_of_yield_permille(harvested_g, area_m2, kg_per_mu)
+            if share > over_permille:
+                doubts[lot].add(Trait.BEYOND_YIELD)
+        if row[7] is not None and _is_early(intervals, product, made_on, *row[7:]):
+            doubts[lot].add(Trait.HARVESTED_EARLY)
+    return {lot: frozenset(traits) for lot, traits in doubts.items()}
+
+
+def _is_early(
+    intervals: Sequence[Interval],
+    product: int,
+    made_on: date,
+    substance: str,
+    applied_on: date,
+    label_days: int | None,
+) -> bool:
+    days = interval_days(intervals, substance, product, applied_on, label_days=label_days)
+    return days is not None and (made_on - applied_on).days < days
 
 
 async def _left(session: AsyncSession, lot_ids: Collection[int], at: datetime) -> Mapping[int, int]:
@@ -508,17 +577,29 @@ def _goods(
         if in_force and draw.cover_g >= draw.mass_g:
             proofs |= {Proof.CONFORMITY_CERTIFICATE, Proof.CERTIFICATE_BASIS}
         item = _item(lot, draw.mass_g, on, proofs, known, needed=certified)
+        traits = set(item.traits)
+        if advised and lot.producer_id == ticket.seller_id:
+            traits.add(Trait.ADVISED)
+        if _is_certified_late(ticket, draw, known):
+            traits.add(Trait.CERTIFIED_LATE)
         arrived = known.received.get((ticket.id, draw.line_no, draw.lot_id))
         goods.append(
             replace(
                 item,
-                traits=frozenset({Trait.ADVISED})
-                if advised and lot.producer_id == ticket.seller_id
-                else frozenset(),
+                traits=frozenset(traits),
                 lots_tested=item.lots_tested | ({arrived} if arrived else set()),
             )
         )
     return rules.with_reports(tuple(goods), _reports(ticket.documents), known.named)
+
+
+def _is_certified_late(ticket: Ticket, draw: TicketDraw, known: _Known) -> bool:
+    """Whether a certificate is dated after the day on which its goods were sold."""
+    sold_on = local_date(ticket.sold_at)
+    return ticket.kind in _CERTIFIED_SALES and any(
+        local_date(known.certificates[number].issued_at) > sold_on
+        for number in draw.certificate_ids
+    )
 
 
 def _item(
@@ -541,6 +622,7 @@ def _item(
         needs=None if asked is None else asked.requirement,
         needs_source="" if asked is None else asked.source,
         proofs=frozenset(proofs),
+        traits=known.doubts_of(lot.id),
         tests=known.tests_of(lot.id),
         lots_tested=undivided(lot.id, known.ancestry.lineage),
     )

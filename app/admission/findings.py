@@ -382,6 +382,30 @@ OBSERVATIONS: Final = {
             "The certificate states no basis of its promise: admit after a sample or quick test",
             _ENTRY,
         ),
+        # Whether it can be so.
+        _observation(
+            "harvested-early",
+            Severity.HOLD,
+            "安全间隔期未满即采收（按农事记录）；请单独存放并送检，检测合格后可入场",
+            "Harvested within the interval after a treatment that is recorded: keep it apart and "
+            "test it",
+            "农产品质量安全法 art. 29; 农药管理条例 art. 34 (not confirmed)",
+        ),
+        _observation(
+            "beyond-yield",
+            Severity.TEST,
+            "地块采收量超过合理产量，可能混有他人产品；抽样或快检合格后可入场",
+            "More was harvested than the plot plausibly yields, and may be others' produce: admit "
+            "after a sample or quick test",
+            _HOUSE,
+        ),
+        _observation(
+            "certified-late",
+            Severity.TEST,
+            "合格证日期晚于销售日期，可能为补开；抽样或快检合格后可入场",
+            "The certificate is dated after the sale: admit after a sample or quick test",
+            _HOUSE,
+        ),
         # What stands at the gate.
         _observation(
             "mass-exceeds-ticket",

@@ -80,6 +80,9 @@ class Trait(StrEnum):
     ADVISED = "advised"  # the law encourages the seller to certify, and does not oblige
     IMPORTED = "imported"
     PRESENT_FORM = "present_form"  # a paper certificate on the form in force that day
+    CERTIFIED_LATE = "certified_late"  # on a day after that of the sale that it went with
+    HARVESTED_EARLY = "harvested_early"  # within the interval after a treatment that is recorded
+    BEYOND_YIELD = "beyond_yield"  # more came off its plot in a season than that plausibly gives
 
 
 EVERY_CLASS: Final = "*"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from app.core import dated
 from app.core.errors import DomainError, Kind, Text
@@ -21,6 +21,9 @@ class NotAPlot(DomainError):
     next_step: ClassVar[Text] = Text(
         "请选择施药的地块，或先登记地块", "Choose the plot that was treated, or register it first"
     )
+
+
+M2_PER_MU: Final = 2000 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,11 @@ def interval_days(
 def earliest_harvest(on: date, days: int | None) -> date | None:
     """Answer the first day of harvest after a treatment; None where no interval is known."""
     return None if days is None else on + timedelta(days=days)
+
+
+def share_of_yield_permille(harvested_g: int, area_m2: int, kg_per_mu_max: int) -> int:
+    """Answer what was harvested in thousandths of the best that the area gives in a season.
+
+    A mu (亩) is 2,000/3 m².
+    """
+    return round(harvested_g * M2_PER_MU / (area_m2 * kg_per_mu_max))

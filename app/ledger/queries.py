@@ -331,7 +331,7 @@ _ASKED_SINCE = text("""
 
 
 async def asked_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest deed happened that an open case, report or warning is about, if any."""
+    """Answer when the oldest deed happened that an open case, report or warning asks about."""
     found: datetime | None = await session.scalar(_ASKED_SINCE)
     return found
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.admission.policy import Decision
 from app.core.clock import local_date
-from app.farming.rules import Interval, interval_days
+from app.farming.rules import Interval, interval_days, share_of_yield_permille
 from app.party.access import PRODUCERS, RoleKind
 from app.supervision import rules
 from app.supervision.rules import Measure, Rule, RuleCode, Spot
@@ -289,7 +289,7 @@ async def _over_yield(session: AsyncSession, window: Window, _around: Around) ->
             subject=f"plot:{row['plot']}",
             period=row["period"],
             on=row["made_on"],
-            figure=rules.share_of_yield_permille(
+            figure=share_of_yield_permille(
                 row["harvested_g"], row["area_m2"], row["kg_per_mu_max"]
             ),
             evidence={

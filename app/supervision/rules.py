@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final
 from app.core import dated
 from app.core.errors import DomainError, Kind, Text
 
-M2_PER_MU: Final = 2000 / 3
 _EARTH_RADIUS_KM: Final = 6371.0
 _PERMILLE: Final = 1000
 _PPM: Final = 1_000_000
@@ -258,17 +257,6 @@ def exceeds(rule: Rule, measure: Measure) -> bool:
 def opens_anew(rule: Rule, figure: int, *, closed_figure: int) -> bool:
     """Whether a subject that somebody put aside has grown past what they looked at."""
     return figure * _PERMILLE > closed_figure * rule["reopen_permille"]
-
-
-# --- yield ----------------------------------------------------------------------------------------
-
-
-def share_of_yield_permille(harvested_g: int, area_m2: int, kg_per_mu_max: int) -> int:
-    """Answer what was harvested in thousandths of the best that the area gives in a season.
-
-    A mu (亩) is 2,000/3 m².
-    """
-    return round(harvested_g * M2_PER_MU / (area_m2 * kg_per_mu_max))
 
 
 # --- distance and speed ---------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from tests.factories import (
     EGGS,
     GREENS,
     PIGS,
+    VILLAGE,
     Actor,
     Json,
     Trade,
@@ -1336,3 +1337,62 @@ async def test_live_animals_need_quarantine_and_no_meat_inspection(
     sound = await paper(market, "animal_a", TODAY - timedelta(days=5), product=product)
     line = brought(product, 500_000, voucher, sound, seller=str(market.stall.public_id))
     assert came_to((await inspects(market, line))["lines"][0]) == ("ADMIT", [])
+
+
+# --- what cannot well be so -----------------------------------------------------------------------
+
+SINCE_2020 = {"division_code": VILLAGE, "valid_from": "2020-01-01"}
+
+
+@pytest.mark.parametrize(("kilograms", "beyond"), [(3300, False), (3310, True)])
+async def test_more_than_a_plot_yields_waits_for_a_test(
+    market: Market, kilograms: int, beyond: bool
+) -> None:
+    await agrees(market, market.stall)
+    body = {"kind": PlaceKind.PLOT, "name": "东棚", "area_m2": 667, **SINCE_2020}
+    plot = (await market.coop.make(f"/places/{new_id()}", body))["place"]
+    lot = await market.lot(
+        market.coop, kilograms, plot=plot, division_code=None, made_on="2026-06-17"
+    )
+    await market.coop.certifies(lot, kilograms)
+    ticket = await market.sell(market.coop, market.stall, lot, 10)
+    told = (await inspects(market, scanned(ticket, mass_g=10_000)))["lines"][0]
+    assert ("beyond-yield" in codes(told)) is beyond
+    assert told["decision"] == ("ADMIT_AFTER_TEST" if beyond else "ADMIT")
+
+
+@pytest.mark.parametrize(("days", "early"), [(7, False), (8, True)])
+async def test_goods_harvested_too_soon_are_held(market: Market, days: int, early: bool) -> None:
+    await agrees(market, market.stall)
+    body = {"kind": PlaceKind.PLOT, "name": "西棚", **SINCE_2020}
+    plot = (await market.coop.make(f"/places/{new_id()}", body))["place"]
+    treatment = {
+        "plot": plot,
+        "substance": "草木灰",
+        "dose": "20 克/亩",
+        "applied_at": "2026-06-10T04:00:00Z",
+        "label_days": days,
+    }
+    await market.coop.make(f"/treatments/{new_id()}", treatment)
+    lot = await market.lot(market.coop, 10, plot=plot, division_code=None, made_on="2026-06-17")
+    await market.coop.certifies(lot, 10)
+    # Who buys and sells on makes it no older.
+    ticket = await market.sell(market.coop, market.stall, lot, 5)
+    told = (await inspects(market, scanned(ticket, mass_g=5_000)))["lines"][0]
+    assert ("harvested-early" in codes(told)) is early
+    assert told["decision"] == ("HOLD" if early else "ADMIT")
+
+
+@pytest.mark.parametrize(("hours", "late"), [(1, False), (24, True)])
+async def test_a_certificate_dated_after_the_sale_waits_for_a_test(
+    market: Market, hours: int, late: bool
+) -> None:
+    await agrees(market, market.stall)
+    now = market.clock()
+    lot = await market.lot(market.coop, 10, made_on=(now - timedelta(days=2)).date().isoformat())
+    await market.certify(market.coop, lot, 10, issued_at=now.isoformat())
+    sold_at = (now - timedelta(hours=hours)).isoformat()
+    ticket = await market.sell(market.coop, market.stall, lot, 5, sold_at=sold_at)
+    told = (await inspects(market, scanned(ticket, mass_g=5_000)))["lines"][0]
+    assert ("certified-late" in codes(told)) is late
+    assert told["decision"] == ("ADMIT_AFTER_TEST" if late else "ADMIT")

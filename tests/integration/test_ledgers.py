@@ -684,7 +684,7 @@ async def test_a_warning_that_nobody_has_looked_into_keeps_its_past(
     subjects = {"lot": f"lot:{grown}", "ticket": f"ticket:{ticket['ticket']}"}
     await trade.execute(
         "INSERT INTO warning (public_id, rule, rule_valid_from, severity, subject, period,"
-        " occurred_on, figure, \"limit\", evidence, market_ids, divisions, opened_at, seen_at,"
+        ' occurred_on, figure, "limit", evidence, market_ids, divisions, opened_at, seen_at,'
         " state) VALUES (:id, 'certificate-oversold', '2016-03-01', 'high', :subject, '',"
         " '2023-08-01', 2, 1, CAST(:evidence AS jsonb), '{}', '{}', now(), now(), 'open')",
         id=UUID(new_id()),

@@ -704,8 +704,8 @@ async def test_a_supplier_does_not_empty_the_stock_of_its_buyers(morning: Mornin
     back = found | {"kind": "recovered", "mass_g": 2_000}
     await maker.make(f"{at}/steps/{new_id()}", back)
     await morning.first.make(f"{at}/steps/{new_id()}", back | {"mass_g": 3_000})
-    too_much = await disposal(maker, (lot, 2_001))
-    refused = await maker.put(f"{at}/disposals/{new_id()}", too_much)
+    beyond = await disposal(maker, (lot, 2_001))
+    refused = await maker.put(f"{at}/disposals/{new_id()}", beyond)
     assert (refused.status_code, code_of(refused)) == (403, "holders-own-word")
     assert refused.json()["facts"] == {"lot": lot, "left_g": 2_000}
     await maker.make(f"{at}/disposals/{new_id()}", await disposal(maker, (lot, 1_500)))

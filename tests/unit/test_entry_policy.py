@@ -73,6 +73,8 @@ SELF = Trait.SELF_PRODUCED
 SMALL = Trait.ADVISED
 IMPORTED = Trait.IMPORTED
 FORM = Trait.PRESENT_FORM
+LATE, YIELD = Trait.CERTIFIED_LATE, Trait.BEYOND_YIELD
+EARLY = Trait.HARVESTED_EARLY
 
 ADMIT, AFTER_TEST, HOLD, REFUSE = (
     Decision.ADMIT,
@@ -122,6 +124,15 @@ TABLE: list[tuple[date, Requirement, set[Trait], set[Proof], Decision, list[str]
     (Y2026, VEG, {FORM}, {AGREED, TICKET, CERT}, AFTER_TEST, ["mara-2025-4-basis"]),
     (Y2026, VEG, {FORM}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
     (Y2026, VEG, set(), {AGREED, TICKET, CERT}, ADMIT, []),
+    # What cannot well be so (2026-02-01): a test answers it; older tickets stay as they were.
+    (Y2026, VEG, {LATE}, {AGREED, TICKET, CERT}, AFTER_TEST, ["plausible-date"]),
+    (Y2026, VEG, {LATE}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
+    (Y2026, VEG, {YIELD}, {AGREED, TICKET, CERT}, AFTER_TEST, ["plausible-yield"]),
+    (Y2026, VEG, {YIELD}, {AGREED, TICKET, CERT, LAB}, ADMIT, []),
+    (Y2026, VEG, {EARLY}, {AGREED, TICKET, CERT}, HOLD, ["plausible-interval"]),
+    (Y2026, VEG, {EARLY}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
+    (Y2024, VEG, {LATE, YIELD, EARLY}, {AGREED, TICKET, CERT}, ADMIT, []),
+    (Y2019, VEG, {LATE, YIELD, EARLY}, {AGREED, TICKET, CERT}, ADMIT, []),
 ]
 
 

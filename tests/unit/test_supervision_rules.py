@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.farming.rules import Interval, earliest_harvest, interval_days
+from app.farming.rules import Interval, earliest_harvest, interval_days, share_of_yield_permille
 from app.supervision import rules, seed
 from app.supervision.rules import (
     LIMITS,
@@ -105,8 +105,8 @@ def test_states_are_few() -> None:
 
 
 def test_a_harvest_as_a_share_of_what_the_area_can_give() -> None:
-    assert rules.share_of_yield_permille(3_000_000, 667, 3000) == 1000
-    assert rules.share_of_yield_permille(1_500_000, 2001, 3000) == 167
+    assert share_of_yield_permille(3_000_000, 667, 3000) == 1000
+    assert share_of_yield_permille(1_500_000, 2001, 3000) == 167
 
 
 # --- distance -------------------------------------------------------------------------------------
