@@ -341,14 +341,12 @@ async def record_step(
         The step, and whether it is new.
 
     Raises:
-        UnknownRecall, UnknownLot, NotInScope: there is none, or the lot is not in it.
-        IdReused: the id names another step.
+        UnknownRecall, UnknownLot, NotInScope, IdReused: it is none, not in it, or another step's.
         RecallNotYours: the lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
         ConsumedByOwnWord: a business says that goods in its hands, or another's, are eaten.
         HoldersOwnWord: a business says that goods were found in another's hands.
-        MockOnly: nothing is recovered in an exercise.
-        GramsDiffer: less is left to account for.
+        MockOnly, GramsDiffer: see `rules.check_step`.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
     """
     recall = await open_case(session, public_id)
@@ -462,11 +460,9 @@ async def record_disposal(
         UnknownRecall, UnknownLot, NotInScope: there is none, or a lot is not in it.
         IdReused: the id names another disposal.
         RecallNotYours: a lot is another's, and the caller is not responsible for the case.
-        RecallClosed: the case is closed.
-        HoldersOwnWord: a business disposes of another's goods that did not come back to it.
+        RecallClosed, HoldersOwnWord: the case is closed; see `_check_own_disposal`.
         ImpossibleDate, NotAnnounced: it cannot have happened then, or nobody was told beforehand.
-        UnknownEvidence, EvidenceReused: there is no such image of the caller's, or it proved
-            another disposal before.
+        UnknownEvidence, EvidenceReused: an image is not the caller's, or proved another disposal.
         MockOnly, NotRemediable, GramsDiffer: see `rules.check_disposal`.
         LotExhausted: the goods left the books in another way.
     """

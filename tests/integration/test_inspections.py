@@ -1350,7 +1350,8 @@ async def test_more_than_a_plot_yields_waits_for_a_test(
 ) -> None:
     await agrees(market, market.stall)
     body = {"kind": PlaceKind.PLOT, "name": "东棚", "area_m2": 667, **SINCE_2020}
-    plot = (await market.coop.make(f"/places/{new_id()}", body))["place"]
+    plot = new_id()
+    await market.coop.make(f"/places/{plot}", body)
     lot = await market.lot(
         market.coop, kilograms, plot=plot, division_code=None, made_on="2026-06-17"
     )
@@ -1365,7 +1366,8 @@ async def test_more_than_a_plot_yields_waits_for_a_test(
 async def test_goods_harvested_too_soon_are_held(market: Market, days: int, early: bool) -> None:
     await agrees(market, market.stall)
     body = {"kind": PlaceKind.PLOT, "name": "西棚", **SINCE_2020}
-    plot = (await market.coop.make(f"/places/{new_id()}", body))["place"]
+    plot = new_id()
+    await market.coop.make(f"/places/{plot}", body)
     treatment = {
         "plot": plot,
         "substance": "草木灰",
