@@ -423,6 +423,7 @@ async def acknowledge_recall(
             rules.NotInScope,
             IdReused,
             rules.ConsumedByOwnWord,
+            rules.HoldersOwnWord,
             rules.MockOnly,
             rules.GramsDiffer,
             LotExhausted,
