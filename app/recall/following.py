@@ -4,14 +4,14 @@ Whoever writes locks the case for sharing, then its lots, then their balances; w
 locks the case alone. So nothing is recorded in a case that is being closed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
@@ -159,30 +159,34 @@ async def _check_own_disposal(
     Raises:
         HoldersOwnWord: that is so.
     """
-    for public_id, mass_g in grams.items():
-        lot = found[public_id].lot
-        if not _is_anothers(lot, caller):
-            continue
-        back_g = await session.scalar(
-            select(func.coalesce(func.sum(RecallStep.mass_g), 0)).where(
-                RecallStep.recall_id == recall.id,
-                RecallStep.lot_id == lot.lot_id,
-                RecallStep.kind == StepKind.RECOVERED,
-                RecallStep.party_id == caller.party_id,
-            )
+    anothers = {
+        public_id: one.lot.lot_id
+        for public_id, one in found.items()
+        if _is_anothers(one.lot, caller)
+    }
+    if not anothers:
+        return
+    back = select(RecallStep.lot_id, RecallStep.mass_g).where(
+        RecallStep.recall_id == recall.id,
+        RecallStep.lot_id.in_(anothers.values()),
+        RecallStep.kind == StepKind.RECOVERED,
+        RecallStep.party_id == caller.party_id,
+    )
+    done = (
+        select(RecallDisposalLot.lot_id, -RecallDisposalLot.mass_g)
+        .join(RecallDisposal, RecallDisposal.id == RecallDisposalLot.disposal_id)
+        .where(
+            RecallDisposalLot.recall_id == recall.id,
+            RecallDisposalLot.lot_id.in_(anothers.values()),
+            RecallDisposal.party_id == caller.party_id,
         )
-        done_g = await session.scalar(
-            select(func.coalesce(func.sum(RecallDisposalLot.mass_g), 0))
-            .join(RecallDisposal, RecallDisposal.id == RecallDisposalLot.disposal_id)
-            .where(
-                RecallDisposalLot.recall_id == recall.id,
-                RecallDisposalLot.lot_id == lot.lot_id,
-                RecallDisposal.party_id == caller.party_id,
-            )
-        )
-        left_g = int(back_g or 0) - int(done_g or 0)
-        if mass_g > left_g:
-            raise rules.HoldersOwnWord(lot=str(public_id), left_g=left_g)
+    )
+    left_g: Counter[int] = Counter()
+    for lot_id, mass_g in (await session.execute(union_all(back, done))).all():
+        left_g[lot_id] += mass_g
+    for public_id, lot_id in anothers.items():
+        if grams[public_id] > left_g[lot_id]:
+            raise rules.HoldersOwnWord(lot=str(public_id), left_g=left_g[lot_id])
 
 
 async def _lots(
