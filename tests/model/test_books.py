@@ -811,6 +811,7 @@ class RecalledMachine(Machine):
         if far == len(steps):
             self.sign_off_too_early(name)
             self.find_too_much(name)
+            self.annul_what_is_decided(name)
         for step in steps[:far]:
             step(name)
 
@@ -825,6 +826,14 @@ class RecalledMachine(Machine):
         lot, scope = next(iter(self.books.recalls[name].lots.items()))
         body = {"lot": lot, "kind": "located", "mass_g": scope.room + 1, "note": "过秤"}
         self.send("step", OFFICE, body, f"{name}/steps/{self.new_id()}")
+
+    def annul_what_is_decided(self, name: str) -> None:
+        """Try to annul a hand-over of a case that was decided about."""
+        case, pending = self.books.recalls[name], self.on_their_way(self.books.recalls[name])
+        for ticket_id, ticket in self.books.tickets.items():
+            if ticket_id not in pending and any(draw.lot in case.lots for draw in ticket.draws):
+                self.send("annul", OFFICE, ANNULLED, f"{name}/annulments/{ticket_id}")
+                return
 
     def send_back(self, name: str) -> None:
         """Annul what is on its way of a case."""
