@@ -648,20 +648,6 @@ async def _aged(market: Market, lot: str) -> None:
     )
 
 
-async def test_an_open_recall_keeps_its_past(market: Market) -> None:
-    grown = await market.farmer.opens(kg=10)
-    lot = await market.buy(market.farmer, market.stall, grown, 4)
-    await _aged(market, grown)
-    exercise = (await recalled(market.regulator, lot, mock=True))["recall"]
-    assert await _kept_from(market) is None
-    recall = (await recalled(market.regulator, lot))["recall"]
-    assert await _kept_from(market) == date(2023, 6, 1)
-    lifted = {"outcome": "lifted", "reason": "误报"}
-    for case in (exercise, recall):
-        await market.regulator.make(f"/recalls/{case}/closure", lifted, status=200)
-    assert await _kept_from(market) is None
-
-
 @pytest.mark.parametrize("end", ["answer", "withdrawal"])
 async def test_a_question_that_nobody_has_answered_keeps_its_past(market: Market, end: str) -> None:
     office = market.regulator
