@@ -1,19 +1,25 @@
 """Brings a database to the newest schema."""
 
+from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-_ROOT = Path(__file__).resolve().parents[2]
+# A wheel holds them inside the package; in the source tree and the image they lie beside it.
+_PACKED: Final = Path(str(files("app"))) / "migrations"
+_BESIDE: Final = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def config(database_url: str) -> Config:
     """Point Alembic at our migrations and at a database."""
-    settings = Config(toml_file=str(_ROOT / "pyproject.toml"))
-    settings.set_main_option("script_location", str(_ROOT / "migrations"))
+    settings = Config()
+    # Alembic reads a per cent sign as the beginning of a name.
+    scripts = _PACKED if _PACKED.is_dir() else _BESIDE
+    settings.set_main_option("script_location", str(scripts).replace("%", "%%"))
     settings.attributes["database_url"] = database_url
     return settings
 

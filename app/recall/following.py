@@ -4,14 +4,14 @@ Whoever writes locks the case for sharing, then its lots, then their balances; w
 locks the case alone. So nothing is recorded in a case that is being closed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import ids
@@ -142,6 +142,53 @@ class _Found:
     speaker: int | None
 
 
+def _is_anothers(lot: RecallLot, caller: Caller) -> bool:
+    """Whether only the word of a holder that is not the caller, and is no walk-in, counts."""
+    return lot.holder_id not in {None, caller.party_id} and not caller.is_office
+
+
+async def _check_own_disposal(
+    session: AsyncSession,
+    recall: Recall,
+    caller: Caller,
+    found: dict[UUID, _Found],
+    grams: dict[UUID, int],
+) -> None:
+    """Refuse a business that disposes of more of another's goods than came back to it.
+
+    Raises:
+        HoldersOwnWord: that is so.
+    """
+    anothers = {
+        public_id: one.lot.lot_id
+        for public_id, one in found.items()
+        if _is_anothers(one.lot, caller)
+    }
+    if not anothers:
+        return
+    back = select(RecallStep.lot_id, RecallStep.mass_g).where(
+        RecallStep.recall_id == recall.id,
+        RecallStep.lot_id.in_(anothers.values()),
+        RecallStep.kind == StepKind.RECOVERED,
+        RecallStep.party_id == caller.party_id,
+    )
+    done = (
+        select(RecallDisposalLot.lot_id, -RecallDisposalLot.mass_g)
+        .join(RecallDisposal, RecallDisposal.id == RecallDisposalLot.disposal_id)
+        .where(
+            RecallDisposalLot.recall_id == recall.id,
+            RecallDisposalLot.lot_id.in_(anothers.values()),
+            RecallDisposal.party_id == caller.party_id,
+        )
+    )
+    left_g: Counter[int] = Counter()
+    for lot_id, mass_g in (await session.execute(union_all(back, done))).all():
+        left_g[lot_id] += mass_g
+    for public_id, lot_id in anothers.items():
+        if grams[public_id] > left_g[lot_id]:
+            raise rules.HoldersOwnWord(lot=str(public_id), left_g=left_g[lot_id])
+
+
 async def _lots(
     session: AsyncSession, recall: Recall, public_ids: Iterable[UUID]
 ) -> dict[UUID, _Found]:
@@ -214,6 +261,7 @@ async def acknowledge(
         RecallNotYours: the caller speaks for another party, or names lots of others.
         RecallAcknowledged: it was acknowledged before, by somebody else or with other words.
         RecallClosed: the case is closed.
+        HoldersOwnWord: a business says what another holder has located.
         GramsDiffer: more would be located than there was.
     """
     recall = await open_case(session, public_id)
@@ -238,6 +286,8 @@ async def acknowledge(
     for item in body.located:
         if found[item.lot].speaker != told.id:
             raise rules.RecallNotYours(lot=str(item.lot))
+        if _is_anothers(found[item.lot].lot, caller):
+            raise rules.HoldersOwnWord(lot=str(item.lot))
     notice.acknowledged_at = now
     notice.acknowledged_by = caller.acting_party
     notice.digest = digest
@@ -295,13 +345,12 @@ async def record_step(
         The step, and whether it is new.
 
     Raises:
-        UnknownRecall, UnknownLot, NotInScope: there is none, or the lot is not in it.
-        IdReused: the id names another step.
+        UnknownRecall, UnknownLot, NotInScope, IdReused: it is none, not in it, or another step's.
         RecallNotYours: the lot is another's, and the caller is not responsible for the case.
         RecallClosed: the case is closed.
         ConsumedByOwnWord: a business says that goods in its hands, or another's, are eaten.
-        MockOnly: nothing is recovered in an exercise.
-        GramsDiffer: less is left to account for.
+        HoldersOwnWord: a business says that goods were found in another's hands.
+        MockOnly, GramsDiffer: see `rules.check_step`.
         LotExhausted: the goods left the books in another way, or are on their way to a buyer.
     """
     recall = await open_case(session, public_id)
@@ -314,6 +363,8 @@ async def record_step(
     check_open(recall)
     held = lot.holder_id is not None
     rules.check_consumed(body.kind, held=held, by_office=caller.is_office, mock=recall.mock)
+    if body.kind is StepKind.LOCATED and _is_anothers(lot, caller):
+        raise rules.HoldersOwnWord(lot=str(body.lot))
     rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:
         lot.located_g += body.mass_g
@@ -413,10 +464,9 @@ async def record_disposal(
         UnknownRecall, UnknownLot, NotInScope: there is none, or a lot is not in it.
         IdReused: the id names another disposal.
         RecallNotYours: a lot is another's, and the caller is not responsible for the case.
-        RecallClosed: the case is closed.
+        RecallClosed, HoldersOwnWord: the case is closed; see `_check_own_disposal`.
         ImpossibleDate, NotAnnounced: it cannot have happened then, or nobody was told beforehand.
-        UnknownEvidence, EvidenceReused: there is no such image of the caller's, or it proved
-            another disposal before.
+        UnknownEvidence, EvidenceReused: an image is not the caller's, or proved another disposal.
         MockOnly, NotRemediable, GramsDiffer: see `rules.check_disposal`.
         LotExhausted: the goods left the books in another way.
     """
@@ -428,12 +478,13 @@ async def record_disposal(
     speakers = {one.speaker for one in found.values()}
     await _check_speaks_for(session, recall, caller, speakers, on=local_date(now))
     check_open(recall)
+    grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
+    await _check_own_disposal(session, recall, caller, found, grams)
     check_occurred(body.disposed_at, now=now, pointer="/disposed_at")
     _check_in_case(recall, body.disposed_at, pointer="/disposed_at")
     if body.announced_at >= body.disposed_at:
         raise rules.NotAnnounced(pointer="/announced_at")
     images = await evidence.of_party(session, body.evidence, caller.acting_party)
-    grams = rules.merged([(item.lot, item.mass_g) for item in body.lots])
     accounts = {public: account(one.lot) for public, one in found.items()}
     rules.check_disposal(accounts, grams, body.method, grade=recall.grade, mock=recall.mock)
     await _dispose(session, recall, disposal_id, body.method, found, grams, now=now)

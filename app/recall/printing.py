@@ -298,7 +298,7 @@ def _asked(found: Sequence[ReferralOut]) -> Sheet:
         (
             str(row.referral),
             str(row.lot),
-            row.division_code,
+            f"{row.division_name} {row.division_code}",
             row.question,
             row.asked_at,
             row.due_on.isoformat(),

@@ -1,5 +1,6 @@
 """Reads recalls: who may see and lead them, their sums, and everything that is recorded in them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
@@ -27,12 +28,38 @@ from app.ticket.rules import BuyerKind
 
 SALES_MAX = 200
 
+# A holder is told of its own goods in a case, and of what was found.
+_GOODS = text("""
+    SELECT n.id AS notice, g.product_id
+    FROM notice n CROSS JOIN LATERAL (
+        SELECT CAST(n.facts->>'product' AS bigint) AS product_id
+        UNION SELECT l.product_id FROM lot l WHERE l.public_id = CAST(n.facts->>'lot' AS uuid)
+        UNION SELECT l.product_id
+        FROM referral f JOIN lot l ON l.id = f.lot_id WHERE f.public_id = n.subject
+        UNION SELECT l.product_id
+        FROM recall r JOIN recall_lot s ON s.recall_id = r.id JOIN lot l ON l.id = s.lot_id
+        WHERE r.public_id IN (n.subject, CAST(n.facts->>'recall' AS uuid))
+            AND (s.relation = 'found' OR s.holder_id = n.party_id)
+    ) AS g
+    WHERE n.id = ANY(CAST(:notices AS bigint[])) AND g.product_id IS NOT NULL
+    ORDER BY n.id, g.product_id
+""")
+
 
 class Sight(StrEnum):
     """How much of a case somebody sees."""
 
     ALL = "all"
     OWN = "own"
+
+
+async def goods_of(session: AsyncSession, notices: Sequence[int]) -> dict[int, list[str]]:
+    """Name the products that notices are about, by notice; a report's are not known."""
+    catalogue = await products.catalogue(session)
+    goods: dict[int, list[str]] = defaultdict(list)
+    for row in await session.execute(_GOODS, {"notices": list(notices)}):
+        goods[row.notice].append(catalogue.product(row.product_id).name)
+    return goods
 
 
 async def find(session: AsyncSession, public_id: UUID) -> Recall:

@@ -15,6 +15,8 @@ from app.lot import service as lots
 from app.lot.rules import digest as digest_of
 from app.party import service as parties
 from app.party.access import Caller, Department, governs
+from app.place import service as places
+from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, resolve
 from app.recall import authority, following, queries, rules, terms
 from app.recall.models import Recall, RecallLot, Referral
 from app.recall.opening import commit_to
@@ -252,6 +254,7 @@ async def describe(
     }
     known = await parties.by_ids(session, {party for party in involved if party is not None})
     states = await lots.states_by_id(session, (row.lot_id for row in found))
+    gazetteer = await places.gazetteer(session)
     cases = {
         row.recall_id: (await session.get_one(Recall, row.recall_id)).public_id
         for row in found
@@ -265,6 +268,7 @@ async def describe(
             asked_by=known[row.asked_by].public_id,
             asked_by_name=known[row.asked_by].name,
             division_code=row.division_code,
+            division_name=_place(row, gazetteer),
             department=None if row.department is None else Department(row.department),
             question=row.question,
             asked_at=row.asked_at,
@@ -279,6 +283,16 @@ async def describe(
         )
         for row in found
     ]
+
+
+def _place(referral: Referral, gazetteer: Gazetteer) -> str:
+    """Name the place that a referral was sent to, as it was called on that day."""
+    # A city's office answers for the first four digits, of which the city's own code is made.
+    code = referral.division_code.ljust(6, "0")
+    try:
+        return resolve(code, local_date(referral.asked_at), gazetteer).full_name
+    except (UnknownDivision, DivisionNotInForce):
+        return code
 
 
 async def escalate(session: AsyncSession, *, now: datetime) -> int:

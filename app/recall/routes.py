@@ -166,16 +166,19 @@ async def list_notices(
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
 ) -> list[NoticeOut]:
     """List what your party was told about goods that it holds or held."""
+    found = await holds.notices_of(session, caller, most=limit)
+    goods = await queries.goods_of(session, [notice.id for notice, _ in found])
     return [
         NoticeOut(
             id=notice.id,
             kind=NoticeKind(notice.kind),
             subject=notice.subject,
             facts=notice.facts,
+            goods=goods.get(notice.id, []),
             created_at=notice.created_at,
             read_at=read_at,
         )
-        for notice, read_at in await holds.notices_of(session, caller, most=limit)
+        for notice, read_at in found
     ]
 
 
@@ -420,6 +423,7 @@ async def acknowledge_recall(
             rules.NotInScope,
             IdReused,
             rules.ConsumedByOwnWord,
+            rules.HoldersOwnWord,
             rules.MockOnly,
             rules.GramsDiffer,
             LotExhausted,

@@ -260,6 +260,26 @@ class ConsumedByOwnWord(DomainError):
     )
 
 
+class HoldersOwnWord(DomainError):
+    """What lies in a holder's store, and what became of it there, is the holder's to say.
+
+    Whoever leads a recall says what came back to it, and what it did with that (FSL art. 63).
+    """
+
+    kind: ClassVar[Kind] = Kind.FORBIDDEN
+    code: ClassVar[str] = "holders-own-word"
+    title: ClassVar[Text] = Text(
+        "货物由他人持有，查到和处置的数量由持有方或监管部门登记",
+        "Others hold the goods: what is found and disposed of there is theirs, or an office's, "
+        "to record",
+    )
+    next_step: ClassVar[Text] = Text(
+        "请让持有方自行登记，或请监管部门核实登记；退回到您手中的登记为收回，再登记处置",
+        "Ask the holder to record it, or an office that looks; what came back to you, record as "
+        "recovered, and then what you did with it",
+    )
+
+
 class NotRemediable(DomainError):
     """Goods that harm are not sold again, whatever is done to them (FSL art. 63)."""
 

@@ -72,6 +72,9 @@ class NoticeOut(Out):
         description="The hold, certificate, sample, recall or referral it is about."
     )
     facts: dict[str, Any]
+    goods: list[str] = Field(
+        description="The products it is about: of a recall, what was found and what is yours of it."
+    )
     created_at: datetime
     read_at: datetime | None = Field(
         description="When you read it: others have marks of their own."
@@ -493,6 +496,7 @@ class ReferralOut(Out):
     asked_by: UUID
     asked_by_name: str
     division_code: str
+    division_name: str = Field(description="What that code named on the day it was asked.")
     department: Department | None
     question: str
     asked_at: datetime

@@ -140,7 +140,9 @@ def _markets(*market_ids: int | None) -> tuple[int, ...]:
 # --- certificates ---------------------------------------------------------------------------------
 
 # Kilograms count once, where they first leave the certified lot: what buyers hand on is the same
-# goods. A lot that somebody declares under the certificate's number counts too.
+# goods. A lot that somebody declares under the certificate's number counts too, as far as it is
+# more than what tickets of the same day sold to the same holder: who was given a ticket after all
+# has the goods in the books twice, and not twice the goods.
 _OVERSOLD = """
     WITH touched AS ({touched})
     SELECT l.public_id AS lot, l.division_code, l.made_on, p.id AS party_id,
@@ -166,8 +168,24 @@ _OVERSOLD = """
             AND z.status NOT IN ('voided', 'refused')
     ) s ON true
     LEFT JOIN LATERAL (
-        SELECT sum(o.mass_g) AS declared_g, array_agg(o.public_id) AS lots
-        FROM citation x JOIN lot o ON o.id = x.lot_id WHERE x.certificate_id = ANY(c.ids)
+        SELECT sum(greatest(h.declared_g - h.sold_g, 0)) AS declared_g,
+            (SELECT array_agg(o.public_id) FROM citation x JOIN lot o ON o.id = x.lot_id
+            WHERE x.certificate_id = ANY(c.ids)) AS lots
+        FROM (
+            SELECT sum(o.mass_g) AS declared_g, coalesce((
+                SELECT sum(w.mass_g) FROM ticket_draw w JOIN ticket t ON t.id = w.ticket_id
+                JOIN ticket_state z ON z.ticket_id = t.id
+                WHERE w.lot_id = l.id AND w.certificate_ids && c.ids AND t.kind <> 'return'
+                    AND t.buyer_id = o.holder_id AND z.status NOT IN ('voided', 'refused')
+                    AND (t.sold_at AT TIME ZONE 'Asia/Shanghai')::date = o.day
+            ), 0) AS sold_g
+            FROM citation x JOIN LATERAL (
+                SELECT e.holder_id, e.mass_g,
+                    (e.created_at AT TIME ZONE 'Asia/Shanghai')::date AS day
+                FROM lot e WHERE e.id = x.lot_id
+            ) o ON true
+            WHERE x.certificate_id = ANY(c.ids) GROUP BY o.holder_id, o.day
+        ) h
     ) d ON true
     WHERE coalesce(s.sold_g, 0) + coalesce(d.declared_g, 0) > c.certified_g
 """
@@ -215,12 +233,17 @@ def _oversold(statement: TextClause) -> Measuring:
     return measure
 
 
+# Who types in everything in the evening writes the certificate then, too: it is late by what passed
+# since its own lot was in the books.
 _AFTER_SALE = text("""
     SELECT t.public_id AS ticket, t.sold_at, t.market_id, t.seller_id, s.division_code,
-        max(c.issued_at) AS issued_at, array_agg(DISTINCT c.public_id) AS certificates
+        max(c.issued_at) AS issued_at, array_agg(DISTINCT c.public_id) AS certificates,
+        max(c.issued_at - greatest(t.sold_at, o.created_at)) AS late,
+        max(o.created_at) AS lot_recorded_at
     FROM ticket t
     JOIN ticket_draw w ON w.ticket_id = t.id
     JOIN certificate c ON c.id = ANY(w.certificate_ids) AND c.issued_at > t.sold_at
+    JOIN lot o ON o.id = c.lot_id
     JOIN party s ON s.id = t.seller_id
     WHERE t.id > :after AND t.id <= :upto AND t.kind <> 'return'
     GROUP BY t.id, s.id
@@ -232,10 +255,11 @@ async def _after_sale(session: AsyncSession, window: Window, _around: Around) ->
         Measure(
             subject=f"ticket:{row['ticket']}",
             on=local_date(row["sold_at"]),
-            figure=_minutes(row["issued_at"] - row["sold_at"]),
+            figure=_minutes(row["late"]),
             evidence={
                 "certificates": _shown(row["certificates"]),
                 "sold_at": row["sold_at"].isoformat(),
+                "lot_recorded_at": row["lot_recorded_at"].isoformat(),
                 "certificate_at": row["issued_at"].isoformat(),
             },
             party_id=row["seller_id"],
@@ -421,18 +445,23 @@ def _travelled(
 
 
 # A device that was offline tells when it looked, before the server heard of it. One that claims a
-# later time than the server's has a clock that is fast.
+# later time than the server's has a clock that is fast. A gate that nobody mapped is where its
+# market is.
 _PAIRS = text("""
     SELECT s.public_id AS scan, least(s.device_at, s.scanned_at) AS seen_at, o.public_id AS earlier,
         least(o.device_at, o.scanned_at) AS earlier_at, t.public_id AS ticket, t.seller_id,
-        p.public_id AS place, p.division_code, p.geometry, q.public_id AS earlier_place,
-        q.division_code AS earlier_division, q.geometry AS earlier_geometry,
+        p.public_id AS place, p.division_code,
+        coalesce(nullif(p.geometry, 'null'), m.geometry) AS geometry,
+        q.public_id AS earlier_place, q.division_code AS earlier_division,
+        coalesce(nullif(q.geometry, 'null'), n.geometry) AS earlier_geometry,
         coalesce(p.parent_id, p.id) AS market_id, coalesce(q.parent_id, q.id) AS earlier_market_id
     FROM scan s
     JOIN place p ON p.id = s.place_id
     JOIN ticket t ON t.id = s.ticket_id
     JOIN scan o ON o.ticket_id = s.ticket_id AND o.id < s.id AND o.place_id <> s.place_id
     JOIN place q ON q.id = o.place_id
+    LEFT JOIN place m ON m.id = p.parent_id
+    LEFT JOIN place n ON n.id = q.parent_id
     WHERE s.id > :after AND s.id <= :upto
         AND coalesce(p.parent_id, p.id) <> coalesce(q.parent_id, q.id)
 """)
@@ -629,7 +658,8 @@ async def _received(session: AsyncSession, window: Window, _around: Around) -> l
     ]
 
 
-# The buyer looks at its own papers as often as it likes.
+# The buyer looks at its own papers as often as it likes. A patrol that reads the code on a stall
+# looks at goods that came in with it: where a market has gates, only they see goods come in.
 _SHOWN_AGAIN = text("""
     SELECT t.public_id AS ticket, t.seller_id, s.public_id AS scan, p.public_id AS place,
         p.division_code, coalesce(p.parent_id, p.id) AS market_id,
@@ -638,7 +668,11 @@ _SHOWN_AGAIN = text("""
     FROM scan s
     JOIN ticket t ON t.id = s.ticket_id
     JOIN ticket_state z ON z.ticket_id = t.id
-    JOIN place p ON p.id = s.place_id AND p.kind IN ('gate', 'market')
+    JOIN place p ON p.id = s.place_id AND (
+        p.kind = 'gate' OR p.kind = 'market' AND NOT EXISTS (
+            SELECT 1 FROM place g WHERE g.parent_id = p.id AND g.kind = 'gate'
+        )
+    )
     WHERE s.id > :after AND s.id <= :upto
         AND s.party_id NOT IN (t.seller_id, coalesce(t.buyer_id, 0))
         AND EXISTS (

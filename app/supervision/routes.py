@@ -14,7 +14,7 @@ from app.party.access import Caller, OtherParty
 from app.party.auth import allow
 from app.party.rules import UnknownParty
 from app.supervision import credit, rules, service
-from app.supervision.rules import RuleCode, WarningState
+from app.supervision.rules import Order, RuleCode, WarningState
 from app.supervision.schemas import CreditFileOut, HandlingIn, WarningOut
 
 LIMIT_MAX = 200
@@ -33,9 +33,10 @@ async def list_warnings(
     state: Annotated[WarningState | None, Query(description="All of them if left out.")] = None,
     rule: RuleCode | None = None,
     before: Annotated[UUID | None, Query(description="The last one of the page before.")] = None,
+    order: Annotated[Order, Query(description="`weight`: the most severe first.")] = Order.NEWEST,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 50,
 ) -> list[WarningOut]:
-    """List the warnings of your market or jurisdiction, newest first."""
+    """List the warnings of your market or jurisdiction."""
     found = await service.listed(
         session,
         caller,
@@ -43,6 +44,7 @@ async def list_warnings(
         rule=rule,
         before=before,
         most=limit,
+        order=order,
         now=request.app.state.clock(),
     )
     return await service.describe(session, found)

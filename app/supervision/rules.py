@@ -45,6 +45,13 @@ class Severity(StrEnum):
     LOW = "low"
 
 
+class Order(StrEnum):
+    """What comes first in a list of warnings."""
+
+    NEWEST = "newest"
+    WEIGHT = "weight"  # the most severe, and of those what is furthest beyond its limit
+
+
 class WarningState(StrEnum):
     """What became of a warning."""
 

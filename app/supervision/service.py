@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import ColumnElement, Double, case, cast, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,7 +26,7 @@ from app.supervision.models import (
     WarningWatermark,
 )
 from app.supervision.queries import Around, Stream, Window
-from app.supervision.rules import Measure, Rule, RuleCode, Severity, Spot, WarningState
+from app.supervision.rules import Measure, Order, Rule, RuleCode, Severity, Spot, WarningState
 from app.supervision.schemas import HandlingIn, RunOut, WarningOut
 from app.transparency import service as transparency
 from app.transparency.rules import commitment
@@ -280,6 +280,16 @@ async def _visible(session: AsyncSession, caller: Caller, on: date) -> Any:
     return or_(*conditions) if conditions else WarningRow.id.is_(None)
 
 
+# How severe it is, and how many times beyond its limit; a limit of nothing counts as one.
+_WEIGHT: Final[Sequence[ColumnElement[Any]]] = (
+    case(
+        {severity: -rank for rank, severity in enumerate(Severity)},
+        value=WarningRow.severity,
+    ),
+    cast(WarningRow.figure, Double) / func.greatest(WarningRow.limit, 1),
+)
+
+
 async def listed(
     session: AsyncSession,
     caller: Caller,
@@ -289,17 +299,19 @@ async def listed(
     before: UUID | None,
     most: int,
     now: datetime,
+    order: Order = Order.NEWEST,
 ) -> Sequence[WarningRow]:
-    """List the warnings of a market or jurisdiction, newest first, from before one of them on."""
+    """List the warnings of a market or jurisdiction in an order, from after one of them on."""
     statement = select(WarningRow).where(await _visible(session, caller, local_date(now)))
     if state is not None:
         statement = statement.where(WarningRow.state == state)
     if rule is not None:
         statement = statement.where(WarningRow.rule == rule)
+    keys = (*(_WEIGHT if order is Order.WEIGHT else ()), WarningRow.id)
     if before is not None:
-        earlier = select(WarningRow.id).where(WarningRow.public_id == before).scalar_subquery()
-        statement = statement.where(WarningRow.id < earlier)
-    found = await session.scalars(statement.order_by(WarningRow.id.desc()).limit(most))
+        last = select(*keys).where(WarningRow.public_id == before).scalar_subquery()
+        statement = statement.where(tuple_(*keys) < last)
+    found = await session.scalars(statement.order_by(*(key.desc() for key in keys)).limit(most))
     return found.all()
 
 

@@ -323,8 +323,8 @@ def _parsed(number: int, raw: dict[str, Any]) -> RecordIn | RecordOut:
             state="refused",
             problem={
                 "code": "malformed-record",
-                "zh": "记录格式不正确，请按 pointers 改正",
-                "en": "The record is malformed: correct what pointers name",
+                "zh": "记录格式不正确，请改正所指各项",
+                "en": "The record is malformed: correct the parts that are named",
                 "pointers": [
                     {"pointer": "/" + "/".join(map(str, item["loc"])), "message": item["msg"]}
                     for item in error.errors()

@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,14 @@ from app.supervision import service
 from app.supervision.queries import MEASURES
 from synthetic import abuses, honest
 from synthetic.load import load
-from synthetic.world import END, World
+from synthetic.world import END, Case, World
 
 SMOKE_TICKETS = 5_000
-HEAD = ("rule", "cases", "found", "recall", "warnings", "true", "precision", "false / 10,000")
+HEAD = (
+    *("rule", "cases", "found", "recall", "by any", "plain", "found", "warnings", "true"),
+    *("precision", "false / 10,000"),
+)
+WIDTHS = "{:<24}{:>6}{:>7}{:>8}{:>8}{:>7}{:>7}{:>10}{:>6}{:>11}{:>16}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,57 +90,76 @@ def judge(world: World, warnings: list[Warned], tickets: int) -> dict[str, Any]:
     for warning in warnings:
         found_by[warning.rule].add(warning.subject)
     everywhere = {warning.subject for warning in warnings}
-    cases = Counter(case.rule for case in world.cases)
-    found = Counter(case.rule for case in world.cases if case.subjects & found_by[case.rule])
     rows = []
     for code in MEASURES:
+        met = [_met(case, found_by[code], everywhere) for case in world.cases if case.rule == code]
         raised = [w for w in warnings if w.rule == code]
-        true = sum(w.subject in planted for w in raised)
-        rows.append(_row(code, cases[code], found[code], len(raised), true, tickets))
+        rows.append(_row(code, met, sum(w.subject in planted for w in raised), raised, tickets))
+    every = [_met(case, found_by[case.rule], everywhere) for case in world.cases]
     true = sum(w.subject in planted for w in warnings)
-    total = _row("all", cases.total(), found.total(), len(warnings), true, tickets)
     return {
         "tickets": tickets,
         "rules": rows,
-        "total": total,
-        "found_by_any_rule": sum(bool(case.subjects & everywhere) for case in world.cases),
+        "total": _row("all", every, true, warnings, tickets),
         "missed": [
-            {"rule": case.rule, "strength": case.strength}
-            for case in world.cases
-            if not case.subjects & found_by[case.rule]
+            {
+                "rule": met.case.rule,
+                "strength": met.case.strength,
+                "plain": met.case.plain,
+                "by_any": met.by_any,
+            }
+            for met in every
+            if not met.by_own
         ],
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Whether a case was found, by the rule that is meant to find it and by any."""
+
+    case: Case
+    by_own: bool
+    by_any: bool
+
+
+def _met(case: Case, by_own: set[str], by_any: set[str]) -> Met:
+    return Met(case, bool(case.subjects & by_own), bool(case.subjects & by_any))
+
+
 def _row(
-    rule: str, cases: int, found: int, warnings: int, true: int, tickets: int
+    rule: str, cases: list[Met], true: int, warnings: list[Warned], tickets: int
 ) -> dict[str, Any]:
+    found = sum(met.by_own for met in cases)
     return {
         "rule": rule,
-        "cases": cases,
+        "cases": len(cases),
         "found": found,
-        "recall": round(found / cases, 3) if cases else None,
-        "warnings": warnings,
+        "recall": round(found / len(cases), 3) if cases else None,
+        "found_by_any": sum(met.by_any for met in cases),
+        "plain": sum(met.case.plain for met in cases),
+        "plain_found": sum(met.case.plain and met.by_any for met in cases),
+        "warnings": len(warnings),
         "true": true,
-        "precision": round(true / warnings, 3) if warnings else None,
-        "false_per_10000": round((warnings - true) * 10_000 / tickets, 2),
+        "precision": round(true / len(warnings), 3) if warnings else None,
+        "false_per_10000": round((len(warnings) - true) * 10_000 / tickets, 2),
     }
 
 
 def tell(result: dict[str, Any]) -> None:
     """Print the figures as a table."""
-    print("{:<24}{:>6}{:>7}{:>8}{:>10}{:>6}{:>11}{:>16}".format(*HEAD))
+    print(WIDTHS.format(*HEAD))
     for row in [*result["rules"], result["total"]]:
-        recall, precision = (
-            "-" if row[name] is None else f"{row[name]:.0%}" for name in ("recall", "precision")
-        )
-        print(
-            f"{row['rule']:<24}{row['cases']:>6}{row['found']:>7}{recall:>8}{row['warnings']:>10}"
-            f"{row['true']:>6}{precision:>11}{row['false_per_10000']:>16.2f}"
-        )
-    print(f"found by any rule: {result['found_by_any_rule']} of {result['total']['cases']}")
+        shares = {
+            name: "-" if row[name] is None else f"{row[name]:.0%}"
+            for name in ("recall", "precision")
+        }
+        print(WIDTHS.format(*(row | shares).values()))
     for missed in result["missed"]:
-        print(f"  missed: {missed['rule']:<24}{missed['strength']}")
+        notes = ("" if missed["plain"] else "as honest people do ") + (
+            "(found by another rule)" if missed["by_any"] else ""
+        )
+        print(f"  missed: {missed['rule']:<24}{missed['strength']:<32}{notes}")
     timed = ", ".join(f"{name} {value:.1f} s" for name, value in result["seconds"].items())
     print(f"{result['tickets']:,} honest tickets; {timed}")
 

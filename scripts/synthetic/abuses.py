@@ -1,14 +1,15 @@
 """Plants abuses, from what they are and not from what is watched for.
 
 Each kind draws its strength from a range that begins where nobody could tell it from honest trade:
-a certificate overdrawn by a few per cent, a second gate an hour away.
+a certificate overdrawn by a few per cent, a second gate an hour away. Each says of itself whether
+it is plain: beyond what honest people do (where they vary, by three standard deviations).
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from synthetic import honest
 from synthetic.honest import CROPS, LABELS, TOWNS, Trade, morning, on
@@ -27,6 +28,9 @@ from synthetic.world import (
 )
 
 CASES: Final = 200
+Planted: TypeAlias = tuple[str, list[str], bool]
+"""How strong a case is, what a warning about it would be about, and whether it is plain."""
+
 OTHERS: Final = {18: 13, 13: 23, 17: 25, 23: 28, 25: 10, 28: 17, 10: 19, 19: 28}
 
 
@@ -35,8 +39,8 @@ def plant(trade: Trade) -> None:
     kinds = list(ABUSES)
     for number in range(CASES):
         rule = kinds[number % len(kinds)]
-        strength, subjects = ABUSES[rule](trade)
-        trade.world.cases.append(Case(rule, strength, frozenset(subjects)))
+        strength, subjects, plain = ABUSES[rule](trade)
+        trade.world.cases.append(Case(rule, strength, frozenset(subjects), plain))
 
 
 def _between(world: World, low: float, high: float) -> float:
@@ -78,7 +82,7 @@ def _at_market(trade: Trade, lot: Lot, mass_g: int, market: Site) -> Ticket:
     return trade.world.sell(lot, mass_g, stall, at, market=market, planted=True)
 
 
-def _oversold(trade: Trade) -> tuple[str, list[str]]:
+def _oversold(trade: Trade) -> Planted:
     """One certificate goes along with more than it was written for (证大货小, 一证多用)."""
     world, chance = trade.world, trade.world.chance
     certified_g = int(_between(world, 30_000, 800_000))
@@ -100,10 +104,10 @@ def _oversold(trade: Trade) -> tuple[str, list[str]]:
                 world, dealer, lot, at, product=lot.product, mass_g=max(extra_g // 2, 1)
             )
             subjects.append(f"lot:{again.public_id}")
-    return f"x{factor:.2f}", [f"lot:{lot.public_id}", *subjects]
+    return f"x{factor:.2f}", [f"lot:{lot.public_id}", *subjects], factor > honest.ESTIMATE_MAX
 
 
-def _over_yield(trade: Trade) -> tuple[str, list[str]]:
+def _over_yield(trade: Trade) -> Planted:
     """A grower passes off others' produce as his own plot's."""
     world, chance = trade.world, trade.world.chance
     town = chance.choice(list(TOWNS))
@@ -111,17 +115,17 @@ def _over_yield(trade: Trade) -> tuple[str, list[str]]:
     grower = world.party("FARMER", town)
     plot = world.site("plot", town, trade.spot(town), owner=grower, area_m2=int(mu * 667))
     product = chance.choice(list(CROPS))
-    tonnes, days, _ = CROPS[product]
+    tonnes, days, spread = CROPS[product]
     factor = _between(world, 1.2, 6)
     cuts, first = chance.randint(4, 9), chance.randint(5, DAYS - days - 15)
     for cut in range(cuts):
         at = morning(world, first + cut * (days // 2) // cuts)
         mass_g = int(tonnes * 1_000_000 * mu * factor / cuts)
         honest.harvest(trade, grower, plot, product, mass_g, at)
-    return f"x{factor:.2f}", [f"plot:{plot.public_id}"]
+    return f"x{factor:.2f}", [f"plot:{plot.public_id}"], factor > math.exp(3 * spread)
 
 
-def _after_sale(trade: Trade) -> tuple[str, list[str]]:
+def _after_sale(trade: Trade) -> Planted:
     """The certificate is written when somebody asks for it, after the goods were sold."""
     world, chance = trade.world, trade.world.chance
     lot, _ = _goods(trade, _day(world), 200_000)
@@ -132,10 +136,11 @@ def _after_sale(trade: Trade) -> tuple[str, list[str]]:
     market = chance.choice(trade.markets)
     stall = chance.choice(trade.stalls[market])
     ticket = world.sell(lot, 150_000, stall, sold_at, recorded=asked, market=market, planted=True)
-    return f"{hours:.0f} h", [f"ticket:{ticket.public_id}"]
+    # Nobody honest enters the goods before they are sold, and the certificate hours later.
+    return f"{hours:.0f} h", [f"ticket:{ticket.public_id}"], True
 
 
-def _too_early(trade: Trade) -> tuple[str, list[str]]:
+def _too_early(trade: Trade) -> Planted:
     """A crop is cut soon after it was sprayed."""
     world, chance = trade.world, trade.world.chance
     grower, plots = chance.choice(trade.growers)
@@ -154,7 +159,8 @@ def _too_early(trade: Trade) -> tuple[str, list[str]]:
             applied_at=at,
         )
     )
-    cut = morning(world, day + round(LABELS[substance] * share))
+    waited = round(LABELS[substance] * share)
+    cut = morning(world, day + waited)
     lot = world.lot(
         cut,
         product=product,
@@ -166,7 +172,8 @@ def _too_early(trade: Trade) -> tuple[str, list[str]]:
         made_on=on(cut),
     )
     _at_market(trade, lot, 60_000, chance.choice(trade.markets))
-    return f"{share:.0%} of the label", [f"lot:{lot.public_id}"]
+    plain = waited < LABELS[substance] - honest.LABELS_DIFFER_DAYS
+    return f"{share:.0%} of the label", [f"lot:{lot.public_id}"], plain
 
 
 def _two_markets(trade: Trade) -> tuple[Site, Site]:
@@ -174,7 +181,7 @@ def _two_markets(trade: Trade) -> tuple[Site, Site]:
     return one, other
 
 
-def _paper_chain(trade: Trade) -> tuple[str, list[str]]:
+def _paper_chain(trade: Trade) -> Planted:
     """Goods change hands on paper between markets, while they lie somewhere else."""
     world, chance = trade.world, trade.world.chance
     one, other = _two_markets(trade)
@@ -187,10 +194,11 @@ def _paper_chain(trade: Trade) -> tuple[str, list[str]]:
     buyer = chance.choice(trade.stalls[other])
     second = world.sell(bought, 300_000, buyer, at, market=other, planted=True)
     second.sold_at = at
-    return f"{share:.0%} of the drive", [f"ticket:{second.public_id}"]
+    plain = at - first.sold_at < trade.drive_min(one, other)
+    return f"{share:.0%} of the drive", [f"ticket:{second.public_id}"], plain
 
 
-def _straw_growers(trade: Trade) -> tuple[str, list[str]]:
+def _straw_growers(trade: Trade) -> Planted:
     """One dealer registers as many smallholders, who need not certify."""
     world, chance = trade.world, trade.world.chance
     count = round(_between(world, 2, 30))
@@ -209,10 +217,11 @@ def _straw_growers(trade: Trade) -> tuple[str, list[str]]:
             made_on=on(at),
         )
         _at_market(trade, lot, 90_000, chance.choice(trade.markets))
-    return f"{count} growers", [f"phone:{hashlib.sha256(phone).hexdigest()[:32]}"]
+    subject = f"phone:{hashlib.sha256(phone).hexdigest()[:32]}"
+    return f"{count} growers", [subject], count > honest.NEIGHBOURS_MAX
 
 
-def _relabelled(trade: Trade) -> tuple[str, list[str]]:
+def _relabelled(trade: Trade) -> Planted:
     """Goods of no origin get the papers of other goods."""
     world, chance = trade.world, trade.world.chance
     lot, _ = _goods(trade, _day(world), 200_000, certified_g=200_000)
@@ -232,7 +241,7 @@ def _relabelled(trade: Trade) -> tuple[str, list[str]]:
         number = made.documents[0]["number"]
         made.documents[0]["number"] = number[:-1] + ("2" if number[-1] != "2" else "3")
     subjects = [f"lot:{made.public_id}", f"lot:{lot.public_id}"]
-    return f"{mass_g / 1000:.0f} kg", subjects
+    return f"{mass_g / 1000:.0f} kg", subjects, True
 
 
 def _walk_in(trade: Trade) -> Ticket:
@@ -252,17 +261,18 @@ def _show(trade: Trade, ticket: Ticket, market: Site, after: timedelta, **more: 
     )
 
 
-def _two_lorries(trade: Trade) -> tuple[str, list[str]]:
+def _two_lorries(trade: Trade) -> Planted:
     """Two lorries drive on copies of one ticket, to two markets in the same night."""
     one, other = _two_markets(trade)
     ticket = _walk_in(trade)
     minutes = trade.world.chance.uniform(1, 100)
     _show(trade, ticket, one, timedelta(minutes=30))
     _show(trade, ticket, other, timedelta(minutes=30 + minutes))
-    return f"{minutes:.0f} min", [f"ticket:{ticket.public_id}"]
+    plain = timedelta(minutes=minutes) < trade.drive_min(one, other)
+    return f"{minutes:.0f} min", [f"ticket:{ticket.public_id}"], plain
 
 
-def _twice_in(trade: Trade) -> tuple[str, list[str]]:
+def _twice_in(trade: Trade) -> Planted:
     """One ticket brings a full load into two markets, or twice into one."""
     world = trade.world
     one, other = _two_markets(trade)
@@ -271,10 +281,10 @@ def _twice_in(trade: Trade) -> tuple[str, list[str]]:
     same = world.chance.random() < 0.2
     _show(trade, ticket, one, timedelta(minutes=30))
     _show(trade, ticket, one if same else other, timedelta(hours=hours))
-    return f"{hours:.0f} h{' same market' if same else ''}", [f"ticket:{ticket.public_id}"]
+    return f"{hours:.0f} h{' same market' if same else ''}", [f"ticket:{ticket.public_id}"], True
 
 
-def _used_again(trade: Trade) -> tuple[str, list[str]]:
+def _used_again(trade: Trade) -> Planted:
     """The paper of a ticket that was accepted comes along with other goods, days later."""
     world, chance = trade.world, trade.world.chance
     market = chance.choice(trade.markets)
@@ -285,10 +295,10 @@ def _used_again(trade: Trade) -> tuple[str, list[str]]:
     found = ("already-accepted", "expired") if hours > 96 else ("already-accepted",)
     after = timedelta(hours=hours)
     _show(trade, ticket, market, after, decision="REFUSE", findings=found)
-    return f"{hours:.0f} h", [f"ticket:{ticket.public_id}"]
+    return f"{hours:.0f} h", [f"ticket:{ticket.public_id}"], True
 
 
-def _stolen_key(trade: Trade) -> tuple[str, list[str]]:
+def _stolen_key(trade: Trade) -> Planted:
     """Somebody signs tickets with a key that got away; the books have never heard of them."""
     world, chance = trade.world, trade.world.chance
     market = chance.choice(trade.markets)
@@ -303,10 +313,10 @@ def _stolen_key(trade: Trade) -> tuple[str, list[str]]:
             decision="REFUSE",
             findings=("off-log",),
         )
-    return "1 code", [f"code:{hashlib.sha256(code.encode()).hexdigest()[:32]}"]
+    return "1 code", [f"code:{hashlib.sha256(code.encode()).hexdigest()[:32]}"], True
 
 
-def _passed_around(trade: Trade) -> tuple[str, list[str]]:
+def _passed_around(trade: Trade) -> Planted:
     """A picture of a good ticket is printed on boxes of other goods, and buyers scan it."""
     world = trade.world
     ticket = _walk_in(trade)
@@ -314,27 +324,29 @@ def _passed_around(trade: Trade) -> tuple[str, list[str]]:
     hour = ticket.recorded_at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=6)
     world.views.append((ticket.serial, hour, views))
     subjects = [f"document:{ticket.public_id}", f"ticket:{ticket.public_id}"]
-    return f"{views} in an hour", subjects
+    return f"{views} in an hour", subjects, views > honest.CLASS_VIEWS_MAX
 
 
-def _outbreak(trade: Trade) -> tuple[str, list[str]]:
+def _outbreak(trade: Trade) -> Planted:
     """A batch of a forbidden substance reaches one county, and failures rise for some weeks."""
     world, chance = trade.world, trade.world.chance
     product, county = chance.choice(list(honest.FAILING)), chance.choice(list(TOWNS))[:6]
     first = on(BEGIN) + timedelta(weeks=chance.randint(4, DAYS // 7 - 8))
     last = first + timedelta(weeks=chance.randint(1, 4))
     share = _between(world, 0.08, 0.7)
-    counts, subjects = [], []
+    usual = max(w[4] for w in world.weeks if w[0] == product and w[2] < on(BEGIN))
+    counts, subjects, plain = [], [], False
     for index, (what, where, day, tests, before) in enumerate(world.weeks):
         if (what, where) == (product, county) and first <= day < last:
             failures = max(sum(chance.random() < share for _ in range(tests)), before)
             world.weeks[index] = (what, where, day, tests, failures)
+            plain = plain or failures > usual
             counts.append(f"{failures}/{tests}")
             subjects.append(f"tests:{what}:{where}:{day.isoformat()}")
-    return f"{share:.0%}: {' '.join(counts)}", subjects
+    return f"{share:.0%}: {' '.join(counts)}", subjects, plain
 
 
-def _forgotten(trade: Trade) -> tuple[str, list[str]]:
+def _forgotten(trade: Trade) -> Planted:
     """A hold is placed, and nobody decides."""
     world, chance = trade.world, trade.world.chance
     days = _between(world, 3, 90)
@@ -343,10 +355,10 @@ def _forgotten(trade: Trade) -> tuple[str, list[str]]:
     office = trade.offices[chance.choice(trade.markets)]
     hold = Hold(max(at, lot.recorded_at), world.new_id(), lot=lot, by=office)
     world.holds.append(hold)
-    return f"{days:.0f} days", [f"hold:{hold.public_id}"]
+    return f"{days:.0f} days", [f"hold:{hold.public_id}"], days > honest.HOLD_DAYS_MAX
 
 
-ABUSES: Final[Mapping[str, Callable[[Trade], tuple[str, list[str]]]]] = {
+ABUSES: Final[Mapping[str, Callable[[Trade], Planted]]] = {
     "certificate-oversold": _oversold,
     "plot-over-yield": _over_yield,
     "certificate-after-sale": _after_sale,

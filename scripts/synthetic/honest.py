@@ -50,6 +50,19 @@ CROPS: Final = {
 ALIKE: Final = {CHIVES: SCALLIONS, SCALLIONS: CHIVES, GREENS: CELERY, RADISH: 24}
 # What labels say, as a farmer reads them: now and then a maker's label differs.
 LABELS: Final = {"吡虫啉": 14, "噻虫嗪": 14, "高效氯氰菊酯": 7, "阿维菌素": 7, "啶虫脒": 7}
+LABELS_DIFFER_DAYS: Final = 4
+# What honest people reach at most (three standard deviations where they vary): goods over their
+# estimated weight, neighbours of one clerk's phone, a class that looks at one page, days on hold.
+ESTIMATE: Final = (0.95, 0.1)
+ESTIMATE_MAX: Final = 1 / (ESTIMATE[0] - 3 * ESTIMATE[1])
+NEIGHBOURS_MAX: Final = 7
+CLASS_VIEWS_MAX: Final = 60
+HOLD_DAYS: Final = (0.7, 0.6)
+HOLD_DAYS_MAX: Final = math.exp(HOLD_DAYS[0] + 3 * HOLD_DAYS[1])
+# Roads over the crow's way, kilometres an hour on them, and minutes to load and to park.
+DETOUR: Final = (1.15, 1.4)
+SPEED_KMH: Final = (35, 75)
+STOPS_MIN: Final = (5, 30)
 # Towns: code of a township, latitude, longitude, spread in kilometres.
 TOWNS: Final = {
     "320613001": (32.02, 120.87, 5),
@@ -95,8 +108,15 @@ class Trade:
     def drive(self, one: Site, other: Site) -> timedelta:
         """Say how long a lorry takes: roads are longer than the crow's way, and slow."""
         chance = self.world.chance
-        road = km(one.true_spot, other.true_spot) * chance.uniform(1.15, 1.4)
-        return timedelta(hours=road / chance.uniform(35, 75), minutes=chance.uniform(5, 30))
+        road = km(one.true_spot, other.true_spot) * chance.uniform(*DETOUR)
+        return timedelta(
+            hours=road / chance.uniform(*SPEED_KMH), minutes=chance.uniform(*STOPS_MIN)
+        )
+
+    def drive_min(self, one: Site, other: Site) -> timedelta:
+        """Say how long the fastest of all lorries takes."""
+        road = km(one.true_spot, other.true_spot) * DETOUR[0]
+        return timedelta(hours=road / SPEED_KMH[1], minutes=STOPS_MIN[0])
 
 
 def settle(world: World, tickets: int) -> Trade:
@@ -140,7 +160,7 @@ def _growers(trade: Trade, count: int) -> None:
                 _grower(trade, "FARMER", town, chance.lognormvariate(0.4, 0.5), phone=phone)
         elif kind < 0.04:  # neighbours without a phone, registered by the village's clerk
             phone = chance.randbytes(32)
-            for _ in range(chance.randint(2, 7)):
+            for _ in range(chance.randint(2, NEIGHBOURS_MAX)):
                 _grower(trade, "FARMER", town, chance.lognormvariate(0.2, 0.5), phone=phone)
         else:  # a household
             phone = chance.randbytes(32)
@@ -216,7 +236,9 @@ def _spray(trade: Trade, plot: Site, product: int, first: int) -> list[tuple[dat
     waiting = []
     for _ in range(chance.randint(1, 2)):
         substance = chance.choice(list(LABELS))
-        label = LABELS[substance] if chance.random() < 0.95 else LABELS[substance] - 4
+        label = (
+            LABELS[substance] if chance.random() < 0.95 else LABELS[substance] - LABELS_DIFFER_DAYS
+        )
         at = BEGIN + timedelta(days=first + chance.randint(-20, 20), hours=16)
         wait = timedelta(days=label * chance.uniform(1.0, 1.5))
         late = timedelta(days=chance.expovariate(1) if chance.random() < 0.3 else 0)
@@ -278,7 +300,7 @@ def _certify_honestly(world: World, lot: Lot, at: datetime, typed: datetime | No
     chance = world.chance
     mass_g = lot.mass_g
     if chance.random() < 0.06:  # by estimate, before it stood on a scale
-        mass_g = min(mass_g, int(mass_g * chance.gauss(0.95, 0.1)))
+        mass_g = min(mass_g, int(mass_g * chance.gauss(*ESTIMATE)))
     dated = at - timedelta(minutes=chance.uniform(5, 300))
     if typed is not None:
         # Half of those who type late leave the day that the form offers: the present one.
@@ -355,53 +377,66 @@ def to_market(trade: Trade, lot: Lot, mass_g: int, at: datetime, typed: datetime
         ticket = world.sell(
             lot, mass_g, stall, at, recorded=ticket.recorded_at + timedelta(minutes=3), market=named
         )
+    delay = timedelta()
     if typed is None and chance.random() < 0.8:
-        _past_the_gate(trade, ticket, market)
+        delay = _past_the_gate(trade, ticket, market)
     minutes = chance.uniform(1, 30) if chance.random() < 0.97 else chance.uniform(60, 600)
     outcome = chance.random()
     taken = mass_g if outcome < 0.975 else 0 if outcome < 0.98 else int(mass_g * 0.8)
-    bought = world.accept(ticket, ticket.recorded_at + timedelta(minutes=minutes), taken)
+    arrival = ticket.recorded_at + delay
+    bought = world.accept(ticket, arrival + timedelta(minutes=minutes), taken)
     if bought is not None:
         _sell_on(trade, bought, market)
     return ticket
 
 
-def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> None:
-    """Scan at the gate: now and then offline, by a slow clock, or once more on the way out."""
+def _past_the_gate(trade: Trade, ticket: Ticket, market: Site) -> timedelta:
+    """Scan at the gate: now and then offline, by a slow clock, or once more on the way out.
+
+    Returns:
+        By how much later than planned the goods came in.
+    """
     world, chance = trade.world, trade.world.chance
     gate, office = chance.choice(trade.gates[market]), trade.offices[market]
     at = ticket.recorded_at + timedelta(minutes=chance.uniform(0, 20))
     kind = chance.random()
     if kind < 0.04:
         sent = at + timedelta(hours=chance.expovariate(0.4))
-        world.scan(ticket, office, at, at=gate, device_at=at, recorded=sent)
+        scans = [world.scan(ticket, office, at, at=gate, device_at=at, recorded=sent)]
     elif kind < 0.05:
         slow = at - timedelta(minutes=chance.uniform(6, 180))
-        world.scan(ticket, office, at, at=gate, device_at=slow)
+        scans = [world.scan(ticket, office, at, at=gate, device_at=slow)]
     else:
-        world.scan(ticket, office, at, at=gate)
+        scans = [world.scan(ticket, office, at, at=gate)]
     again = chance.random()
     if again < 0.012:  # a patrol of the market looks at the goods on the stall
         hours = chance.uniform(0.5, 5) if again < 0.01 else chance.uniform(6, 30)
-        world.scan(
-            ticket,
-            office,
-            at + timedelta(hours=hours),
-            at=market,
-            decision="REFUSE",
-            findings=("already-accepted",),
+        scans.append(
+            world.scan(
+                ticket,
+                office,
+                at + timedelta(hours=hours),
+                at=market,
+                decision="REFUSE",
+                findings=("already-accepted",),
+            )
         )
-    if chance.random() < 0.001:  # came to the wrong market first
+    if chance.random() < 0.001:  # came to the wrong market first, and drove on from there
         other = chance.choice([one for one in trade.markets if one is not market])
-        earlier = at - trade.drive(other, market) - timedelta(minutes=chance.uniform(0, 60))
+        delay = trade.drive(other, market) + timedelta(minutes=chance.uniform(0, 60))
         world.scan(
             ticket,
             trade.offices[other],
-            max(earlier, ticket.recorded_at),
+            at,
             at=chance.choice(trade.gates[other]),
             decision="HOLD",
             findings=("not-addressed",),
         )
+        for scan in scans:
+            scan.recorded_at += delay
+            scan.device_at = None if scan.device_at is None else scan.device_at + delay
+        return delay
+    return timedelta()
 
 
 def _sell_on(trade: Trade, bought: Lot, market: Site) -> None:
@@ -508,7 +543,7 @@ def _holds(trade: Trade) -> None:
     world, chance = trade.world, trade.world.chance
     for lot in chance.sample(world.lots, max(len(world.lots) // 500, 20)):
         at = lot.recorded_at + timedelta(hours=2)
-        released = at + timedelta(days=chance.lognormvariate(0.7, 0.6))
+        released = at + timedelta(days=chance.lognormvariate(*HOLD_DAYS))
         office = chance.choice(list(trade.offices.values()))
         world.holds.append(
             Hold(
@@ -530,6 +565,6 @@ def _looks(world: World) -> None:
         )
         kind = chance.random()
         if kind < 0.0004:
-            world.views.append((ticket.serial, hour, chance.randint(10, 60)))
+            world.views.append((ticket.serial, hour, chance.randint(10, CLASS_VIEWS_MAX)))
         elif kind < 0.25:
             world.views.append((ticket.serial, hour, 1 + poisson(world, 0.7)))

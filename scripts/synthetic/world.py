@@ -136,11 +136,14 @@ class Case:
         rule: The rule that is meant to find it.
         strength: How blatant it is, in words of the abuse.
         subjects: What a warning about it would be about.
+        plain: Whether it goes beyond what honest people of this year do too. No rule can tell the
+            others from honest trade without accusing it.
     """
 
     rule: str
     strength: str
     subjects: frozenset[str]
+    plain: bool
 
 
 @dataclass

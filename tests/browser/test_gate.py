@@ -582,7 +582,9 @@ async def test_a_list_that_was_tampered_with_is_left_and_said(people: People, ph
 
         await phone.page.route("**/gate/bundle/shards/*", tamper)
         await phone.refresh()
-        await expect(phone.page.get_by_test_id("unfit")).to_contain_text("改动")
+        unfit = phone.page.get_by_test_id("unfit")
+        await expect(unfit).to_have_text("新名单可能有假，未采用。请报告市场办公室。")
+        await expect(unfit).to_have_attribute("data-reason", "shard-tampered")
         await phone.page.unroute("**/gate/bundle/shards/*")
 
         async def stale(route: Route) -> None:
@@ -593,10 +595,10 @@ async def test_a_list_that_was_tampered_with_is_left_and_said(people: People, ph
 
         await phone.page.route("**/gate/bundle", stale)
         await phone.refresh()
-        await expect(phone.page.get_by_test_id("unfit")).to_contain_text("签名不符")
+        await expect(unfit).to_have_attribute("data-reason", "bad-signature")
         await phone.page.unroute("**/gate/bundle")
         await phone.refresh()
-        await expect(phone.page.get_by_test_id("unfit")).to_have_count(0)
+        await expect(unfit).to_have_count(0)
 
 
 # --- the camera -----------------------------------------------------------------------------------
@@ -811,6 +813,12 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
         window.felt = []
         navigator.vibrate = (how) => window.felt.push(how)
         window.later = setTimeout
+        window.heard = []
+        const start = OscillatorNode.prototype.start
+        OscillatorNode.prototype.start = function (at) {
+            window.heard.push(this.frequency.value)
+            start.call(this, at)
+        }
     """
     async with phone.on():
         await phone.enrol(people.code())
@@ -819,10 +827,12 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
         page, done = phone.page, phone.page.get_by_test_id("done")
         assert phone.visitor is not None
         cases = ((ticket["url"], "ADMIT"), (forge(ticket["url"]), "REFUSE"), ("typed", "HOLD"))
+        colours = []
         for text, decision in cases:
             await phone.wedge(ticket["code"] if text == "typed" else text)
             await page.locator(".verdict").wait_for(timeout=PATIENCE_MS)
             await page.locator(".asking").wait_for(state="detached", timeout=PATIENCE_MS)
+            colours.append(await page.locator(".verdict").get_attribute("data-colour"))
             # What was decided fills the screen for a moment, and here until it was looked at.
             await page.evaluate(HOLD_ON)
             await page.locator(f"[data-decision={decision}]").click()
@@ -832,8 +842,13 @@ async def test_a_verdict_is_felt_and_the_next_scan_begins_by_itself(
             await phone.visitor.shoot(f"gate-done-{decision.lower()}")
             await page.evaluate("window.next()")
             await page.locator("#typed").wait_for()
-        felt = await page.evaluate("window.felt")
+        felt, heard = await page.evaluate("[window.felt, window.heard]")
     assert felt[:2] == [[80], [350, 100, 80, 100, 350]]
+    # A high note lets in; three low ones stop, or say that somebody must look.
+    assert colours[:2] == ["green", "red"]
+    assert heard == [
+        pitch for colour in colours for pitch in ([880] if colour == "green" else [220] * 3)
+    ]
 
 
 async def test_wechat_on_an_iphone_is_sent_to_the_browser(people: People, tmp_path: Path) -> None:
@@ -1011,6 +1026,7 @@ async def test_a_sample_that_is_too_large_says_how_much_may_be_taken(
         # What was measured counts for nothing: nobody is told to let the goods in.
         await expect(shown).to_contain_text("未入库")
         await expect(shown).not_to_contain_text("请再扫一次票放行")
+        await expect(page.get_by_test_id("entered")).to_have_count(0)
         # It is said again in the language of whoever looks next.
         await page.evaluate(
             "dispatchEvent(new StorageEvent('storage', { key: 'language', newValue: 'en' }))"
@@ -1031,6 +1047,7 @@ async def test_a_sample_that_is_too_large_says_how_much_may_be_taken(
         await page.get_by_test_id("keep-test").click()
         await sample_is(phone, number, "passed")
         await phone.uploads()
+        await expect(page.get_by_test_id("entered")).to_have_text("已登记。")
     rows = await people.rows("SELECT mass_g FROM sample WHERE number = $1", number)
     assert [row["mass_g"] for row in rows] == [900]
 

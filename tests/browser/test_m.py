@@ -392,6 +392,13 @@ async def test_goods_are_refused_with_a_reason_and_a_photo(
         photo = tmp_path / "rotten.jpg"
         Image.new("RGB", (2000, 1500), "darkgreen").save(photo)
         page = await enter(visitor, COLLECTOR.login, f"/m/receive/{ticket['ticket']}")
+        # Back leaves what was begun, and not the ticket.
+        for begun in ("只收一部分", "拒收"):
+            await page.get_by_role("button", name=begun).tap()
+            await page.get_by_role("button", name="腐烂变质").tap()
+            await page.go_back()
+            await page.get_by_role("button", name="全部收货").wait_for()
+            await expect(page).to_have_url(re.compile(f"/{ticket['ticket']}$"))
         await page.get_by_role("button", name="拒收").tap()
         await page.get_by_role("button", name="腐烂变质").tap()
         await page.locator("input[type=file]").set_input_files(photo)
@@ -709,6 +716,57 @@ async def test_an_unfinished_ticket_is_still_there(
     await again.get_by_role("button", name="我承诺，并开票").tap()
     await again.locator("img[src$='code.svg']").wait_for()
     assert len(sold_by(site, farmer)) == 2
+
+
+async def test_a_draft_is_of_whoever_typed_it(visitor: Visitor, farmer: str) -> None:
+    page = await enter(visitor, farmer, "/m/staff")
+    await page.get_by_role("button", name="添加员工").tap()
+    await page.get_by_label("姓名").fill("苗示范")
+    await visitor.open("/m")
+    await page.locator("button.card").first.tap()
+    await page.get_by_role("button", name="我承诺，并开票").wait_for()
+    # The sign-in ends by its time, and somebody else takes this very phone.
+    await page.evaluate("localStorage.setItem('m-bases', '[]')")
+    await visitor.context.clear_cookies()
+    await visitor.open("/m")
+    await visitor.sign_in(STALL.login)
+    await page.get_by_role("heading", name="再来一单").wait_for()
+    # Nor do the books and habits of one party stand there for another.
+    assert await page.evaluate("localStorage.getItem('m-bases')") is None
+    await expect(page.get_by_text("继续没开完的票")).to_have_count(0)
+    await visitor.open("/m/staff")
+    await expect(page.get_by_role("button", name="添加员工")).to_be_visible()
+    await visitor.open("/m/more")
+    await page.get_by_role("button", name="退出登录").tap()
+    await visitor.sign_in(farmer)
+    # Whoever signs out takes only what is their own.
+    await page.get_by_text("继续没开完的票").wait_for()
+    await visitor.open("/m/staff")
+    await expect(page.get_by_label("姓名")).to_have_value("苗示范")
+    await visitor.open("/m/more")
+    await page.get_by_role("button", name="退出登录").tap()
+    await page.get_by_text("没开完的票会丢掉").wait_for()
+    await page.get_by_role("button", name="退出登录").tap()
+    await page.locator("input[autocomplete=username]").wait_for()
+    assert "苗示范" not in await page.evaluate("JSON.stringify(localStorage)")
+
+
+async def test_own_products_are_chosen_first(visitor: Visitor, site: Site, farmer: str) -> None:
+    with Hand(site, farmer) as hand:
+        hand.harvest(40)
+    page = await enter(visitor, farmer, "/m/places")
+    own = page.get_by_role("button", name=re.compile(PRODUCT))
+    await expect(own).to_contain_text("40 公斤（80 斤）")
+    await expect(own).to_contain_text("上次")
+    await visitor.check_axe()
+    await visitor.shoot("m-places")
+    await own.tap()
+    # The product is known: the next thing is how much.
+    await expect(page.locator("[aria-current=step]")).to_have_text("多少")
+    # A phone on which nothing was chosen yet offers them too.
+    await page.get_by_role("button", name="更改", exact=True).tap()
+    await page.get_by_role("button", name=PRODUCT, exact=True).tap()
+    await expect(page.locator("[aria-current=step]")).to_have_text("多少")
 
 
 async def test_an_invited_buyer_takes_over(visitor: Visitor, site: Site) -> None:

@@ -137,6 +137,11 @@ async def test_a_buyer_reads_its_ledgers_without_a_script(visitor: Visitor) -> N
     await visitor.open("/books/sales?month=2024-01")
     await page.get_by_text("本月没有记录").wait_for()
     await look_at(visitor, "books-empty")
+    await visitor.open("/books/sales?month=2026-13")
+    await page.get_by_role("alert").wait_for()
+    await look_at(visitor, "books-refused")
+    await page.get_by_role("link", name="回到台账").click()
+    await page.locator("td.p").first.wait_for()
 
 
 async def test_a_label_that_stands_for_nothing_says_so(visitor: Visitor) -> None:

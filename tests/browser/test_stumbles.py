@@ -15,6 +15,8 @@ from tests.browser.test_staff import added, another, claim, new_phone, scanned
 
 STORED = "第一次已经存下了"
 LOST = "连不上服务器"
+# Under which name the phone keeps the ticket that is being written.
+DRAFT = r"Object.keys(localStorage).find(key => /^draft\..*\.ticket$/.test(key))"
 
 
 async def lose_answer(page: Page, path: str) -> None:
@@ -146,7 +148,7 @@ async def test_a_ticket_that_was_issued_unheard_of_is_shown(
         page = await enter(visitor, farmer)
         await page.locator("button.card").first.tap()
         await page.get_by_role("button", name="开票", exact=True).wait_for()
-        draft = await page.evaluate("JSON.parse(localStorage.getItem('m-draft'))")
+        draft = await page.evaluate(f"JSON.parse(localStorage.getItem({DRAFT}))")
         line = {"product": hand.chives(), "quantity": "30", "unit": "公斤"}
         body = {"buyer": {"walk_in": True}, "lines": [{**line, "draws": [{"lot": lot}]}]}
         hand.make(f"/tickets/{draft['id']}", body)
@@ -161,7 +163,7 @@ async def test_a_ticket_that_was_issued_unheard_of_is_shown(
     issued = sorted(one["mass_g"] for one in sold_by(site, farmer))
     both = [30_000, 150_000, 150_000]
     assert issued == ([30_000, 150_000] if choice == "就用第一次的" else both)
-    assert await page.evaluate("localStorage.getItem('m-draft')") is None
+    assert await page.evaluate(f"{DRAFT} ?? null") is None
 
 
 async def test_a_draft_that_was_sent_is_no_draft_any_more(
@@ -170,16 +172,16 @@ async def test_a_draft_that_was_sent_is_no_draft_any_more(
     page = await enter(visitor, farmer)
     await page.locator("button.card").first.tap()
     await page.get_by_role("button", name="我承诺，并开票").wait_for()
-    draft = await page.evaluate("localStorage.getItem('m-draft')")
+    draft = await page.evaluate(f"[{DRAFT}, localStorage.getItem({DRAFT})]")
     await page.route(re.compile("/lots/[0-9a-f-]{36}$"), lambda route: route.abort())
     await page.get_by_role("button", name="我承诺，并开票").tap()
     await expect(page.get_by_text("还没发出：1")).to_be_visible()
     # As if the program had been killed between the two: written down, and still a draft.
-    await page.evaluate("draft => localStorage.setItem('m-draft', draft)", draft)
+    await page.evaluate("([key, draft]) => localStorage.setItem(key, draft)", draft)
     await visitor.open("/m")
     await expect(page.get_by_text("还没发出：1")).to_be_visible()
     await expect(page.get_by_text("继续没开完的票")).to_have_count(0)
-    assert await page.evaluate("localStorage.getItem('m-draft')") is None
+    assert await page.evaluate(f"{DRAFT} ?? null") is None
 
 
 async def test_what_waits_under_a_used_id_is_looked_at_or_sent_anew(
@@ -188,7 +190,7 @@ async def test_what_waits_under_a_used_id_is_looked_at_or_sent_anew(
     page = await enter(visitor, farmer)
     await page.locator("button.card").first.tap()
     await page.get_by_role("button", name="我承诺，并开票").wait_for()
-    draft = await page.evaluate("JSON.parse(localStorage.getItem('m-draft'))")
+    draft = await page.evaluate(f"JSON.parse(localStorage.getItem({DRAFT}))")
     pattern = re.compile("/(tickets|lots|certificates)/[0-9a-f-]{36}$")
     await page.route(pattern, lambda route: route.abort())
     await page.get_by_role("button", name="我承诺，并开票").tap()

@@ -8,7 +8,7 @@ import app.main  # noqa: F401 (with all packages, and so with all refusals)
 from app.core.problems import ProblemDescription, describe_all
 
 JARGON = re.compile(
-    r"pointer|json|uuid|http|schema|nonce|facts|identifier|x-ypt|request_id|"
+    r"pointer|(?<!\.nd)json|uuid|http|schema|nonce|facts|identifier|x-ypt|request_id|"
     r"(?<!resident )\bids?\b|(?-i:\b(GET|PUT|POST)\b)|/\w+[-/{]|[a-z]+_[a-z]+|[`{]",
     re.IGNORECASE,
 )

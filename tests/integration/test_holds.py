@@ -144,7 +144,8 @@ async def test_a_market_holds_what_is_sold_in_it(trade: Trade) -> None:
     hold = await market.make(f"/holds/{new_id()}", _hold(received))
     assert hold["placed_by"] == str(market.public_id)
     assert [found["hold"] for found in await stall.read("/holds")] == [hold["hold"]]
-    assert [notice["kind"] for notice in await stall.read("/notices")] == ["held"]
+    [told] = await stall.read("/notices")
+    assert (told["kind"], told["goods"]) == ("held", ["韭菜"])
 
 
 async def test_a_hold_and_a_sale_at_the_same_instant_leave_no_sale_after_the_hold(
@@ -270,7 +271,7 @@ async def test_holders_of_goods_under_a_voided_certificate_are_told(trade: Trade
             await HANDLERS[kind](session, payload, trade.clock())
     for told in (stall, waiting):  # it has the goods, or is about to accept them
         notices = await told.read("/notices")
-        assert [(notice["kind"], notice["subject"]) for notice in notices] == [
-            ("certificate_voided", certificate)
+        assert [(notice["kind"], notice["subject"], notice["goods"]) for notice in notices] == [
+            ("certificate_voided", certificate, ["韭菜"])
         ]
     assert await other.read("/notices") == []

@@ -194,6 +194,7 @@ async def test_a_producers_certificate_is_on_the_form_of_its_day(
         assert part in words, part
     assert "150公斤（300斤）" in words
     assert "如皋市" in words
+    assert "未登记" not in words
     answer = await printed(grower, f"{path}&file=png")
     (page,) = sheets_of(answer.content)
     (found,) = codes_in(page)
@@ -210,6 +211,9 @@ async def test_a_purchasers_certificate_has_a_promise_of_its_own_and_no_origin(
     words = said((await printed(market.collector, path)).content)
     assert "已按规定收取并保存该批次农产品承诺达标合格证" in words
     assert "产地" not in words
+    # The form asks for it, and nobody registered one: there is a line for a pen.
+    assert "联系方式" in words
+    assert "未登记，请手写" in words
     (page,) = sheets_of((await printed(market.collector, path + "?file=png")).content)
     assert [found.text for found in codes_in(page)] == [certificate["url"]]
 

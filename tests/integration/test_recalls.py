@@ -417,7 +417,9 @@ async def test_the_county_of_the_responsible_site_answers_and_others_are_asked(
     assert code_of(other) == "id-reused"
     assert [row["referral"] for row in await away.read("/referrals")] == [referral]
     told = await away.read("/notices")
-    assert ("referred", referral) in [(row["kind"], row["subject"]) for row in told]
+    assert ("referred", referral, ["韭菜"]) in [
+        (row["kind"], row["subject"], row["goods"]) for row in told
+    ]
     reply = {"answer": "库存 8 公斤，已封存"}
     assert code_of(await home.put(f"/referrals/{referral}/answer", reply)) == "hold-not-yours"
     stranger = await office_of(trade, "3205")
@@ -512,7 +514,9 @@ async def test_every_holder_and_buyer_is_told_and_the_late_are_escalated_once(
     for actor in people:
         told = await actor.read("/notices")
         assert [(row["kind"], row["subject"]) for row in told] == [("recalled", recall)]
-    assert [row["kind"] for row in await city.read("/notices")] == ["recall_reported"]
+        assert [row["goods"] for row in told] == [["韭菜"]]
+    told = await city.read("/notices")
+    assert [(row["kind"], row["goods"]) for row in told] == [("recall_reported", ["韭菜"])]
     path = f"/recalls/{recall}/acknowledgements"
     first = await morning.first.make(
         f"{path}/{morning.first.public_id}",
@@ -685,7 +689,7 @@ async def test_a_supplier_does_not_empty_the_stock_of_its_buyers(morning: Mornin
     for mass_g in (0, -1, 18_001, 10**10 + 1, 1.5, "1"):
         said = {"lot": lot, "kind": "located", "mass_g": mass_g, "note": "过秤"}
         answer = await maker.put(f"{at}/steps/{new_id()}", said)
-        too_much = "recall-grams-differ" if mass_g == 18_001 else "malformed-request"
+        too_much = "holders-own-word" if mass_g == 18_001 else "malformed-request"
         assert code_of(answer) == too_much, mass_g
     twice = [{"lot": lot, "mass_g": 9_001}] * 2
     path = f"{at}/acknowledgements/{morning.first.public_id}"
@@ -693,6 +697,27 @@ async def test_a_supplier_does_not_empty_the_stock_of_its_buyers(morning: Mornin
     assert code_of(answer) == "recall-grams-differ"
     lots = await lots_of(maker, recall)
     assert (lots[lot]["located_g"], lots[lot]["consumed_g"]) == (0, 0)
+    # Nor has it counted there, whether it says so for itself or in the holder's name.
+    found = {"lot": lot, "kind": "located", "mass_g": 1_000, "note": "据说已封存"}
+    refused = await maker.put(f"{at}/steps/{new_id()}", found)
+    assert (refused.status_code, code_of(refused)) == (403, "holders-own-word")
+    refused = await maker.put(path, {"located": [{"lot": lot, "mass_g": 1_000}]})
+    assert (refused.status_code, code_of(refused)) == (403, "holders-own-word")
+    # What came back to it, it says, and destroys no more than that; the rest is the holder's.
+    await morning.first.make(f"{at}/steps/{new_id()}", found | {"mass_g": 5_000})
+    back = found | {"kind": "recovered", "mass_g": 2_000}
+    await maker.make(f"{at}/steps/{new_id()}", back)
+    await morning.first.make(f"{at}/steps/{new_id()}", back | {"mass_g": 3_000})
+    beyond = await disposal(maker, (lot, 2_001))
+    refused = await maker.put(f"{at}/disposals/{new_id()}", beyond)
+    assert (refused.status_code, code_of(refused)) == (403, "holders-own-word")
+    assert refused.json()["facts"] == {"lot": lot, "left_g": 2_000}
+    await maker.make(f"{at}/disposals/{new_id()}", await disposal(maker, (lot, 1_500)))
+    refused = await maker.put(f"{at}/disposals/{new_id()}", await disposal(maker, (lot, 501)))
+    assert refused.json()["facts"] == {"lot": lot, "left_g": 500}
+    await morning.first.make(
+        f"{at}/disposals/{new_id()}", await disposal(morning.first, (lot, 3_000))
+    )
     lifted = {"outcome": "lifted", "reason": "误报"}
     await morning.office.make(f"{at}/closure", lifted, status=200)
     for actor, kind in ((maker, "located"), (morning.office, "consumed")):

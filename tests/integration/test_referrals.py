@@ -70,12 +70,16 @@ async def test_a_referral_that_nobody_answers_is_withdrawn_and_its_case_ends(
     record = await office.read(f"{at}/record")
     assert [one["withdrawn_at"] for one in record["referrals"]] == [first["withdrawn_at"]]
     assert record["recall"]["totals"]["unanswered"] == 0
+    assert [one["division_name"] for one in record["referrals"]] == ["北京市东城区"]
     page = (await office.get(f"{at}/page")).text
-    assert f"已撤回 withdrawn：{REASON['reason']}" in page
+    assert "<li>北京市东城区 · " in page
+    assert f"withdrawn</span>：{REASON['reason']}" in page
     sheets = CalamineWorkbook.from_filelike(
         io.BytesIO((await office.get(f"{at}/record.xlsx")).content)
     )
-    assert REASON["reason"] in sheets.get_sheet_by_name("协查 Referrals").to_python()[1]
+    row = sheets.get_sheet_by_name("协查 Referrals").to_python()[1]
+    assert REASON["reason"] in row
+    assert "北京市东城区 110101" in row
     await office.make(f"{at}/closure", done, status=200)
     # What nothing waits for is not asked: a word that was sent again stays what it was.
     late = {"lot": morning.kept, "recall": recall, "division_code": "999999", "question": "?"}

@@ -1141,8 +1141,12 @@ async def test_holders_of_what_came_out_of_a_failed_lot_are_told_once(trade: Tra
         async with trade.database.transaction() as session:
             await HANDLERS[kind](session, payload, trade.clock())
     for told_of in (stall, buyer):
-        told = [(notice["kind"], notice["subject"]) for notice in await told_of.read("/notices")]
-        assert told == [("test_failed", sample)]
+        [told] = await told_of.read("/notices")
+        assert (told["kind"], told["subject"], told["goods"]) == (
+            "test_failed",
+            sample,
+            ["韭菜"],
+        )
     # The office is told that a recall is due, of how many lots and parties.
     [due] = await supervisors.read("/notices")
     assert (due["kind"], due["subject"]) == ("recall_due", sample)

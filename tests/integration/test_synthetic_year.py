@@ -1,22 +1,25 @@
 """The rules find what they are meant to find in a made-up year, and leave honest trade alone."""
 
 import ast
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from synthetic.__main__ import Warned, judge, make
-from synthetic.world import World
+from synthetic.honest import Trade
+from synthetic.world import Scan, World
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_MAX = 240
 """Generous: the machine may be busy, and speed is not what this test is about."""
 
-RECALL_MIN, ANY_RULE_MIN, PRECISION_MIN, FALSE_PER_10000_MAX = 0.60, 130, 0.75, 50
+RECALL_MIN, ANY_RULE_MIN, PLAIN_MIN, PRECISION_MIN, FALSE_PER_10000_MAX = 0.6, 135, 0.75, 0.85, 30
 # Rules that must not miss what is plain to see, whatever the seed; the others have hard cases.
 RECALL_OF = {
     "off-log": 1.0,
@@ -26,13 +29,13 @@ RECALL_OF = {
     "deadline-overdue": 0.6,
     "phone-shared": 0.55,
     "product-changed": 0.5,
-    "viewed-too-often": 0.5,
+    "viewed-too-often": 0.35,
     "plot-over-yield": 0.4,
-    "scanned-after-use": 0.35,
-    "certificate-after-sale": 0.3,
+    "scanned-after-use": 0.5,
+    "certificate-after-sale": 0.5,
     "failure-cluster": 0.25,
-    "chain-too-fast": 0.1,
-    "scan-too-fast": 0.05,
+    "chain-too-fast": 0.25,
+    "scan-too-fast": 0.1,
 }
 
 
@@ -56,7 +59,8 @@ def test_a_small_year() -> None:
     assert total["recall"] >= RECALL_MIN
     assert total["precision"] >= PRECISION_MIN
     assert total["false_per_10000"] <= FALSE_PER_10000_MAX
-    assert found["found_by_any_rule"] >= ANY_RULE_MIN
+    assert total["found_by_any"] >= ANY_RULE_MIN
+    assert total["plain_found"] >= PLAIN_MIN * total["plain"]
     recall = {row["rule"]: row["recall"] for row in found["rules"]}
     assert {rule for rule, least in RECALL_OF.items() if recall[rule] < least} == set()
     assert recall.keys() == RECALL_OF.keys()
@@ -79,16 +83,44 @@ def test_the_judge_counts_what_was_planted_and_what_was_not(world: World) -> Non
         "cases": 200,
         "found": 0,
         "recall": 0.0,
+        "found_by_any": 0,
+        "plain": sum(case.plain for case in world.cases),
+        "plain_found": 0,
         "warnings": 0,
         "true": 0,
         "precision": 0,
         "false_per_10000": 0.0,
     }
-    assert _total(world, every)["recall"] == 1
+    found = _total(world, every)
+    assert (found["recall"], found["found_by_any"]) == (1, 200)
+    assert 0 < found["plain_found"] == found["plain"] < 200
     assert _total(world, [*every, Warned("off-log", "code:honest")])["false_per_10000"] == 10
     # Another rule that meets the same case is no false alarm, and finds nothing for this one.
     strange = [Warned("off-log", next(iter(world.cases[0].subjects)))]
-    assert (_total(world, strange)["true"], _total(world, strange)["found"]) == (1, 0)
+    found = _total(world, strange)
+    assert (found["true"], found["found"], found["found_by_any"]) == (1, 0, 1)
+
+
+def test_a_lorry_is_not_at_two_markets_at_once() -> None:
+    """Who came to the wrong market first is at the right one after a drive."""
+    year = make(10_000, 7)
+    planted = {subject for case in year.cases for subject in case.subjects}
+    seen: defaultdict[str, list[Scan]] = defaultdict(list)
+    for scan in year.scans:
+        assert scan.at is not None, "every gate is known"
+        honest = scan.ticket and f"ticket:{scan.ticket.public_id}" not in planted
+        if honest and scan.at.kind == "gate" and scan.device_at is None:
+            seen[scan.code].append(scan)
+    drives = 0
+    for scans in seen.values():
+        for one, other in itertools.pairwise(sorted(scans, key=lambda scan: scan.recorded_at)):
+            assert one.at is not None
+            assert other.at is not None
+            if one.at.parent is not other.at.parent:
+                drives += 1
+                took = other.recorded_at - one.recorded_at
+                assert took >= Trade(year).drive_min(one.at, other.at)
+    assert drives > 0
 
 
 def test_a_seed_makes_one_year(world: World) -> None:

@@ -117,7 +117,7 @@ async def test_a_trace_that_takes_too_long_says_so_in_both_languages(
                 assert (answer.status_code, problem["code"]) == (503, "trace-timed-out"), path
                 assert answer.headers["retry-after"] == "1"
                 assert problem["zh"]["title"] == "追溯未能在时限内完成"
-                assert "x-ndjson" in problem["zh"]["next_step"]
+                assert "导出全部结果" in problem["zh"]["next_step"]
                 assert problem["en"]["title"].startswith("The trace did not get done")
         for method, path, body in asked:  # and nothing is left of it
             assert (await client.request(method, path, json=body)).status_code == 200, path

@@ -103,7 +103,7 @@ async def declared(actor: Actor, code: str, kg: float, **more: Any) -> str:
 # --- each rule ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("declared_kg", "warned"), [(25, False), (26, True)])
+@pytest.mark.parametrize(("declared_kg", "warned"), [(50, False), (51, True)])
 async def test_a_certificate_used_for_more_than_it_vouches_for(
     market: Market, declared_kg: int, warned: bool
 ) -> None:
@@ -114,7 +114,7 @@ async def test_a_certificate_used_for_more_than_it_vouches_for(
     found = await look(market, RuleCode.CERTIFICATE_OVERSOLD)
     assert [row.figure for row in found] == ([100_000 + declared_kg * 1000] if warned else [])
     for row in found:
-        assert (row.subject, row.limit) == (f"lot:{lot}", 125_000)
+        assert (row.subject, row.limit) == (f"lot:{lot}", 150_000)
         assert row.evidence["certificates"] == [certificate["certificate"]]
         assert row.evidence["declared_lots"] == [again]
         assert row.party_id == market.coop.id
@@ -125,7 +125,7 @@ async def test_a_certificate_of_part_of_a_lot_that_goes_along_with_all_of_it(
 ) -> None:
     lot = await market.lot(market.farmer, 100)
     await market.certify(market.farmer, lot, 40)
-    for kilograms, figures in ((40, []), (10, []), (1, [51_000]), (49, [100_000])):
+    for kilograms, figures in ((40, []), (20, []), (1, [61_000]), (39, [100_000])):
         await market.sell(market.farmer, market.stall, lot, kilograms)
         found = await look(market, RuleCode.CERTIFICATE_OVERSOLD)
         assert [row.figure for row in found] == figures
@@ -144,7 +144,34 @@ async def test_a_ticket_that_was_voided_or_refused_used_nothing_up(market: Marke
     assert await look(market, RuleCode.CERTIFICATE_OVERSOLD) == []
 
 
-@pytest.mark.parametrize(("kg", "warned"), [(3300, False), (3310, True)])
+@pytest.mark.parametrize(
+    ("who", "days", "declared_g"),
+    [("stall", 0, None), ("stall", 1, 100_000), ("collector", 0, 100_000)],
+)
+async def test_goods_that_the_buyer_declared_and_then_got_a_ticket_for_are_the_same_goods(
+    market: Market, who: str, days: int, declared_g: int | None
+) -> None:
+    lot = await market.lot(market.coop, 100)
+    certificate = await market.certify(market.coop, lot, 100)
+    await market.sell(market.coop, market.stall, lot, 100)
+    market.clock.advance(days=days)
+    await declared(getattr(market, who), certificate["code"], 100)
+    found = await look(market, RuleCode.CERTIFICATE_OVERSOLD)
+    assert [row.evidence["declared_g"] for row in found] == (
+        [] if declared_g is None else [declared_g]
+    )
+
+
+async def test_more_declared_than_the_ticket_of_the_day_counts(market: Market) -> None:
+    lot = await market.lot(market.coop, 100)
+    certificate = await market.certify(market.coop, lot, 100)
+    await market.sell(market.coop, market.stall, lot, 100)
+    await declared(market.stall, certificate["code"], 151)
+    (found,) = await look(market, RuleCode.CERTIFICATE_OVERSOLD)
+    assert (found.figure, found.evidence["declared_g"]) == (151_000, 51_000)
+
+
+@pytest.mark.parametrize(("kg", "warned"), [(3900, False), (3910, True)])
 async def test_more_than_the_plot_can_yield(market: Market, kg: int, warned: bool) -> None:
     plot = await a_plot(market.farmer, area_m2=MU_M2)
     for day in ("2026-05-01", "2026-06-10"):
@@ -158,23 +185,36 @@ async def test_more_than_the_plot_can_yield(market: Market, kg: int, warned: boo
     assert [row.subject for row in found] == ([f"plot:{plot}"] if warned else [])
     for row in found:
         assert row.evidence["harvested_g"] == kg * 1000
-        assert row.figure > row.limit == 1100
+        assert row.figure > row.limit == 1300
 
 
-@pytest.mark.parametrize(("minutes", "warned"), [(1440, False), (1441, True)])
+@pytest.mark.parametrize(("minutes", "warned"), [(720, False), (721, True)])
 async def test_a_certificate_dated_after_the_sale(
     market: Market, minutes: int, warned: bool
 ) -> None:
-    now = market.clock()
-    day = (now - timedelta(days=2)).date().isoformat()
-    lot = await market.lot(market.coop, 100, made_on=day)
-    await market.certify(market.coop, lot, 100, issued_at=now.isoformat())
-    sold_at = now - timedelta(minutes=minutes)
-    ticket = await market.sell(market.coop, market.stall, lot, 10, sold_at=sold_at.isoformat())
+    lot = await market.lot(market.coop, 100)
+    sold_at = market.clock().isoformat()
+    market.clock.advance(minutes=minutes)
+    await market.certify(market.coop, lot, 100, issued_at=market.clock().isoformat())
+    ticket = await market.sell(market.coop, market.stall, lot, 10, sold_at=sold_at)
     found = await look(market, RuleCode.CERTIFICATE_AFTER_SALE)
     assert [(row.subject, row.figure) for row in found] == (
         [(f"ticket:{ticket['ticket']}", minutes)] if warned else []
     )
+
+
+@pytest.mark.parametrize(("hours", "warned"), [(1, False), (13, True)])
+async def test_who_types_in_the_harvest_late_types_in_the_certificate_with_it(
+    market: Market, hours: int, warned: bool
+) -> None:
+    sold_at = market.clock()
+    market.clock.advance(days=2)
+    lot = await market.lot(market.coop, 100, made_on=sold_at.date().isoformat())
+    market.clock.advance(hours=hours)
+    await market.certify(market.coop, lot, 100, issued_at=market.clock().isoformat())
+    await market.sell(market.coop, market.stall, lot, 10, sold_at=sold_at.isoformat())
+    found = await look(market, RuleCode.CERTIFICATE_AFTER_SALE)
+    assert [row.figure for row in found] == ([60 * hours] if warned else [])
 
 
 @pytest.mark.parametrize("told_late", [False, True])
@@ -231,7 +271,7 @@ async def resold(market: Market, minutes: int) -> str:
     return str(sold["ticket"])
 
 
-@pytest.mark.parametrize(("minutes", "warned"), [(75, True), (77, False)])
+@pytest.mark.parametrize(("minutes", "warned"), [(92, True), (94, False)])
 async def test_goods_that_are_sold_on_faster_than_the_road_allows(
     market: Market, minutes: int, warned: bool
 ) -> None:
@@ -313,7 +353,7 @@ async def test_a_copy_at_two_gates(market: Market) -> None:
         await market.scan(ticket["code"], its_office, place=str(haian))
     market.clock.advance(minutes=35)
     await market.scan(fast["code"], other_office, place=str(qidong))
-    market.clock.advance(minutes=32)
+    market.clock.advance(minutes=56)
     await market.scan(slow["code"], other_office, place=str(qidong))
     found = await look(market, RuleCode.SCAN_TOO_FAST)
     assert [(row.subject, row.figure) for row in found] == [(f"ticket:{fast['ticket']}", 214)]
@@ -325,6 +365,23 @@ async def test_a_copy_at_two_gates(market: Market) -> None:
         f"ticket:{fast['ticket']}",
     }
     assert {(row.figure, row.limit) for row in admitted} == {(20_000, 10_000)}
+
+
+async def test_a_gate_without_a_point_is_where_its_market_is(market: Market) -> None:
+    ticket = await walk_in(market)
+    scans = []
+    for name, longitude in (("东市场", 120.9), ("西市场", 120.7)):
+        site, gate, its_office = await a_market(market, name, VILLAGE)
+        scans.append((gate, its_office))
+        point = f'{{"type": "Point", "coordinates": [{longitude}, 32.0]}}'
+        await market.trade.execute(
+            f"UPDATE place SET geometry = '{point}' WHERE public_id = '{site}'"
+        )
+    for gate, its_office in scans:
+        await market.scan(ticket["code"], its_office, place=str(gate))
+        market.clock.advance(minutes=1)
+    (found,) = await look(market, RuleCode.SCAN_TOO_FAST)
+    assert found.evidence["km_at_least"] == 23
 
 
 async def test_two_gates_of_one_market_are_one(market: Market) -> None:
@@ -349,7 +406,7 @@ async def test_the_books_themselves_say_that_too_much_was_accepted(market: Marke
 
 @pytest.mark.parametrize(
     ("hours", "who", "warned"),
-    [(6.1, "office", True), (5.9, "office", False), (6.1, "stall", False)],
+    [(3.1, "office", True), (2.9, "office", False), (3.1, "stall", False)],
 )
 async def test_a_ticket_shown_again_after_it_was_used(
     market: Market, hours: float, who: str, warned: bool
@@ -360,6 +417,20 @@ async def test_a_ticket_shown_again_after_it_was_used(
     await market.scan(ticket["code"], getattr(market, who), place=str(market.gate))
     found = await look(market, RuleCode.SCANNED_AFTER_USE)
     assert [row.evidence["ended_by"] for row in found] == (["accepted"] if warned else [])
+
+
+@pytest.mark.parametrize("gates", [True, False])
+async def test_a_patrol_of_a_market_with_gates_reads_codes_of_goods_that_are_in(
+    market: Market, gates: bool
+) -> None:
+    ticket = await market.sound_ticket()
+    await market.stall.decides(ticket["ticket"])
+    market.clock.advance(hours=20)
+    if not gates:
+        await market.trade.execute("UPDATE place SET kind = 'stall' WHERE kind = 'gate'")
+    await market.scan(ticket["code"], market.office, place=str(market.site))
+    found = await look(market, RuleCode.SCANNED_AFTER_USE)
+    assert len(found) == (0 if gates else 1)
 
 
 async def test_a_valid_signature_that_the_books_do_not_know(market: Market) -> None:
@@ -374,7 +445,7 @@ async def test_a_valid_signature_that_the_books_do_not_know(market: Market) -> N
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-@pytest.mark.parametrize(("views", "warned"), [(20, False), (21, True)])
+@pytest.mark.parametrize(("views", "warned"), [(55, False), (56, True)])
 async def test_a_public_page_that_is_opened_very_often(
     market: Market, views: int, warned: bool, accept: str
 ) -> None:
@@ -410,7 +481,7 @@ async def test_views_that_cannot_be_written_wait_for_the_next_time(market: Marke
     assert await market.trade.rows("SELECT views FROM public_views") == [(2,)]
 
 
-@pytest.mark.parametrize(("failures", "warned"), [(3, False), (4, True)])
+@pytest.mark.parametrize(("failures", "warned"), [(2, False), (3, True)])
 async def test_failures_beyond_their_own_past(market: Market, failures: int, warned: bool) -> None:
     week_on = datetime.fromisoformat("2026-05-25").date()
     async with market.trade.owner.transaction() as session:
@@ -616,6 +687,37 @@ async def test_who_sees_a_warning(market: Market) -> None:
     assert await there.read("/warnings?state=handled") == []
     assert await there.read(f"/warnings?before={warning}") == []
     assert await there.read("/warnings?rule=off-log") == []
+
+
+async def test_the_gravest_and_the_furthest_beyond_its_limit_come_first(market: Market) -> None:
+    gross, slight = [f"lot:{await overdrawn(market)}" for _ in range(2)]
+    await market.scan(market.token(await market.signer()), place=str(market.gate))
+    for code in (RuleCode.OFF_LOG, RuleCode.CERTIFICATE_OVERSOLD):
+        await look(market, code)
+    ticket = await market.sound_ticket()
+    await market.trade.execute(
+        "INSERT INTO public_views (serial, hour_at, views) "
+        "SELECT serial, :at, 999 FROM ticket WHERE public_id = :ticket",
+        at=market.clock(),
+        ticket=UUID(ticket["ticket"]),
+    )
+    await look(market, RuleCode.VIEWED_TOO_OFTEN)
+    await market.trade.execute(
+        "UPDATE warning SET figure = figure * 2 WHERE subject = :subject", subject=gross
+    )
+
+    async def pages(order: str) -> list[str]:
+        told: list[str] = []
+        path = f"/warnings?order={order}&limit=1"
+        last = ""
+        while page := await market.regulator.read(path + last):
+            told.append(names.get(page[0]["subject"], page[0]["rule"]))
+            last = f"&before={page[0]['warning']}"
+        return told
+
+    names = {gross: "gross", slight: "slight"}
+    assert await pages("weight") == ["off-log", "gross", "slight", "viewed-too-often"]
+    assert await pages("newest") == ["viewed-too-often", "slight", "gross", "off-log"]
 
 
 async def test_a_warning_is_put_aside_once_and_opens_anew_only_when_it_has_grown(

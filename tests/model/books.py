@@ -201,6 +201,8 @@ class InScope:
     held: bool
     located: int = 0
     recovered: int = 0
+    came_back: Counter[str] = field(default_factory=Counter)
+    """Grams that each recorded as recovered, less those that it disposed of."""
     destroyed: int = 0
     consumed: int = 0
 
@@ -1052,6 +1054,8 @@ class Books:
         kind, grams = body["kind"], body["mass_g"]
         unseen = actor != OFFICE and scope.held and not recall.mock
         refuse_if(unseen and kind == "consumed", "consumed-by-own-word")
+        theirs = actor != OFFICE and scope.held and lot.holder != self.ids[actor]
+        refuse_if(theirs and kind == "located", "holders-own-word")
         refuse_if(recall.mock and kind == "recovered", "mock-recall")
         room = scope.located - scope.recovered if kind == "recovered" else scope.room
         refuse_if(grams > room, "recall-grams-differ")
@@ -1059,6 +1063,8 @@ class Books:
         refuse_if(leaves and grams > lot.left, "lot-exhausted")
         yield 201
         setattr(scope, kind, getattr(scope, kind) + grams)
+        if kind == "recovered":
+            scope.came_back[actor] += grams
         if leaves:
             self._booked_out("loss", step, lot, grams)
         self.done["step", step] = (actor, name, body)
@@ -1081,12 +1087,15 @@ class Books:
         lot, grams = self.lots[part["lot"]], part["mass_g"]
         self._speaks(recall, actor, lot.holder or lot.supplier)
         refuse_if(recall.outcome, "recall-closed")
+        theirs = actor != OFFICE and scope.held and lot.holder != self.ids[actor]
+        refuse_if(theirs and grams > scope.came_back[actor], "holders-own-word")
         refuse_if(recall.mock, "mock-recall")
         refuse_if(grams > scope.recovered - scope.destroyed, "recall-grams-differ")
         refuse_if(scope.held and grams > lot.left, "lot-exhausted")
         self._show(disposal, body)
         yield 201
         scope.destroyed += grams
+        scope.came_back[actor] -= grams
         if scope.held:
             self._booked_out("destroy", disposal, lot, grams)
         self.done["disposal", disposal] = (actor, name, body)

@@ -279,7 +279,11 @@ def expected(books: Books) -> dict[str, Any]:
                 "outcome": recall.outcome,
                 "told": {party: by is not None for party, by in recall.told.items()},
                 "lots": {
-                    lot: {key: value for key, value in vars(scope).items() if key != "held"}
+                    lot: {
+                        key: value
+                        for key, value in vars(scope).items()
+                        if key not in {"held", "came_back"}
+                    }
                     for lot, scope in recall.lots.items()
                 },
             }

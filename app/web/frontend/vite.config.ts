@@ -16,14 +16,11 @@ export default defineConfig(({ mode }) => ({
   base: '/screens/',
   plugins: [vue(), serviceWorker('gate'), serviceWorker('m'), precompress()],
   resolve: { alias: { '@': here('./src') } },
-  // What none of us uses is left out of the two libraries that all download.
+  // What none of us uses is left out of the library that all download.
   define: {
     __VUE_OPTIONS_API__: 'false',
     __VUE_PROD_DEVTOOLS__: 'false',
     __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
-    __VUE_I18N_LEGACY_API__: 'false',
-    __VUE_I18N_FULL_INSTALL__: 'false',
-    __INTLIFY_PROD_DEVTOOLS__: 'false',
   },
   build: {
     outDir: here('../screens'),

@@ -1,11 +1,13 @@
-import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import '@/shared/base.css'
 import './admin.css'
-import { makeI18n } from '@/shared/language'
+import { useTexts } from '@/shared/language'
+import shared_en from '@/shared/locales/en.json'
+import shared_zh from '@/shared/locales/zh.json'
 import App from './App.vue'
 import en from './locales/en.json'
 import zh from './locales/zh.json'
 import { router } from './router'
 
-createApp(App).use(createPinia()).use(makeI18n({ zh, en })).use(router).mount('#app')
+useTexts({ zh: { ...shared_zh, ...zh }, en: { ...shared_en, ...en } })
+createApp(App).use(router).mount('#app')

@@ -1,7 +1,7 @@
 /** What codes are called, asked once for each and shared by all screens. */
 import { reactive } from 'vue'
-import { useI18n } from 'vue-i18n'
 import { api, Refusal } from '@/shared/api'
+import { t } from '@/shared/language'
 
 const CITY_DIGITS = 4
 const CODE_DIGITS = 6
@@ -56,7 +56,6 @@ export const partyName = naming(async (id: string) => {
 
 /** Says offices: a place, and which of its two departments; `code` is empty where nobody knows the place. */
 export function useOffices() {
-  const { t } = useI18n()
   return (code: string | null, department: string): string =>
     [code && divisionName(code), t(`department.${department}`)].filter(Boolean).join(' · ')
 }

@@ -1,16 +1,11 @@
 /** Numbers, instants and names as these screens say them, in the language that is chosen. */
-import { computed } from 'vue'
-import { useI18n } from 'vue-i18n'
-import type { Language } from '@/shared/time'
+import { isSaid, language, t } from '@/shared/language'
 import { bothUnits } from '@/shared/units'
 import { chineseSource } from './sources'
 
 const ZONE = 'Asia/Shanghai'
 
 export function useWords() {
-  const { t, te, locale } = useI18n()
-  const language = computed(() => locale.value as Language)
-
   /** Grams in both units; what is another's business is a dash with words. */
   function grams(massG: number | null | undefined): string {
     return massG == null ? t('unknown') : bothUnits(massG, language.value)
@@ -38,7 +33,7 @@ export function useWords() {
   function say(kind: string, value: string | null | undefined): string {
     if (value == null) return t('none')
     const key = `${kind}.${value}`
-    return te(key) ? t(key) : value
+    return isSaid(key) ? t(key) : value
   }
 
   const source = (text: string): string => (language.value === 'zh' ? chineseSource(text) || t('ownRule') : text)

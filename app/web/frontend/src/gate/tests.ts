@@ -89,6 +89,9 @@ export const isTold = (number: string): boolean => live.value.some((one) => one.
 /** A sample as this gate took it, or as the market knows it: any gate may enter the repeat. */
 export function repeatable(told: Sample): KeptSample {
   const here = own.value.find((one) => one.number === told.number)
+  const known = new Set(told.tests.map((one) => one.test))
+  // What was entered a moment ago counts for the next repeat, before the market tells of it.
+  const since = problems.value.has(told.number) ? [] : (here?.tests ?? []).filter((one) => !known.has(one.test))
   return {
     line: null,
     serial: null,
@@ -97,13 +100,16 @@ export function repeatable(told: Sample): KeptSample {
     product: told.product || null,
     title: told.product_name,
     at: Date.parse(told.taken_at),
-    tests: told.tests.map((test) => ({
-      test: test.test,
-      series: seriesOf(test.method, { substance: test.substance }),
-      outcome: test.outcome,
-      value: test.value ?? '',
-      at: Date.parse(test.tested_at),
-    })),
+    tests: [
+      ...told.tests.map((test) => ({
+        test: test.test,
+        series: seriesOf(test.method, { substance: test.substance }),
+        outcome: test.outcome,
+        value: test.value ?? '',
+        at: Date.parse(test.tested_at),
+      })),
+      ...since,
+    ],
     status: told.status,
     left: told.repeats_left,
   }

@@ -78,8 +78,12 @@ export const loadMe = (ask: () => Promise<Me | null>) => meBook.load(async () =>
 
 /** Whoever signed in is known without a network until they sign out, or the server knows them no more. */
 export function rememberMe(me: Me | null): void {
-  if (me) localStorage.setItem(`${PREFIX}me`, JSON.stringify(me))
-  else localStorage.removeItem(`${PREFIX}me`)
+  if (!me) return localStorage.removeItem(`${PREFIX}me`)
+  // A sign-in that ended by itself left the books here; another party finds none of them.
+  const owner = localStorage.getItem(`${PREFIX}party`)
+  if (owner !== null && owner !== (me.party ?? '')) forget()
+  localStorage.setItem(`${PREFIX}party`, me.party ?? '')
+  localStorage.setItem(`${PREFIX}me`, JSON.stringify(me))
 }
 
 /** A ticket; where there is no network, as the lists of this phone last had it. */

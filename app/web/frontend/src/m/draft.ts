@@ -1,32 +1,40 @@
 /** The ticket that is being written. It survives a killed app; it goes when it is issued. */
 import { ref, watch } from 'vue'
+import { draftKey, keepDraft, readDraft } from '@/shared/draft'
 import { newId } from '@/shared/ids'
+import { useSession } from '@/shared/session'
 import { waiting } from './outbox'
 import type { Draft } from './plan'
 
-const KEPT = 'm-draft'
+const session = useSession()
+const keyNow = (): string | null => session.me && draftKey(session.me, 'ticket')
 
-function read(): Draft | null {
-  const text = localStorage.getItem(KEPT)
-  return text === null ? null : (JSON.parse(text) as Draft)
-}
+/** Of whoever is signed in; nobody has none. */
+export const draft = ref<Draft | null>(null)
 
-export const draft = ref<Draft | null>(read())
-
+// At once, so that nobody sees another's, and nothing is lost between two taps.
+watch(
+  keyNow,
+  (key) => (draft.value = key === null ? null : readDraft<Draft>(key)),
+  { immediate: true, flush: 'sync' },
+)
 watch(
   draft,
   (now) => {
-    if (now) localStorage.setItem(KEPT, JSON.stringify(now))
-    else localStorage.removeItem(KEPT)
+    const key = keyNow()
+    if (key !== null) keepDraft(key, now)
   },
-  // At once, so that nothing is lost between two taps.
   { deep: true, flush: 'sync' },
 )
 
 // What was sent is finished, though the program was killed before it could say so.
-watch(waiting, (jobs) => {
-  if (jobs.some((job) => job.id === draft.value?.id)) draft.value = null
-})
+watch(
+  waiting,
+  (jobs) => {
+    if (jobs.some((job) => job.id === draft.value?.id)) draft.value = null
+  },
+  { flush: 'sync' },
+)
 
 export function emptyDraft(): Draft {
   return {

@@ -8,6 +8,7 @@ import {
   isMixed,
   issueSteps,
   type Lot,
+  ownProducts,
   splitSteps,
   stockSuffices,
   type Ticket,
@@ -46,6 +47,27 @@ const ticket = (massG: number, over: Partial<Ticket> = {}): Ticket =>
   }) as Ticket
 
 const draft = (over: Partial<Draft> = {}): Draft => ({ ...again(ticket(150_000), 'ticket-id'), ...over })
+
+it('lists what is in stock before what was sold, the last sold first', () => {
+  const line = (product: number, trade_name: string) => ({ ...ticket(1000).lines[0]!, product, trade_name })
+  const stock = [
+    lot({ product: 1, product_name: '大米', remaining_g: 300 }),
+    lot({ product: 1, product_name: '大米', remaining_g: 200 }),
+    lot({ product: 5, product_name: '蒜', remaining_g: 0 }),
+  ]
+  const sold = [
+    ticket(1000, { issued_at: '2026-06-04T00:00:00Z', status: 'voided', lines: [line(8, '葱')] }),
+    ticket(1000, { issued_at: '2026-06-03T00:00:00Z', kind: 'return', lines: [line(9, '姜')] }),
+    ticket(1000, { issued_at: '2026-06-02T00:00:00Z', lines: [line(7, '韭菜'), line(1, '米')] }),
+    ticket(1000, { issued_at: '2026-06-01T00:00:00Z', lines: [line(7, '青韭'), line(6, '菠菜')] }),
+  ]
+  expect(ownProducts(stock, sold)).toEqual([
+    { id: 1, name: '大米', leftG: 500, soldAt: '2026-06-02T00:00:00Z' },
+    { id: 7, name: '韭菜', leftG: 0, soldAt: '2026-06-02T00:00:00Z' },
+    { id: 6, name: '菠菜', leftG: 0, soldAt: '2026-06-01T00:00:00Z' },
+    { id: 5, name: '蒜', leftG: 0, soldAt: null },
+  ])
+})
 
 it('moves goods between own places as a transfer, and repeats it as one', () => {
   const moved = draft({ buyer: { kind: 'own', party: 'me', place: '二号仓' } })

@@ -118,6 +118,32 @@ export function cards(sold: readonly Ticket[], most: number): Ticket[] {
   return [...seen.values()].slice(0, most)
 }
 
+/** A product that somebody grows or sells. */
+export interface Own {
+  id: number
+  name: string
+  leftG: number
+  /** When a ticket was last issued for it, if one is at hand. */
+  soldAt: string | null
+}
+
+/** Products of one's own: what is in stock first, then what was sold last. `sold` is newest first. */
+export function ownProducts(stock: readonly Lot[], sold: readonly Ticket[]): Own[] {
+  const own = new Map<number, Own>()
+  const of = (id: number, name: string): Own => {
+    const known = own.get(id) ?? { id, name, leftG: 0, soldAt: null }
+    own.set(id, known)
+    return known
+  }
+  for (const lot of stock) of(lot.product, lot.product_name).leftG += lot.remaining_g
+  for (const ticket of sold) {
+    if (ticket.status === 'voided' || ticket.kind === 'return') continue
+    for (const line of ticket.lines) of(line.product, line.trade_name).soldAt ??= ticket.issued_at
+  }
+  const newest = (one: Own, other: Own): number => (other.soldAt ?? '').localeCompare(one.soldAt ?? '')
+  return [...own.values()].sort((one, other) => Number(other.leftG > 0) - Number(one.leftG > 0) || newest(one, other))
+}
+
 /** What this party usually sells of a product at a time: the median of its former lines. */
 export function usualMass(sold: readonly Ticket[], product: number): number | null {
   const masses = sold

@@ -1,25 +1,42 @@
-/** Chinese first, English second: the texts of a program, in the language that is chosen. */
-import { createI18n } from 'vue-i18n'
-import { chosenLanguage, followLanguage, showLanguage } from './choice'
-import shared_en from './locales/en.json'
-import shared_zh from './locales/zh.json'
+/**
+ * The texts of a program in the language that is chosen: Chinese first, English second. Two dozen
+ * lines instead of a library, for none of our sentences needs plural forms, and a phone pays for all
+ * of a library that none of us uses.
+ */
+import { ref } from 'vue'
+import { chosenLanguage, followLanguage, keepLanguage, showLanguage } from './choice'
 import type { Language } from './time'
 
-type Messages = Record<string, unknown>
+type Texts = Readonly<Record<string, unknown>>
 
-/** Build the texts of one program: its own, and those that all share. */
-export function makeI18n(own: Record<Language, Messages>) {
-  const locale = chosenLanguage()
-  showLanguage(locale)
-  const i18n = createI18n({
-    legacy: false,
-    locale,
-    fallbackLocale: 'zh',
-    messages: {
-      zh: { ...shared_zh, ...own.zh },
-      en: { ...shared_en, ...own.en },
-    },
-  })
-  followLanguage((language) => (i18n.global.locale.value = language))
-  return i18n
+export const language = ref<Language>(chosenLanguage())
+showLanguage(language.value)
+followLanguage((next) => (language.value = next))
+
+let texts: Readonly<Record<Language, Texts>> = { zh: {}, en: {} }
+
+/** Give a program its texts, before it says any. */
+export function useTexts(own: Readonly<Record<Language, Texts>>): void {
+  texts = own
+}
+
+export function useLanguage(next: Language): void {
+  language.value = next
+  keepLanguage(next)
+}
+
+export const switchLanguage = (): void => useLanguage(language.value === 'zh' ? 'en' : 'zh')
+
+/** The text under `a.b.c`, if there is one; a whole group of texts is none. */
+function find(key: string): string | undefined {
+  const found = key.split('.').reduce<unknown>((at, part) => (at as Texts | undefined)?.[part], texts[language.value])
+  return typeof found === 'string' ? found : undefined
+}
+
+/** Whether there is such a text; closed words of the API may be newer than this program. */
+export const isSaid = (key: string): boolean => find(key) !== undefined
+
+/** Say a text; `{name}` is replaced by a parameter. What has no text is its key. */
+export function t(key: string, parameters: Readonly<Record<string, unknown>> = {}): string {
+  return find(key)?.replace(/\{(\w+)\}/g, (_, name: string) => String(parameters[name] ?? '')) ?? key
 }
