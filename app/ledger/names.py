@@ -2,8 +2,9 @@
 
 A name is personal: it is kept for the shortest time that it is needed for (PIPL art. 19), and is
 erased unasked after that (art. 47). Needed it is as long as a record must be kept that says who
-checked, or sold, and while a hold, a recall, a case or a report asks about days on which the person
-was still there. What remains is the account's id, which the records name.
+checked, or sold, and while something open (a hold, recall, referral, case, report or warning) asks
+about days on which the person was still there. What remains is the account's id, which the records
+name.
 """
 
 from datetime import datetime

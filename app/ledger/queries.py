@@ -268,11 +268,22 @@ async def sums(session: AsyncSession, kind: LedgerKind, party_id: int, month: Mo
     ]
 
 
-# Goods of open holds, of open recalls and of failures that no office has dealt with to the end
-# (核查处置), held still or not, and whatever went into them; what they went into is younger than
+# Every word that the evidence of a warning consists of, by its key, and what it is about: its goods
+# and documents are named there. Nobody has handled it while it is open.
+_WARNED = """
+    SELECT '' AS key, split_part(w.subject, ':', 2) AS word FROM warning w WHERE w.state = 'open'
+    UNION
+    SELECT e.key, v.word #>> '{}' FROM warning w
+    CROSS JOIN jsonb_each(w.evidence) e CROSS JOIN jsonb_path_query(e.value, '$[*]') v (word)
+    WHERE w.state = 'open'
+"""
+_AS_ID = "CASE WHEN pg_input_is_valid(w.word, 'uuid') THEN CAST(w.word AS uuid) END"
+# Goods of open holds, of open recalls, of failures that no office has dealt with to the end
+# (核查处置), held still or not, of questions between offices that nobody has answered, and of
+# warnings that nobody has handled, and whatever went into them; what they went into is younger than
 # they are, and so is all of a recall's scope beyond what was found and its sources. An exercise
 # needs nothing: whoever never ends one could else keep names from being erased.
-_HELD_SINCE = text("""
+_HELD_SINCE = text(f"""
     WITH RECURSIVE needed AS (
         SELECT h.lot_id FROM hold h WHERE h.released_at IS NULL
         UNION
@@ -282,20 +293,26 @@ _HELD_SINCE = text("""
         SELECT s.lot_id FROM deadline d JOIN sample s ON s.id = d.sample_id
         WHERE d.kind = 'handling_finish' AND d.done_at IS NULL
         UNION
+        SELECT f.lot_id FROM referral f WHERE f.answered_at IS NULL AND f.withdrawn_at IS NULL
+        UNION
+        SELECT l.id FROM ({_WARNED}) w JOIN lot l ON l.public_id = {_AS_ID}
+        UNION
         SELECT e.src FROM lot_edge e JOIN needed n ON n.lot_id = e.dst
     )
     SELECT min(l.created_at) FROM lot l JOIN needed n ON n.lot_id = l.id
-""")
+""")  # noqa: S608 (constants)
 
 
 async def held_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest goods came into being that a hold, recall or failure needs, if any."""
+    """Answer when the oldest goods came into being that something open is about, if any."""
     found: datetime | None = await session.scalar(_HELD_SINCE)
     return found
 
 
-# A case asks what somebody did at a gate, a report what somebody sold.
-_ASKED_SINCE = text("""
+# A case asks what somebody did at a gate, a report what somebody sold, a warning about its day, the
+# documents and moments of its evidence, and the season that it adds up. Days begin in Nantong.
+_DAY = "CAST({} AS timestamp) AT TIME ZONE 'Asia/Shanghai'"
+_ASKED_SINCE = text(f"""
     SELECT min(at) FROM (
         SELECT min(i.inspected_at) AS at FROM gate_case c
         JOIN inspection_line l ON l.id = c.line_id JOIN inspection i ON i.id = l.inspection_id
@@ -305,12 +322,23 @@ _ASKED_SINCE = text("""
         LEFT JOIN ticket t ON t.public_id = r.document
         LEFT JOIN certificate c ON c.public_id = r.document
         WHERE r.state <> 'answered'
+        UNION ALL
+        SELECT min({_DAY.format("occurred_on - coalesce((evidence ->> 'season_days')::int, 0)")})
+        FROM warning WHERE state = 'open'
+        UNION ALL
+        SELECT min(CASE WHEN w.key LIKE '%\\_at' THEN CAST(w.word AS timestamptz)
+            WHEN w.key LIKE '%\\_on' THEN {_DAY.format("w.word")} END)
+        FROM ({_WARNED}) w
+        UNION ALL
+        SELECT min(least(t.sold_at, t.issued_at, c.issued_at)) FROM ({_WARNED}) w
+        LEFT JOIN ticket t ON t.public_id = {_AS_ID}
+        LEFT JOIN certificate c ON c.public_id = {_AS_ID}
     ) AS open
-""")
+""")  # noqa: S608 (constants)
 
 
 async def asked_since(session: AsyncSession) -> datetime | None:
-    """Answer when the oldest deed happened that an open case or report asks about, if any."""
+    """Answer when the oldest deed was that an open case, report or warning asks about, if any."""
     found: datetime | None = await session.scalar(_ASKED_SINCE)
     return found
 
@@ -325,7 +353,7 @@ _MONTHS_AT_HAND = text("""
 
 
 async def needed_since(session: AsyncSession) -> datetime | None:
-    """Answer from when on something is needed by a hold, recall, case or report that is open."""
+    """Answer from when on something is needed by whatever is open, be it a hold or a warning."""
     asked = (await held_since(session), await asked_since(session))
     return min((at for at in asked if at is not None), default=None)
 

@@ -2,7 +2,7 @@
 
 Tickets, lots and parties are never removed, so a ledger lasts. What can leave the tables at hand
 are months of events and log entries, which stand behind every record: the longest of all rules
-holds for them, and whatever an open hold, recall, case or report needs.
+holds for them, and whatever is open needs: a hold, recall, referral, case, report or warning.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,7 @@ class Plan:
         months: For how many months the longest rule keeps it.
         source: That rule.
         rule_from: The first day that the rule still needs.
-        hold_from: The first day that an open hold, recall, case or report still needs; None without
-            one.
+        hold_from: The first day that something open still needs; None without any.
         may_go: The months that nothing needs, by their first day.
         held_back: Months that are old enough, and that something open needs.
     """

@@ -17,7 +17,7 @@ from app.party import service as parties
 from app.party.access import Caller, Department, governs
 from app.place import service as places
 from app.place.rules import DivisionNotInForce, Gazetteer, UnknownDivision, resolve
-from app.recall import authority, queries, rules, terms
+from app.recall import authority, following, queries, rules, terms
 from app.recall.models import Recall, RecallLot, Referral
 from app.recall.opening import commit_to
 from app.recall.schemas import ReferralIn, ReferralOut
@@ -38,12 +38,14 @@ async def ask(
         UnknownLot, UnknownRecall: there is none, or the case is not for the caller.
         IdReused: the id names another referral.
         NotInScope: the lot is not in the case.
+        RecallClosed: the case is closed: nothing waits for the answer.
         NoOfficeThere: there is nobody who may answer.
     """
     lot = await lots.find(session, body.lot)
     recall = None
     if body.recall is not None:
-        recall = await queries.find(session, body.recall)
+        # Whoever ends the case waits, and counts this question, or it is asked too late.
+        recall = await following.open_case(session, body.recall)
         await queries.check_may_see(session, recall, caller)
     digest = digest_of({**body.model_dump(mode="json"), "by": str(caller.party_public_id)})
     existing = await session.scalar(select(Referral).where(Referral.public_id == public_id))
@@ -51,8 +53,10 @@ async def ask(
         if existing.digest != digest:
             raise IdReused(referral=str(public_id))
         return existing, False
-    if recall is not None and await session.get(RecallLot, (recall.id, lot.id)) is None:
-        raise rules.NotInScope(lot=str(body.lot))
+    if recall is not None:
+        if await session.get(RecallLot, (recall.id, lot.id)) is None:
+            raise rules.NotInScope(lot=str(body.lot))
+        following.check_open(recall)
     told = await _asked(session, body.division_code, body.department, on=local_date(now))
     if not told:
         raise rules.NoOfficeThere(pointer="/division_code", division=body.division_code)

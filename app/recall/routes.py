@@ -707,7 +707,14 @@ Answerer = Annotated[Caller, Depends(allow("referral.answer"))]
     status_code=HTTPStatus.CREATED,
     responses={
         **repeated(schemas.ReferralOut),
-        **declare(UnknownLot, rules.UnknownRecall, IdReused, rules.NotInScope, rules.NoOfficeThere),
+        **declare(
+            UnknownLot,
+            rules.UnknownRecall,
+            IdReused,
+            rules.NotInScope,
+            rules.RecallClosed,
+            rules.NoOfficeThere,
+        ),
     },
     tags=["referrals"],
 )

@@ -1,6 +1,7 @@
 """Ledgers: real tickets through HTTP, against entries that were written by hand."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import date
 from io import BytesIO
@@ -12,10 +13,13 @@ import httpx
 import pytest
 from pypdf import PdfReader
 from python_calamine import CalamineWorkbook
+from sqlalchemy import text
 
 from app.party.access import RoleKind
+from app.supervision.models import WarningRow
+from app.supervision.rules import RuleCode, Severity, WarningState
 from tests.conftest import TEST_SECRET, FakeClock
-from tests.factories import CHIVES, GREENS, Actor, Json, code_of, line, new_id
+from tests.factories import CHIVES, GREENS, Actor, Json, code_of, line, new_id, received
 from tests.gate import agrees, inspects, scanned
 from tests.laboratory import judged, lab, report, sampled
 from tests.market import Market, open_market
@@ -627,6 +631,104 @@ async def test_a_failure_that_nobody_has_dealt_with_keeps_its_past(market: Marke
     async with trade.owner.transaction() as session:
         event, _ = await retention.plans(session, today=today)
     assert (len(event.may_go), event.held_back) == (2, ())
+
+
+async def _kept_from(market: Market) -> date | None:
+    """Answer the first day that something open needs."""
+    from app.ledger import retention
+
+    async with market.trade.owner.transaction() as session:
+        event, _ = await retention.plans(session, today=date(2026, 6, 18))
+    return event.hold_from
+
+
+async def _aged(market: Market, lot: str) -> None:
+    await market.trade.execute(
+        "UPDATE lot SET created_at = '2023-06-10T00:00Z' WHERE public_id = :lot", lot=UUID(lot)
+    )
+
+
+@pytest.mark.parametrize("end", ["answer", "withdrawal"])
+async def test_a_question_that_nobody_has_answered_keeps_its_past(market: Market, end: str) -> None:
+    office = market.regulator
+    grown = await market.farmer.opens(kg=10)
+    lot = await market.buy(market.farmer, market.stall, grown, 4)
+    await _aged(market, grown)
+    assert await _kept_from(market) is None
+    referral = f"/referrals/{new_id()}"
+    code = await market.trade.value(
+        "SELECT division_code FROM party_role WHERE party_id = :id", id=office.id
+    )
+    await office.make(referral, {"lot": lot, "division_code": code, "question": "请核查库存"})
+    assert await _kept_from(market) == date(2023, 6, 1)
+    said = {"answer": {"answer": "查无此货"}, "withdrawal": {"reason": "不再请求"}}[end]
+    await office.make(f"{referral}/{end}", said, status=200)
+    assert await _kept_from(market) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "since"),
+    [
+        ({}, date(2026, 6, 1)),
+        ({"occurred_on": "2023-06-02"}, date(2023, 6, 1)),
+        ({"evidence": {"began_at": "2023-06-10T00:00:00+00:00"}}, date(2023, 6, 1)),
+        ({"evidence": {"seen_at": ["2024-06-10T00:00:00+00:00"]}}, date(2024, 6, 1)),
+        ({"evidence": {"applied_on": "2023-06-02", "substance": "x"}}, date(2023, 6, 1)),
+        ({"evidence": {"season_days": 60}}, date(2026, 4, 1)),
+        ({"subject": "lot:{lot}"}, date(2022, 3, 1)),
+        ({"evidence": {"declared_lots": ["{lot}"]}}, date(2022, 3, 1)),
+        ({"subject": "ticket:{ticket}"}, date(2022, 5, 1)),
+        ({"evidence": {"certificates": ["{certificate}"]}}, date(2021, 7, 1)),
+    ],
+)
+async def test_a_warning_that_nobody_has_handled_keeps_what_it_asks_about(
+    market: Market, changes: dict[str, Any], since: date
+) -> None:
+    trade = market.trade
+    grown = await market.farmer.opens(kg=10)
+    paper = await market.certify(market.farmer, grown, 10)
+    ticket = await market.sell(market.farmer, market.stall, grown, 4)
+    lot = received(await market.stall.decides(ticket["ticket"]))
+    # The goods are old by what went into them; documents are never changed but here.
+    async with trade.owner.transaction() as session:
+        await session.execute(text("SET LOCAL session_replication_role = replica"))
+        for aged, name in (
+            ("lot SET created_at = '2022-03-10T00:00Z'", grown),
+            ("ticket SET sold_at = '2022-05-10T00:00Z'", ticket["ticket"]),
+            ("certificate SET issued_at = '2021-07-10T00:00Z'", paper["certificate"]),
+        ):
+            changed = text(f"UPDATE {aged} WHERE public_id = :id")
+            await session.execute(changed, {"id": UUID(name)})
+    named = {"lot": lot, "ticket": ticket["ticket"], "certificate": paper["certificate"]}
+    written = json.dumps({"subject": "tests:1", "evidence": {}, **changes})
+    for name, public_id in named.items():
+        written = written.replace("{" + name + "}", public_id)
+    wanted = {"occurred_on": "2026-06-10", **json.loads(written)}
+    market.clock.advance(minutes=5)
+    async with trade.owner.transaction() as session:
+        row = WarningRow(
+            public_id=UUID(new_id()),
+            rule=RuleCode.OFF_LOG,
+            rule_valid_from=date(2016, 3, 1),
+            severity=Severity.HIGH,
+            subject=wanted["subject"],
+            period="",
+            occurred_on=date.fromisoformat(wanted["occurred_on"]),
+            figure=2,
+            limit=1,
+            evidence=wanted["evidence"],
+            market_ids=[],
+            divisions=["320602"],
+            opened_at=market.clock(),
+            seen_at=market.clock(),
+            state=WarningState.OPEN,
+        )
+        session.add(row)
+    assert await _kept_from(market) == since
+    async with trade.owner.transaction() as session:
+        row = await session.get_one(WarningRow, row.id)
+        row.state, row.closed_at, row.reason = WarningState.HANDLED, market.clock(), "已核查"
+    assert await _kept_from(market) is None
 
 
 # --- at the terminal ------------------------------------------------------------------------------

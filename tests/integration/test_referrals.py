@@ -81,6 +81,14 @@ async def test_a_referral_that_nobody_answers_is_withdrawn_and_its_case_ends(
     assert REASON["reason"] in row
     assert "北京市东城区 110101" in row
     await office.make(f"{at}/closure", done, status=200)
+    # What nothing waits for is not asked: a word that was sent again stays what it was.
+    late = {"lot": morning.kept, "recall": recall, "division_code": "999999", "question": "?"}
+    for changed, code in (({}, "not-in-scope"), ({"lot": morning.at_first}, "recall-closed")):
+        refused = await office.put(f"/referrals/{new_id()}", {**late, **changed})
+        assert code_of(refused) == code
+    first_asked = {**late, "lot": morning.at_first, "division_code": "110101"}
+    first_asked["question"] = "请核查库存"
+    await office.make(f"/referrals/{referral}", first_asked, status=200)
     leaves = await trade.rows(
         "SELECT kind, convert_from(leaf, 'UTF8') FROM entry WHERE subject = :id ORDER BY id",
         id=UUID(referral),
@@ -107,6 +115,28 @@ async def test_an_overdue_referral_is_reminded_of_once_and_a_withdrawn_one_not_a
     # What is open comes first; late as it is, it can be withdrawn, too.
     assert next(iter(shown)) == open_still
     await office.make(f"/referrals/{open_still}/withdrawal", REASON, status=200)
+
+
+async def test_a_question_asked_while_its_case_ends_is_counted_or_refused(
+    morning: Morning,
+) -> None:
+    office, _ = morning.office, await office_of(morning.trade, "1101")
+    recall = (await recalled(office, morning.at_first))["recall"]
+    at = f"/recalls/{recall}"
+    annulled = {"reason": "卖方拒不作废", "accountable": "王五"}
+    await office.make(f"{at}/annulments/{morning.pending}", annulled)
+    await account_for(office, recall)
+    done = {"outcome": "completed", "reason": "全部销毁"}
+    question = {"lot": morning.at_first, "division_code": "110101", "question": "?"}
+    asked, closed = await asyncio.gather(
+        office.put(f"/referrals/{new_id()}", {**question, "recall": recall}),
+        office.put(f"{at}/closure", done),
+    )
+    if asked.is_success:
+        assert code_of(closed) == "recall-steps-open"
+    else:
+        assert (asked.status_code, code_of(asked)) == (409, "recall-closed")
+        assert closed.is_success
 
 
 async def test_refusals_of_a_withdrawal_come_in_order(morning: Morning) -> None:
