@@ -130,7 +130,10 @@ TABLE: list[tuple[date, Requirement, set[Trait], set[Proof], Decision, list[str]
     (Y2026, VEG, {FORM}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
     (Y2026, VEG, set(), {AGREED, TICKET, CERT}, ADMIT, []),
     # What cannot well be, by an early warning or by the papers' own dates: a test, and no paper.
-    (Y2019, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, AFTER_TEST, ["gate-implausible"]),
+    # The days of the older orders asked for nothing of the sort.
+    (Y2019, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, ADMIT, []),
+    (Y2024, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, ADMIT, []),
+    (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, AFTER_TEST, ["gate-implausible"]),
     (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT, LAB}, AFTER_TEST, ["gate-implausible"]),
     (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
     (
