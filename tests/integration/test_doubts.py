@@ -9,7 +9,7 @@ from app.admission import doubts
 from app.supervision import service
 from app.supervision.rules import RuleCode
 from tests.conftest import FakeClock
-from tests.factories import VILLAGE, Json, new_id
+from tests.factories import CHIVES, VILLAGE, Json, new_id
 from tests.gate import agrees, inspects, scanned
 from tests.laboratory import inhibition, judged, sampled
 from tests.market import Market, open_market
@@ -21,6 +21,7 @@ async def market(database_url: str, clock: FakeClock) -> AsyncIterator[Market]:
     async with open_market(database_url, clock) as opened:
         await agrees(opened, opened.stall)
         await agrees(opened, opened.coop)
+        await agrees(opened, opened.collector)
         yield opened
 
 
@@ -110,6 +111,36 @@ async def test_a_warning_about_a_plot_is_about_the_crop_of_its_season(market: Ma
     bought = await market.buy(market.coop, market.stall, second["lot"], 100)
     resold = await market.sell(market.stall, market.stranger, bought, 10)
     assert (await market.scan(resold["url"], market.stranger))["decision"] == "ADMIT_AFTER_TEST"
+
+
+async def test_a_harvest_before_its_time_is_doubted_in_whatever_it_went_into(
+    market: Market,
+) -> None:
+    plot = new_id()
+    body = {"kind": "plot", "name": "东头地", "division_code": VILLAGE, "valid_from": "2020-01-01"}
+    await market.coop.make(f"/places/{plot}", body)
+    treatment = {
+        "plot": plot,
+        "substance": "吡虫啉",
+        "dose": "20 克/亩",
+        "applied_at": "2026-06-01T08:00+08:00",
+        "product": CHIVES,
+    }
+    await market.coop.make(f"/treatments/{new_id()}", treatment)
+    early = await market.lot(market.coop, 50, plot=plot, division_code=None, made_on="2026-06-14")
+    await market.certify(market.coop, early, 50)
+    sound = await market.certified(50)
+    bought = [await market.buy(market.coop, market.collector, lot, 40) for lot in (early, sound)]
+    mixed = await market.merge(market.collector, bought)
+    await look(market, RuleCode.PREHARVEST_INTERVAL)
+    doubted = await market.sell(market.collector, market.stall, mixed, 60, market=str(market.site))
+    other = await market.sell(market.coop, market.stall, sound, 10, market=str(market.site))
+    decision, told = await shown(market, scanned(doubted))
+    assert (decision, [one["kind"] for one in told]) == (
+        "ADMIT_AFTER_TEST",
+        ["preharvest-interval"],
+    )
+    assert await shown(market, scanned(other)) == ("ADMIT", [])
 
 
 async def test_a_certificate_younger_than_the_sale_waits_for_no_job(market: Market) -> None:
