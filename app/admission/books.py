@@ -10,9 +10,20 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.admission import rules
-from app.admission.policy import Proof, Trait
-from app.admission.rules import Code, CodeKind, Goods, Paper, Stated, TestFact, TestOutcome
+from app.admission import doubts, rules
+from app.admission.doubts import Doubts
+from app.admission.policy import Doubt, Proof, Trait
+from app.admission.rules import (
+    Certified,
+    Code,
+    CodeKind,
+    Doubted,
+    Goods,
+    Paper,
+    Stated,
+    TestFact,
+    TestOutcome,
+)
 from app.certificate import service as certificates
 from app.certificate.models import Certificate
 from app.certificate.rules import CONFORMITY, Act, CertificateKind, Duty
@@ -186,7 +197,8 @@ _BEHIND = prepared("""
             SELECT 1 FROM jsonb_array_elements(l.documents) d
             WHERE d ->> 'kind' = ANY(CAST(:vouchers AS text[]))
         ),
-        array(SELECT e.src FROM lot_edge e JOIN met m ON m.id = e.src WHERE e.dst = l.id)
+        array(SELECT e.src FROM lot_edge e JOIN met m ON m.id = e.src WHERE e.dst = l.id),
+        l.created_at
     FROM met JOIN lot l ON l.id = met.id LEFT JOIN lot_balance b ON b.lot_id = l.id
     ORDER BY l.id
 """)
@@ -224,6 +236,7 @@ class _Ancestor(NamedTuple):
     public_id: UUID
     on_hold: bool
     sourceless: bool
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +273,7 @@ async def _ancestry(
         },
     )
     return _Ancestry(
-        {row[0]: _Ancestor(row[1], row[3], row[4]) for row in rows},
+        {row[0]: _Ancestor(row[1], row[3], row[4], row[6]) for row in rows},
         Lineage(
             parents={row[0]: tuple(row[5]) for row in rows},
             products={row[0]: row[2] for row in rows},
@@ -284,6 +297,7 @@ class _Known:
         earlier: how they stood when it happened.
         named: What numbers of reports stand for.
         left: Grams that the holders of certified lots had of them.
+        doubts: What early warnings say of all these.
     """
 
     at: datetime
@@ -302,6 +316,7 @@ class _Known:
     involved: Collection[int]
     named: Mapping[str, Sequence[NamedTest]] = field(default_factory=dict)
     left: Mapping[int, int] = field(default_factory=dict)
+    doubts: Doubts = field(default_factory=Doubts)
 
     def tests_of(self, lot_id: int) -> tuple[TestFact, ...]:
         """Answer what is known of tests of a lot, and of what went into it.
@@ -404,6 +419,7 @@ async def _read(
         involved=await involved(session, [one.ticket for one in issued], caller),
         named=await testing.named(session, _numbers(issued, states.values()), now),
         left=await _left(session, {row.lot_id for row in certified}, at),
+        doubts=await doubts.read(session, ids, ancestry.lots),
     )
 
 
@@ -516,9 +532,28 @@ def _goods(
                 if advised and lot.producer_id == ticket.seller_id
                 else frozenset(),
                 lots_tested=item.lots_tested | ({arrived} if arrived else set()),
+                doubts=_doubts(ticket, draw, arrived, known),
             )
         )
     return rules.with_reports(tuple(goods), _reports(ticket.documents), known.named)
+
+
+def _doubts(
+    ticket: Ticket, draw: TicketDraw, arrived: int | None, known: _Known
+) -> tuple[Doubted, ...]:
+    """Say why goods of a ticket cannot well be: by warnings that are open, and by its own dates."""
+    near = [draw.lot_id, *([arrived] if arrived else [])]
+    found = known.doubts.of(ticket.id, known.ancestry.behind(near))
+    warned = {doubted.kind for doubted in found}
+    settled = (ticket.id, Doubt.CERTIFICATE_AFTER_SALE) in known.doubts.answered
+    if ticket.kind is TicketKind.RETURN or Doubt.CERTIFICATE_AFTER_SALE in warned or settled:
+        return found
+    certified = [
+        Certified(row.public_id, row.issued_at, known.ancestry.lots[row.lot_id].recorded_at)
+        for row in (known.certificates[number] for number in draw.certificate_ids)
+        if row.lot_id in known.ancestry.lots
+    ]
+    return (*found, *rules.after_sale(ticket.sold_at, certified, known.doubts.graces))
 
 
 def _item(
@@ -583,7 +618,12 @@ def _paper_of_certificate(certificate: Certificate, known: _Known) -> Paper:
         certificate=kind,
         voided=certificate.id in known.voided,
         expires_at=certificate.expires_at,
-        goods=(_item(lot, certificate.mass_g, on, proofs, known),),
+        goods=(
+            replace(
+                _item(lot, certificate.mass_g, on, proofs, known),
+                doubts=known.doubts.of(None, known.ancestry.behind([lot.id])),
+            ),
+        ),
         left_g=known.left[lot.id],
     )
     return _with_ancestors(paper, {certificate.lot_id}, known.ancestry)

@@ -382,6 +382,14 @@ OBSERVATIONS: Final = {
             "The certificate states no basis of its promise: admit after a sample or quick test",
             _ENTRY,
         ),
+        _observation(
+            "implausible",
+            Severity.TEST,
+            "数据可疑（预警未处理或合格证晚于销售）；快检合格后可入场",
+            "What the books say of the goods cannot well be (an early warning is open, or the "
+            "certificate is younger than the sale): admit after a test",
+            _HOUSE,
+        ),
         # What stands at the gate.
         _observation(
             "mass-exceeds-ticket",

@@ -80,6 +80,18 @@ class Trait(StrEnum):
     ADVISED = "advised"  # the law encourages the seller to certify, and does not oblige
     IMPORTED = "imported"
     PRESENT_FORM = "present_form"  # a paper certificate on the form in force that day
+    DOUBTED = "doubted"  # an early warning about them is open, or their papers contradict
+
+
+class Doubt(StrEnum):
+    """What makes goods implausible; the words are those of the early warnings that find it."""
+
+    CERTIFICATE_OVERSOLD = "certificate-oversold"
+    PLOT_OVER_YIELD = "plot-over-yield"
+    CERTIFICATE_AFTER_SALE = "certificate-after-sale"
+    PREHARVEST_INTERVAL = "preharvest-interval"
+    CHAIN_TOO_FAST = "chain-too-fast"
+    PRODUCT_CHANGED = "product-changed"
 
 
 EVERY_CLASS: Final = "*"

@@ -14,6 +14,7 @@ from app.admission.findings import OBSERVATIONS, Finding
 from app.admission.policy import (
     GRAVEST_FIRST,
     Decision,
+    Doubt,
     Policy,
     Proof,
     Severity,
@@ -23,7 +24,7 @@ from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
 from app.event.lateness import Late
 from app.label.rules import PATH as LABEL_PATH
-from app.product.rules import Requirement
+from app.product.rules import Dated, Requirement
 from app.signing import shortcode, token
 from app.signing.keys import SignatureVerdict
 from app.signing.token import Parsed, Unreadable, UnreadableError
@@ -297,6 +298,66 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Why goods, or what their papers say of them, cannot well be.
+
+    Attributes:
+        warning: The early warning that is open about it, or
+        certificate: the paper that shows it here and now.
+    """
+
+    kind: Doubt
+    warning: UUID | None = None
+    certificate: UUID | None = None
+
+    def written(self) -> dict[str, str]:
+        """Write it as a verdict tells it."""
+        named = {"warning": self.warning, "certificate": self.certificate}
+        return {"kind": self.kind.value} | {
+            key: str(value) for key, value in named.items() if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Grace(Dated):
+    """By how long a certificate may be younger than the sale that it goes with, for a while."""
+
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A certificate that goes with a sale.
+
+    Attributes:
+        recorded_at: When its lot came into the books; before that nobody could certify it.
+    """
+
+    certificate: UUID
+    issued_at: datetime
+    recorded_at: datetime
+
+
+def after_sale(
+    sold_at: datetime, certified: Iterable[Certified], graces: Iterable[Grace]
+) -> tuple[Doubted, ...]:
+    """Answer the certificates that were written too long after what they went with was sold.
+
+    Who types in everything in the evening writes the certificate then, too: it is late by what
+    passed since its own lot was in the books. Whole minutes count, as in the early warning.
+    """
+    grace = next((each for each in graces if each.in_force(local_date(sold_at))), None)
+    if grace is None:
+        return ()
+    minute = timedelta(minutes=1)
+    return tuple(
+        Doubted(Doubt.CERTIFICATE_AFTER_SALE, certificate=each.certificate)
+        for each in certified
+        if (each.issued_at - max(sold_at, each.recorded_at)) // minute * minute > grace.lasts
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Goods:
     """Grams of one lot, or of goods that have no lot yet, and what came with them.
 
@@ -312,6 +373,7 @@ class Goods:
         documents: Papers that somebody at the gate typed in.
         reports: Tests that the seller named by their numbers.
         lots_tested: Internal ids of the lots whose tests are tests of these goods.
+        doubts: Why they, or what their papers say of them, cannot well be.
     """
 
     lot: UUID | None
@@ -327,6 +389,12 @@ class Goods:
     documents: tuple[Document, ...] = ()
     reports: tuple[Report, ...] = ()
     lots_tested: frozenset[int] = frozenset()
+    doubts: tuple[Doubted, ...] = ()
+
+    @property
+    def circumstances(self) -> frozenset[Trait]:
+        """All that decides which rules are for them."""
+        return self.traits | {Trait.DOUBTED} if self.doubts else self.traits
 
     @property
     def counting(self) -> frozenset[Proof]:
@@ -749,11 +817,13 @@ def _of_goods(policy: Policy, goods: Goods) -> Iterator[Finding]:
     for document in goods.documents:
         yield from _of_document(document, goods)
     proofs = goods.counting
-    for rule in policy.requirements(goods.on, goods.needs, goods.traits):
+    for rule in policy.requirements(goods.on, goods.needs, goods.circumstances):
         if not rule.is_met(proofs):
             facts = _facts_of(goods)
             if rule.finding == "no-source-proof" and goods.sourceless:
                 facts = {"lots": [str(lot) for lot in goods.sourceless]}
+            if rule.finding == "implausible":
+                facts["doubts"] = [doubted.written() for doubted in goods.doubts]
             further = goods.needs_source if goods.needs in rule.classes else ""
             yield Finding(OBSERVATIONS[rule.finding], facts, rule, further)
 

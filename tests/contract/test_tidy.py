@@ -32,6 +32,7 @@ FILES_OF_A_FEATURE = {
 FURTHER_FILES = {
     "admission": {
         "books.py",  # what the books know of codes, read for a whole vehicle at once
+        "doubts.py",  # what early warnings say of goods, likewise
         "findings.py",  # pure: all that can be found, in both languages
         "gate.py",  # pure: when an inspection happened, what contradicts it, who may overrule
         "inspections.py",  # a vehicle at a gate, decided and stored once

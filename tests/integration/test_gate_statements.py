@@ -20,7 +20,7 @@ from tests.market import PORK, Market
 STATEMENTS_MAX = 60
 """For a vehicle with tickets, certificates, short codes, papers and a self-producing seller."""
 
-SCAN_STATEMENTS_MAX = 16
+SCAN_STATEMENTS_MAX = 17
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from app.admission.findings import OBSERVATIONS
 from app.admission.policy import (
     GRAVITY,
     Decision,
+    Doubt,
     Policy,
     Proof,
     Risk,
@@ -30,20 +31,25 @@ from app.admission.policy import (
 )
 from app.admission.rules import (
     Admitted,
+    Certified,
     Document,
+    Doubted,
     Entry,
     Facts,
     Goods,
+    Grace,
     Paper,
     Report,
     TestFact,
     TestOutcome,
+    after_sale,
     decide,
 )
 from app.certificate.rules import CertificateKind
 from app.core.clock import local_date
 from app.event.lateness import Lateness, judged_on, late
 from app.product.rules import Requirement
+from app.supervision.rules import RuleCode
 from app.ticket.rules import TicketStatus
 
 POLICY = Policy(tuple(seed.rule_of(row) for row in seed.rows("policy.json")))
@@ -73,6 +79,7 @@ SELF = Trait.SELF_PRODUCED
 SMALL = Trait.ADVISED
 IMPORTED = Trait.IMPORTED
 FORM = Trait.PRESENT_FORM
+DOUBTED = Trait.DOUBTED
 
 ADMIT, AFTER_TEST, HOLD, REFUSE = (
     Decision.ADMIT,
@@ -122,6 +129,22 @@ TABLE: list[tuple[date, Requirement, set[Trait], set[Proof], Decision, list[str]
     (Y2026, VEG, {FORM}, {AGREED, TICKET, CERT}, AFTER_TEST, ["mara-2025-4-basis"]),
     (Y2026, VEG, {FORM}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
     (Y2026, VEG, set(), {AGREED, TICKET, CERT}, ADMIT, []),
+    # What cannot well be, by an early warning or by the papers' own dates: a test, and no paper.
+    # The days of the older orders asked for nothing of the sort.
+    (Y2019, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, ADMIT, []),
+    (Y2024, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, ADMIT, []),
+    (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT}, AFTER_TEST, ["gate-implausible"]),
+    (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT, LAB}, AFTER_TEST, ["gate-implausible"]),
+    (Y2026, VEG, {DOUBTED}, {AGREED, TICKET, CERT, PASSED}, ADMIT, []),
+    (
+        Y2026,
+        PORK,
+        {DOUBTED},
+        {AGREED, TICKET, QUARANTINE},
+        REFUSE,
+        ["gate-implausible", "pig-meat-inspection"],
+    ),
+    (Y2026, VEG, {DOUBTED}, {TICKET, CERT}, REFUSE, ["gate-implausible", "o81-agreement"]),
 ]
 
 
@@ -239,6 +262,7 @@ def _with_document(document: Callable[[date], Document]) -> Callable[[Facts], Fa
 
 
 ELSEWHERE = Admitted(OTHER, GATE, OTHER, 1, _at(Y2019))
+WARNED = Doubted(Doubt.PLOT_OVER_YIELD, warning=OTHER)
 BAD: dict[str, Callable[[Facts], Facts]] = {
     "a failed test": lambda facts: _of_goods(
         facts,
@@ -266,6 +290,9 @@ BAD: dict[str, Callable[[Facts], Facts]] = {
         facts, paper=replace(_paper(facts), status=TicketStatus.ACCEPTED)
     ),
     "expired": lambda facts: replace(facts, paper=replace(_paper(facts), expires_at=facts.now)),
+    "an early warning": lambda facts: _of_goods(
+        facts, lambda item: replace(item, doubts=(*item.doubts, WARNED))
+    ),
     "no proofs": lambda facts: _of_goods(
         facts,
         # What was shown and speaks against the goods stays shown.
@@ -352,6 +379,59 @@ def test_a_verdict_says_what_it_would_be_without_its_gravest_findings() -> None:
     tested = decide(POLICY, _facts(replace(signed, tests=(TestFact(TestOutcome.PASSED, "KJ-7"),))))
     assert (tested.decision, tested.would_be) == (ADMIT, None)
     assert tested.findings[-1].facts == {"test": "KJ-7"}
+
+
+# --- what cannot well be --------------------------------------------------------------------------
+
+
+def test_doubts_are_told_with_the_goods_and_answered_by_a_test() -> None:
+    doubted = Doubted(Doubt.CERTIFICATE_AFTER_SALE, certificate=LOT)
+    goods = Goods(
+        LOT, 18, 1_000, Y2026, needs=VEG, proofs=frozenset({TICKET, CERT}), doubts=(WARNED, doubted)
+    )
+    verdict = decide(POLICY, _facts(goods))
+    (found,) = verdict.findings[1:]
+    assert (verdict.decision, verdict.would_be) == (AFTER_TEST, ADMIT)
+    assert (found.kind.code, found.satisfied_by) == ("implausible", (PASSED,))
+    assert found.facts["doubts"] == [
+        {"kind": "plot-over-yield", "warning": str(OTHER)},
+        {"kind": "certificate-after-sale", "certificate": str(LOT)},
+    ]
+    passed = replace(goods, tests=(TestFact(TestOutcome.PASSED, "KJ-7"),))
+    assert decide(POLICY, _facts(passed)).decision is ADMIT
+    assert decide(POLICY, _facts(replace(goods, doubts=()))).findings == verdict.findings[:1]
+
+
+def test_doubts_are_called_what_the_early_warnings_are_called() -> None:
+    assert {doubt.value for doubt in Doubt} < {rule.value for rule in RuleCode}
+
+
+GRACES = [
+    Grace(Y2024, None, timedelta(hours=12)),
+    Grace(date(2016, 3, 1), Y2024, timedelta(hours=24)),
+]
+
+
+@pytest.mark.parametrize(
+    ("sold_on", "recorded", "issued", "doubted"),
+    [
+        (Y2026, timedelta(0), timedelta(hours=12, seconds=59), False),
+        (Y2026, timedelta(0), timedelta(hours=12, minutes=1), True),
+        (Y2026, timedelta(hours=6), timedelta(hours=18), False),
+        (Y2026, timedelta(hours=6), timedelta(hours=18, minutes=1), True),
+        (Y2026, timedelta(days=-9), timedelta(days=-1), False),
+        (Y2019, timedelta(0), timedelta(hours=24), False),
+        (Y2019, timedelta(0), timedelta(hours=24, minutes=1), True),
+        (date(2015, 1, 1), timedelta(0), timedelta(days=9), False),
+    ],
+)
+def test_a_certificate_younger_than_its_sale(
+    sold_on: date, recorded: timedelta, issued: timedelta, doubted: bool
+) -> None:
+    sold_at = _at(sold_on)
+    certified = [Certified(OTHER, sold_at + issued, sold_at + recorded)]
+    expected = (Doubted(Doubt.CERTIFICATE_AFTER_SALE, certificate=OTHER),) if doubted else ()
+    assert after_sale(sold_at, certified, GRACES) == expected
 
 
 # --- the draw -------------------------------------------------------------------------------------
