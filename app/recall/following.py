@@ -142,9 +142,18 @@ class _Found:
     speaker: int | None
 
 
-def _is_anothers(lot: RecallLot, caller: Caller) -> bool:
-    """Whether only the word of a holder that is not the caller, and is no walk-in, counts."""
-    return lot.holder_id not in {None, caller.party_id} and not caller.is_office
+async def _anothers(
+    session: AsyncSession, scope: Iterable[RecallLot], caller: Caller
+) -> set[int | None]:
+    """Answer the holders of lots whose word, and an office's, counts, and not the caller's.
+
+    Nobody holds what walk-ins took, and whoever was only invited cannot sign in yet.
+    """
+    if caller.is_office:
+        return set()
+    others = {lot.holder_id for lot in scope if lot.holder_id is not None} - {caller.party_id}
+    known = await parties.by_ids(session, others)
+    return {party.id for party in known.values() if party.status != "invited"}
 
 
 async def _check_own_disposal(
@@ -159,10 +168,11 @@ async def _check_own_disposal(
     Raises:
         HoldersOwnWord: that is so.
     """
+    holders = await _anothers(session, (one.lot for one in found.values()), caller)
     anothers = {
         public_id: one.lot.lot_id
         for public_id, one in found.items()
-        if _is_anothers(one.lot, caller)
+        if one.lot.holder_id in holders
     }
     if not anothers:
         return
@@ -286,7 +296,7 @@ async def acknowledge(
     for item in body.located:
         if found[item.lot].speaker != told.id:
             raise rules.RecallNotYours(lot=str(item.lot))
-        if _is_anothers(found[item.lot].lot, caller):
+        if await _anothers(session, [found[item.lot].lot], caller):
             raise rules.HoldersOwnWord(lot=str(item.lot))
     notice.acknowledged_at = now
     notice.acknowledged_by = caller.acting_party
@@ -363,7 +373,7 @@ async def record_step(
     check_open(recall)
     held = lot.holder_id is not None
     rules.check_consumed(body.kind, held=held, by_office=caller.is_office, mock=recall.mock)
-    if body.kind is StepKind.LOCATED and _is_anothers(lot, caller):
+    if body.kind is StepKind.LOCATED and await _anothers(session, [lot], caller):
         raise rules.HoldersOwnWord(lot=str(body.lot))
     rules.check_step(account(lot), body.kind, body.mass_g, mock=recall.mock)
     if body.kind is StepKind.LOCATED:

@@ -726,6 +726,41 @@ async def test_a_supplier_does_not_empty_the_stock_of_its_buyers(morning: Mornin
     assert await trade.value("SELECT max(holds) FROM lot_balance") == 0
 
 
+async def test_of_goods_in_other_hands_one_of_two_disposals_at_once_is_believed(
+    morning: Morning,
+) -> None:
+    maker, lot = morning.collector, morning.at_first
+    at = f"/recalls/{(await recalled(maker, morning.mixed, trigger='self_check'))['recall']}"
+    for actor, kind, mass_g in (
+        (morning.first, "located", 10_000),
+        (maker, "recovered", 5_000),
+        (morning.first, "recovered", 5_000),
+    ):
+        body = {"lot": lot, "kind": kind, "mass_g": mass_g, "note": "过秤"}
+        await actor.make(f"{at}/steps/{new_id()}", body)
+    shown = [await disposal(maker, (lot, 3_000)) for _ in range(4)]
+    answers = await asyncio.gather(
+        *(maker.put(f"{at}/disposals/{new_id()}", body) for body in shown)
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 403, 403, 403]
+    assert {code_of(one) for one in answers if one.is_error} == {"holders-own-word"}
+
+
+async def test_who_cannot_sign_in_yet_is_spoken_for_by_whoever_leads_the_recall(
+    morning: Morning,
+) -> None:
+    maker, lot = morning.collector, morning.at_first
+    at = f"/recalls/{(await recalled(maker, morning.mixed, trigger='self_check'))['recall']}"
+    await morning.trade.execute(
+        "UPDATE party SET status = 'invited' WHERE id = :id", id=morning.first.id
+    )
+    body = {"lot": lot, "kind": "located", "mass_g": 18_000, "note": "电话核实"}
+    await maker.make(f"{at}/steps/{new_id()}", body)
+    # Of its disposals, too, what came back to anybody is the only bound.
+    early = await maker.put(f"{at}/disposals/{new_id()}", await disposal(maker, (lot, 1)))
+    assert code_of(early) == "recall-grams-differ"
+
+
 async def test_recalled_goods_do_not_vanish_without_proof(morning: Morning) -> None:
     office, stall, lot = morning.office, morning.first, morning.at_first
     before = (await stall.lot(lot))["remaining_g"]

@@ -1027,6 +1027,10 @@ class Books:
         leads = actor in {OFFICE, recall.opener}
         refuse_if(not leads and party != self.ids[actor], "recall-not-yours")
 
+    def _is_anothers(self, actor: str, holder: str | None) -> bool:
+        """Whether a business would speak for a holder that can sign in and say so itself."""
+        return actor != OFFICE and holder not in {None, self.ids[actor], *self.invited}
+
     def acknowledge(self, actor: str, subject: str, body: Json) -> Command:
         _, name, recall = self._case(actor, subject)
         party = subject.rpartition("/")[2]
@@ -1054,7 +1058,7 @@ class Books:
         kind, grams = body["kind"], body["mass_g"]
         unseen = actor != OFFICE and scope.held and not recall.mock
         refuse_if(unseen and kind == "consumed", "consumed-by-own-word")
-        theirs = actor != OFFICE and scope.held and lot.holder != self.ids[actor]
+        theirs = self._is_anothers(actor, lot.holder)
         refuse_if(theirs and kind == "located", "holders-own-word")
         refuse_if(recall.mock and kind == "recovered", "mock-recall")
         room = scope.located - scope.recovered if kind == "recovered" else scope.room
@@ -1087,7 +1091,7 @@ class Books:
         lot, grams = self.lots[part["lot"]], part["mass_g"]
         self._speaks(recall, actor, lot.holder or lot.supplier)
         refuse_if(recall.outcome, "recall-closed")
-        theirs = actor != OFFICE and scope.held and lot.holder != self.ids[actor]
+        theirs = self._is_anothers(actor, lot.holder)
         refuse_if(theirs and grams > scope.came_back[actor], "holders-own-word")
         refuse_if(recall.mock, "mock-recall")
         refuse_if(grams > scope.recovered - scope.destroyed, "recall-grams-differ")
