@@ -87,7 +87,7 @@ async def test_an_office_sees_what_is_new_and_marks_it_by_keyboard(visitor: Visi
     await expect(fresh).to_have_count(3)
     await visitor.check_axe()
     await visitor.shoot("admin-notices-unread")
-    await press(page, "把“收到投诉举报”")
+    await press(page, "标为已读：收到投诉举报")
     await expect(fresh).to_have_count(2)
     await press(page, "全部标为已读")
     await expect(fresh).to_have_count(0)

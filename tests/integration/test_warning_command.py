@@ -33,7 +33,7 @@ def test_run_and_list(environment: dict[str, str]) -> None:
     assert len(every) == 14
     assert sum(row["opened"] for row in every) == 0
     (found,) = json.loads(say("warning", "list", "--json", env=environment).out)
-    assert (found["rule"], found["figure"], found["limit"]) == (rule[1], 100_000, 12_500)
+    assert (found["rule"], found["figure"], found["limit"]) == (rule[1], 100_000, 15_000)
     for filtered in (("--state", "handled"), ("--rule", "off-log")):
         assert json.loads(say("warning", "list", *filtered, "--json", env=environment).out) == []
     assert "certificate-oversold" in say("warning", "list", env=environment).out

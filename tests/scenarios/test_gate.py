@@ -230,7 +230,7 @@ async def test_7_a_certificate_that_is_used_four_times_is_noticed(market: Market
     for who in (market.office, market.regulator):
         [warning] = await who.read("/warnings?state=open")
         assert (warning["rule"], warning["severity"]) == ("certificate-oversold", "high")
-        assert (warning["figure"], warning["limit"]) == (160_000, 50_000)
+        assert (warning["figure"], warning["limit"]) == (160_000, 60_000)
         assert warning["evidence"]["certificates"] == [certificate]
         assert set(warning["evidence"]["tickets"]) == {load["ticket"] for load in loads}
         assert warning["party"] == str(market.farmer.public_id)
