@@ -293,10 +293,11 @@ async def acknowledge(
         return notice
     check_open(recall)
     found = await _lots(session, recall, (item.lot for item in body.located))
+    others = await _anothers(session, (one.lot for one in found.values()), caller)
     for item in body.located:
         if found[item.lot].speaker != told.id:
             raise rules.RecallNotYours(lot=str(item.lot))
-        if await _anothers(session, [found[item.lot].lot], caller):
+        if found[item.lot].lot.holder_id in others:
             raise rules.HoldersOwnWord(lot=str(item.lot))
     notice.acknowledged_at = now
     notice.acknowledged_by = caller.acting_party

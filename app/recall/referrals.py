@@ -91,9 +91,10 @@ async def ask(
 
 
 async def _asked(
-    session: AsyncSession, division: str, department: Department | None, *, on: date
+    session: AsyncSession, division: str, department: str | None, *, on: date
 ) -> set[int]:
-    return await authority.offices_of(session, [division], on=on, department=department)
+    asked = None if department is None else Department(department)
+    return await authority.offices_of(session, [division], on=on, department=asked)
 
 
 async def _lock(session: AsyncSession, public_id: UUID) -> Referral:
@@ -184,8 +185,7 @@ async def withdraw(
     referral.withdrawn_by = caller.acting_party
     referral.withdrawal_reason = reason
     await session.flush()
-    department = None if referral.department is None else Department(referral.department)
-    asked = await _asked(session, referral.division_code, department, on=local_date(now))
+    asked = await _asked(session, referral.division_code, referral.department, on=local_date(now))
     told = {referral.asked_by, *asked} - {caller.acting_party}
     facts = {"withdrawn_by": caller.acting_public_id, "reason": reason}
     await holds.tell(session, NoticeKind.REFERRAL_WITHDRAWN, public_id, told, facts, now)
@@ -316,8 +316,7 @@ async def escalate(session: AsyncSession, *, now: datetime) -> int:
         )
     ).all()
     for referral in late:
-        department = None if referral.department is None else Department(referral.department)
-        asked = await _asked(session, referral.division_code, department, on=today)
+        asked = await _asked(session, referral.division_code, referral.department, on=today)
         told = {referral.asked_by, *asked}
         facts = {"due_on": referral.due_on}
         await holds.tell(session, NoticeKind.REFERRAL_OVERDUE, referral.public_id, told, facts, now)

@@ -93,9 +93,21 @@ class Spoiled:
     at_stall: str
 
 
-async def sell(seller: Person, lot: str, kg: int, buyer: Person | None) -> Json:
+async def harvest(farmer: Person, kg: int, *, village: str = FARMS[0].village) -> str:
+    lot = new_id()
+    origin = {"origin": "harvest", "division_code": village}
+    goods = {"product": CHIVES, "quantity": str(kg), "unit": "公斤"}
+    await farmer.put(f"/lots/{lot}", {**origin, **goods})
+    return lot
+
+
+async def sell(
+    seller: Person, lot: str, kg: int, buyer: Person | None, *, market: UUID | None = None
+) -> Json:
     named: Json = {"walk_in": True} if buyer is None else {"party": buyer.party}
-    body = {"buyer": named, "lines": [line(CHIVES, kg, lot)]}
+    body: Json = {"buyer": named, "lines": [line(CHIVES, kg, lot)]}
+    if market is not None:
+        body["market"] = str(market)
     ticket = await seller.put(f"/tickets/{new_id()}", body)
     if buyer is None:
         return ticket
@@ -103,19 +115,28 @@ async def sell(seller: Person, lot: str, kg: int, buyer: Person | None) -> Json:
     return await buyer.put(f"/tickets/{ticket['ticket']}/decision", decision, status=200)
 
 
+async def let_in_voided(farmer: Person, stall: Person, market: Person, kg: int) -> Json:
+    """Sell, take the ticket back, and let the goods in at a gate without a network all the same."""
+    body = {"buyer": {"party": stall.party}, "lines": [line(CHIVES, kg, await harvest(farmer, kg))]}
+    ticket = await farmer.put(f"/tickets/{new_id()}", body)
+    void = f"/tickets/{ticket['ticket']}/void"
+    await farmer.put(void, {"reason": "写错"}, status=200)
+    shown = {"id": new_id(), "text": ticket["url"], "decided_offline": "ADMIT"}
+    inspection = {"place": str(GATE.id), "inspector": "管示范", "lines": [shown]}
+    return await market.put(f"/inspections/{new_id()}", inspection)
+
+
 @pytest.fixture
 async def spoiled(site: Site) -> Spoiled:
     """60 kg of a farm: 40 to a stall, of which 10 to a school and 5 to a walk-in; then a test."""
-    lot, sample = new_id(), new_id()
+    sample = new_id()
     async with (
         signed_in(site, FARMS[0].farmer.login) as farmer,
         signed_in(site, STALL.login) as stall,
         signed_in(site, SCHOOL.login) as school,
         signed_in(site, "regulator") as office,
     ):
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        goods = {"product": CHIVES, "quantity": "60", "unit": "公斤"}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        lot = await harvest(farmer, 60)
         at_stall = received(await sell(farmer, lot, 40, stall))
         await sell(stall, at_stall, 10, school)
         await sell(stall, at_stall, 5, None)
@@ -312,11 +333,8 @@ async def test_a_graph_tells_what_is_proved_and_has_a_table_twin(officer: Visito
 
 async def test_a_folded_node_unfolds(officer: Visitor) -> None:
     site, page = officer.site, officer.page
-    lot = new_id()
     async with signed_in(site, FARMS[1].farmer.login) as farmer:
-        origin = {"origin": "harvest", "division_code": FARMS[1].village}
-        goods = {"product": CHIVES, "quantity": "60", "unit": "公斤"}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        lot = await harvest(farmer, 60, village=FARMS[1].village)
         for _ in range(5):
             await sell(farmer, lot, 2, None)
     await go(officer, f"/lots/{lot}")
@@ -555,14 +573,12 @@ async def test_the_office_that_is_asked_answers(officer: Visitor, spoiled: Spoil
 
 
 async def test_an_office_lets_go_at_once_what_a_finding_holds(officer: Visitor) -> None:
-    page, lot, part, sample = officer.page, new_id(), new_id(), new_id()
+    page, part, sample = officer.page, new_id(), new_id()
     async with (
         signed_in(officer.site, FARMS[0].farmer.login) as farmer,
         signed_in(officer.site, "regulator") as office,
     ):
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        goods = {"product": CHIVES, "quantity": "60", "unit": "公斤"}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
+        lot = await harvest(farmer, 60)
         body = sample_of(lot)
         await office.put(f"/samples/{sample}", body)
         split = {"lot": part, "quantity": "20", "unit": "公斤"}
@@ -754,19 +770,8 @@ async def test_whoever_leads_a_recall_asks_and_the_office_in_charge_signs_it_off
         signed_in(site, MARKET.login) as market,
         signed_in(site, "regulator") as office,
     ):
-        lot = new_id()
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        goods = {"product": CHIVES, "quantity": "12", "unit": "公斤"}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
-        body = {
-            "buyer": {"party": stall.party},
-            "lines": [line(CHIVES, 12, lot)],
-            "market": str(MARKET_SITE.id),
-        }
-        ticket = await farmer.put(f"/tickets/{new_id()}", body)
-        decided = await stall.put(
-            f"/tickets/{ticket['ticket']}/decision", {"outcome": "accepted"}, status=200
-        )
+        lot = await harvest(farmer, 12)
+        decided = await sell(farmer, lot, 12, stall, market=MARKET_SITE.id)
         case = {
             "found": [received(decided)],
             "grade": 2,
@@ -811,17 +816,7 @@ async def test_a_market_states_what_it_did_and_the_office_closes_the_case(
         signed_in(site, STALL.login) as stall,
         signed_in(site, MARKET.login) as market,
     ):
-        lot = new_id()
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        goods = {"product": CHIVES, "quantity": "9", "unit": "公斤"}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
-        body = {"buyer": {"party": stall.party}, "lines": [line(CHIVES, 9, lot)]}
-        ticket = await farmer.put(f"/tickets/{new_id()}", body)
-        void = f"/tickets/{ticket['ticket']}/void"
-        await farmer.put(void, {"reason": "写错"}, status=200)
-        shown = {"id": new_id(), "text": ticket["url"], "decided_offline": "ADMIT"}
-        inspection = {"place": str(GATE.id), "inspector": "管示范", "lines": [shown]}
-        told = await market.put(f"/inspections/{new_id()}", inspection)
+        told = await let_in_voided(farmer, stall, market, 9)
         assert told["cases"]
     await page.set_viewport_size(DESK)
     await sign_in_as(visitor, MARKET.login, "/gate-cases")

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from app.core.ids import uuid7
-from app.demo.scenario import FARMS, GATE, MARKET, MARKET_SITE, MERGED_LOT, OPERATOR, SCHOOL, STALL
+from app.demo.scenario import FARMS, MARKET, MARKET_SITE, MERGED_LOT, OPERATOR, SCHOOL, STALL
 from app.signing import token
 from tests.browser.conftest import HEIGHT, MISFITS, SETTLED_SIZE, SHOTS, Visitor
 from tests.browser.test_admin import (
@@ -16,6 +16,9 @@ from tests.browser.test_admin import (
     Spoiled,
     enter_as,
     go,
+    harvest,
+    let_in_voided,
+    sell,
     settled,
     sign_in_as,
     signed_in,
@@ -24,7 +27,7 @@ from tests.browser.test_admin import (
 from tests.browser.test_admin import spoiled as _spoiled
 from tests.browser.test_feeds import push
 from tests.browser.test_staff import new_phone
-from tests.factories import CHIVES, line, new_id, received
+from tests.factories import new_id, received
 
 spoiled = _spoiled
 # 200 % of 18 px.
@@ -373,17 +376,7 @@ async def test_a_market_answers_a_case_of_the_gate_by_keyboard(visitor: Visitor)
         signed_in(site, STALL.login) as stall,
         signed_in(site, MARKET.login) as market,
     ):
-        lot = new_id()
-        goods = {"product": CHIVES, "quantity": "7", "unit": "公斤"}
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
-        body = {"buyer": {"party": stall.party}, "lines": [line(CHIVES, 7, lot)]}
-        ticket = await farmer.put(f"/tickets/{new_id()}", body)
-        void = f"/tickets/{ticket['ticket']}/void"
-        await farmer.put(void, {"reason": "写错"}, status=200)
-        shown = {"id": new_id(), "text": ticket["url"], "decided_offline": "ADMIT"}
-        inspection = {"place": str(GATE.id), "inspector": "管示范", "lines": [shown]}
-        await market.put(f"/inspections/{new_id()}", inspection)
+        await let_in_voided(farmer, stall, market, 7)
     page = await enter_as(visitor, MARKET.login, "门岗事项")
     await tab_to(page, "情况说明")
     await page.keyboard.type(words)
@@ -399,19 +392,8 @@ async def test_a_sign_off_is_asked_and_given_by_keyboard(visitor: Visitor) -> No
         signed_in(site, STALL.login) as stall,
         signed_in(site, MARKET.login) as market,
     ):
-        lot = new_id()
-        goods = {"product": CHIVES, "quantity": "8", "unit": "公斤"}
-        origin = {"origin": "harvest", "division_code": FARMS[0].village}
-        await farmer.put(f"/lots/{lot}", {**origin, **goods})
-        sale = {
-            "buyer": {"party": stall.party},
-            "lines": [line(CHIVES, 8, lot)],
-            "market": str(MARKET_SITE.id),
-        }
-        ticket = await farmer.put(f"/tickets/{new_id()}", sale)
-        decided = await stall.put(
-            f"/tickets/{ticket['ticket']}/decision", {"outcome": "accepted"}, status=200
-        )
+        lot = await harvest(farmer, 8)
+        decided = await sell(farmer, lot, 8, stall, market=MARKET_SITE.id)
         case = {
             "found": [received(decided)],
             "grade": 3,

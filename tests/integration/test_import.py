@@ -68,6 +68,20 @@ def desk(trade: Trade, seller: Actor) -> Desk:
     )
 
 
+class KilledError(Exception):
+    """What ends a run in the place of a signal."""
+
+
+def kill_at(rows: int) -> Callable[[service.Progress], None]:
+    """End a run as soon as so many rows are done."""
+
+    def tell(done: service.Progress) -> None:
+        if done.rows_done == rows:
+            raise KilledError
+
+    return tell
+
+
 async def test_a_file_is_checked_and_then_taken_in(trade: Trade, ypt: Ypt, tmp_path: Path) -> None:
     farmer, stall = await trade.farmer(), await trade.stall(phone="13800138000")
     lot = await farmer.opens(kg=100)
@@ -135,16 +149,6 @@ async def test_a_killed_import_goes_on_after_its_last_commit(
     file = written(tmp_path / "a.csv", *rows_of(stall, 40))
     source = open_source(file, str(farmer.public_id))
 
-    class KilledError(Exception):
-        pass
-
-    def kill_at(rows: int) -> Callable[[service.Progress], None]:
-        def tell(done: service.Progress) -> None:
-            if done.rows_done == rows:
-                raise KilledError
-
-        return tell
-
     with pytest.raises(KilledError):
         await service.run(desk(trade, farmer), source, kill_at(20))
     assert await tickets(trade) == 20
@@ -179,16 +183,6 @@ async def test_goods_that_are_held_in_the_middle_of_an_import_stay_where_they_ar
         csv.writer(target).writerows([[*HEAD, "批次"], *rows])
     source = open_source(named, str(farmer.public_id))
     hold = new_id()
-
-    class KilledError(Exception):
-        pass
-
-    def kill_at(rows: int) -> Callable[[service.Progress], None]:
-        def tell(done: service.Progress) -> None:
-            if done.rows_done == rows:
-                raise KilledError
-
-        return tell
 
     with pytest.raises(KilledError):
         await service.run(desk(trade, farmer), source, kill_at(10))
